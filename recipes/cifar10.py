@@ -1,0 +1,50 @@
+"""Train one plain or residual net on CIFAR-10 as in section 4.2 of the paper.
+
+    KERAS_BACKEND=jax python recipes/cifar10.py --depth 56
+    KERAS_BACKEND=torch python recipes/cifar10.py --depth 20 --plain --iterations 4000
+
+64,000 iterations of 128 images, learning rate 0.1 divided by 10 at 32,000 and 48,000, on 45,000 training images. Test
+error to expect, percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110 6.43, 1202 7.93.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from resnet_keras import cli
+from resnet_keras.architectures import cifar10
+from resnet_keras.data import sources
+from resnet_keras.recipe import cifar10_recipe
+from resnet_keras.runs import check_writable
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = cli.parser(__doc__, out="runs/<net>-seed<seed>")
+    parser.add_argument("--depth", type=int, required=True, metavar="N", help="weighted layers: 6n + 2, from 8 to 1202")
+    parser.add_argument("--plain", action="store_true", help="without shortcuts")
+    parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="option of section 4.1 (default: A)")
+    options = parser.parse_args(arguments)
+    architecture = cifar10(options.depth, options.shortcut)
+    if options.plain:
+        architecture = replace(architecture, shortcut=None)
+    recipe = cli.recipe_from(options, cifar10_recipe(options.depth))
+    out = options.out or Path("runs") / f"{architecture.name.replace(' ', '-')}-seed{options.seed}"
+    sources.check_folder(options.data_dir)
+    check_writable(out)
+    cli.choose_backend()
+
+    data = sources.load(options.data_dir)
+    architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
+    from resnet_keras.experiment import run  # imports Keras, with the backend just chosen
+
+    results = run(architecture, recipe, data, seed=options.seed, out=out).results
+    assert results is not None
+    print(
+        f"{architecture.name}: training error {results.train_error:.2f} %, "
+        f"validation error {results.validation_error:.2f} %, test error {results.test_error:.2f} %\n"
+        f"load it: keras.models.load_model({str(out / 'model.keras')!r})"
+    )
+
+
+if __name__ == "__main__":
+    cli.main(program)

@@ -1,0 +1,47 @@
+"""Deep Residual Learning for Image Recognition (He et al., 2015) in Keras 3.
+
+    architecture = resnet_keras.cifar10(56)         what the paper says of a net; no framework yet
+    model = resnet_keras.build(architecture)        stock Keras layers: raw pixels in, probabilities out
+    resnet_keras.run(architecture, recipe, data, seed=0, out=Path("runs/mine"))     a run folder
+
+`build` and `run` import Keras when they are first asked for, so that figures and tables do without it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from resnet_keras.architectures import Architecture, cifar10, imagenet
+from resnet_keras.errors import Diverged, InputOutput, InvalidValue
+from resnet_keras.recipe import CIFAR10, Recipe, cifar10_recipe
+
+if TYPE_CHECKING:
+    from resnet_keras.experiment import run
+    from resnet_keras.models import build, subtract_mean
+
+__version__ = "0.1.0"
+__all__ = [
+    "CIFAR10",
+    "Architecture",
+    "Diverged",
+    "InputOutput",
+    "InvalidValue",
+    "Recipe",
+    "build",
+    "cifar10",
+    "cifar10_recipe",
+    "imagenet",
+    "run",
+    "subtract_mean",
+]
+
+_WITH_KERAS = {
+    "build": "resnet_keras.models",
+    "subtract_mean": "resnet_keras.models",
+    "run": "resnet_keras.experiment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WITH_KERAS:
+        return getattr(importlib.import_module(_WITH_KERAS[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

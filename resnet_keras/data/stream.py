@@ -1,0 +1,87 @@
+"""The order of training images and their augmentation (section 4.2), as pure functions of (seed, epoch, index).
+
+Why not Keras's own: `fit(shuffle=True)` repeats one order on TensorFlow under a global seed, and `RandomCrop` draws
+one offset for a whole batch. Here every backend sees the same images, and a run can be continued from any iteration.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+ORDER, AUGMENTATION = 0, 1
+"""Independent streams of random numbers."""
+
+
+class Augmentation(NamedTuple):
+    """For each image of an epoch: where its crop lies in the padded image, in pixels, and whether it is mirrored."""
+
+    top: np.ndarray
+    left: np.ndarray
+    mirrored: np.ndarray
+
+
+@lru_cache(maxsize=2)
+def order(seed: int, epoch: int, images: int) -> np.ndarray:
+    """The index of the image at each place of an epoch: a permutation of 0 .. images - 1."""
+    return np.random.default_rng([ORDER, seed, epoch]).permutation(images)
+
+
+@lru_cache(maxsize=2)
+def augmentation(seed: int, epoch: int, images: int, pad: int) -> Augmentation:
+    """Section 4.2: a random crop of the image padded by `pad` pixels on each side, or of its mirror image."""
+    random = np.random.default_rng([AUGMENTATION, seed, epoch])
+    top, left = random.integers(0, 2 * pad + 1, size=(2, images))
+    return Augmentation(top, left, random.random(images) < 0.5)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An endless sequence of training batches; an epoch's last batch is filled from the next epoch.
+
+    Attributes:
+        x: (n, size, size, 3), uint8.
+        y: (n,), int32.
+        batch_size: images a batch.
+        seed: of order and augmentation.
+        pad: black pixels around the image before the crop.
+        flip: whether half of the images are mirrored.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    batch_size: int
+    seed: int
+    pad: int
+    flip: bool
+    _windows: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        size = self.x.shape[1]
+        padded = np.pad(self.x, ((0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+        # (n, top, left, channel, row, column): a view, nothing is copied until a crop is taken.
+        object.__setattr__(self, "_windows", windows)
+
+    def batch(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
+        """The images and labels of update number `iteration`, counted from 0.
+
+        Returns:
+            uint8 of shape (batch_size, size, size, 3) and int32 of shape (batch_size,).
+        """
+        images = len(self.x)
+        places = np.arange(iteration * self.batch_size, (iteration + 1) * self.batch_size)
+        parts = []
+        for epoch in np.unique(places // images).tolist():
+            indices = order(self.seed, epoch, images)[places[places // images == epoch] % images]
+            parts.append((self._crops(epoch, indices), self.y[indices]))
+        x, y = zip(*parts, strict=True)
+        return np.concatenate(x), np.concatenate(y)
+
+    def _crops(self, epoch: int, indices: np.ndarray) -> np.ndarray:
+        top, left, mirrored = augmentation(self.seed, epoch, len(self.x), self.pad)
+        crops = self._windows[indices, top[indices], left[indices]].transpose(0, 2, 3, 1)
+        if not self.flip:
+            return crops
+        return np.where(mirrored[indices, None, None, None], crops[:, :, ::-1], crops)

@@ -1,0 +1,109 @@
+"""How a network is trained: section 4.2 and the paragraphs "Implementation" (3.4). Every number of a schedule lives
+here.
+
+A `Recipe` counts in iterations, as the paper does. A variant is a changed field: `dataclasses.replace(CIFAR10,
+batch_size=64)`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from resnet_keras.errors import InvalidValue
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """Section 4.2: the 110-layer net starts at 0.01 until the training error is below 80 %, about 400 iterations."""
+
+    learning_rate: float = 0.01
+    until_train_error: float = 80.0
+    """Percent."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """Iterations `start` to `stop` (exclusive) at one learning rate; the errors are measured at its end."""
+
+    start: int
+    stop: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A schedule of stochastic gradient descent. The defaults are the paper's for CIFAR-10 (section 4.2).
+
+    Attributes:
+        iterations: updates in all.
+        boundaries: updates made before each division of the learning rate by 10.
+        learning_rate: of the first updates, after the warm-up if there is one.
+        batch_size: images an update.
+        momentum: of SGD.
+        weight_decay: L2, added to the gradient as `weight_decay * w` for every trained number.
+        warmup: a lower learning rate at the start, or None.
+        pad: pixels padded on each side before the random crop; 0 crops nothing.
+        flip: whether half of the images are mirrored.
+        evaluate_every: iterations between two measurements of the errors.
+    """
+
+    iterations: int = 64_000
+    boundaries: tuple[int, ...] = (32_000, 48_000)
+    learning_rate: float = 0.1
+    batch_size: int = 128
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    warmup: Warmup | None = None
+    pad: int = 4
+    flip: bool = True
+    evaluate_every: int = 400
+
+    def __post_init__(self) -> None:
+        for field in ("iterations", "batch_size", "evaluate_every"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 1:
+                raise InvalidValue(f"A recipe counts whole numbers from 1. Received: {field}={value!r}.")
+        if not 0 < self.learning_rate < float("inf"):
+            raise InvalidValue(f"A learning rate is above 0. Received: learning_rate={self.learning_rate!r}.")
+        if list(self.boundaries) != sorted(self.boundaries):
+            raise InvalidValue(f"Boundaries grow. Received: boundaries={self.boundaries!r}.")
+
+    def shortened(self, iterations: int) -> "Recipe":
+        """The same schedule in fewer (or more) iterations: its boundaries keep their share of the whole."""
+        if iterations == self.iterations:
+            return self
+        share = iterations / self.iterations
+        return replace(
+            self,
+            iterations=iterations,
+            boundaries=tuple(round(boundary * share) for boundary in self.boundaries),
+            evaluate_every=max(50, min(self.evaluate_every, iterations // 20)),
+        )
+
+    def learning_rate_at(self, iteration: int) -> float:
+        """The learning rate of update number `iteration`, counted from 0, without the warm-up."""
+        return self.learning_rate / 10 ** sum(iteration >= boundary for boundary in self.boundaries)
+
+    def periods(self) -> Iterator[Period]:
+        """The schedule cut where the errors are measured and where the learning rate changes."""
+        marks = {*range(0, self.iterations, self.evaluate_every), *self.boundaries, self.iterations, 0}
+        cuts = sorted(mark for mark in marks if mark <= self.iterations)
+        for start, stop in pairwise(cuts):
+            yield Period(start, stop, self.learning_rate_at(start))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, for `run.json`."""
+        return asdict(self)
+
+
+CIFAR10 = Recipe()
+"""Section 4.2."""
+
+WARMED_DEPTH = 110
+"""Section 4.2 warms up its 110-layer net, and trains the 1202-layer net as that one."""
+
+
+def cifar10_recipe(depth: int) -> Recipe:
+    """The paper's recipe for a CIFAR-10 net of `depth` layers: from 110 layers on with the warm-up."""
+    return replace(CIFAR10, warmup=Warmup()) if depth >= WARMED_DEPTH else CIFAR10
