@@ -52,7 +52,7 @@ def build(architecture: Architecture, *, weight_decay: float = CIFAR10.weight_de
             name = f"{group[0].name}_to_{group[-1].name}"
             x = keras.Model(group_input, _chain(blocks, group_input, group), name=name)(x)
 
-    model = keras.Model(image, blocks.classifier(x, architecture.num_classes), name=_identifier(architecture.name))
+    model = keras.Model(image, blocks.classifier(x, architecture.num_classes), name=architecture.name.replace(" ", "-"))
     _set_mean(model, np.float32(MID_GREY))
     return model
 
@@ -89,7 +89,3 @@ def _set_mean(model: keras.Model, mean: np.ndarray | np.floating) -> None:
     shape, count = layer.get_weights()[0].shape, 0
     layer.set_weights([np.broadcast_to(mean, shape), np.ones(shape), np.array(count)])
     layer.finalize_state()
-
-
-def _identifier(name: str) -> str:
-    return name.replace("-", "").replace(" ", "_").lower()

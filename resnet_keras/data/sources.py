@@ -85,7 +85,7 @@ def cifar10(data_dir: Path | None = None) -> ImageData:
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
-        raise InputOutput(
+        raise NotAvailable(
             f'CIFAR-10 is read with tensorflow-datasets. Not installed: {error.name}. pip install "resnet_keras[data]"'
         ) from None
     tfds.disable_progress_bar()

@@ -1,0 +1,96 @@
+"""The main job: see degradation, and residual learning remove it (Figures 1 and 6 of the paper).
+
+    python recipes/degradation.py              four nets, small images, a short schedule: minutes on two cores
+    python recipes/degradation.py --paper      Figure 6 as published: ten nets, 64,000 iterations each: days
+
+Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
+*training*
+error, so it is not overfitting; with shortcuts, the same net at the same depth has not. Without CIFAR-10 on disk or a
+network to get
+it from, it uses generated shapes and says so. A net that an earlier call has finished in --out is not trained again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from resnet_keras import cli, plotting, tables
+from resnet_keras.architectures import Architecture, cifar10
+from resnet_keras.data import sources
+from resnet_keras.data.generated import generated
+from resnet_keras.data.images import ImageData
+from resnet_keras.errors import InvalidValue
+from resnet_keras.recipe import Recipe, cifar10_recipe
+from resnet_keras.runs import check_writable
+
+DEPTHS = (14, 32)
+IMAGE_SIZE = 16
+SHORT = Recipe(iterations=600, boundaries=(300, 450), batch_size=64, learning_rate=0.05, pad=2, evaluate_every=50)
+"""Chosen by trying, on CIFAR-10 averaged to 16 pixels: docs/degradation.md tells what else was tried."""
+PAPER_PLAIN = (20, 32, 44, 56)
+PAPER_RESIDUAL = (20, 32, 44, 56, 110, 1202)
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = cli.parser(__doc__, out="runs/degradation")
+    parser.add_argument("--paper", action="store_true", help="the nets, images and schedule of Figure 6")
+    parser.add_argument(
+        "--depths", type=int, nargs="+", metavar="N", help=f"6n + 2 (default: {' '.join(map(str, DEPTHS))})"
+    )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        metavar="PIXELS",
+        help=f"to which images are averaged: 32, 16 or 8 (default: {IMAGE_SIZE})",
+    )
+    options = parser.parse_args(arguments)
+    if options.paper and (options.depths or options.image_size):
+        raise InvalidValue("--paper sets depths and image size. Received: --depths or --image-size with it.")
+    depths = options.depths or DEPTHS
+    nets = (
+        [cifar10(depth, None) for depth in PAPER_PLAIN] + [cifar10(depth) for depth in PAPER_RESIDUAL]
+        if options.paper
+        else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in sorted(depths)]
+    )
+    size = 32 if options.paper else options.image_size or IMAGE_SIZE
+    recipes = [cli.recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
+    out = options.out or Path("runs/degradation")
+    sources.check_folder(options.data_dir)
+    check_writable(out)
+    cli.choose_backend()
+
+    console = Console()
+    data = images(options.data_dir, console).averaged_to(size)
+    from resnet_keras.experiment import run  # imports Keras, with the backend just chosen
+
+    def fitted(net: Architecture) -> Architecture:
+        return replace(net, image_size=data.image_size, num_classes=data.num_classes)
+
+    finished = [
+        run(fitted(net), recipe, data, seed=options.seed, out=out / f"{net.name}-seed{options.seed}", console=console)
+        for net, recipe in zip(nets, recipes, strict=True)
+    ]
+    table = tables.errors(finished)
+    (out / "table.md").write_text(table.markdown(), encoding="utf-8")
+    axis = "paper" if options.paper else "fitted"
+    png, svg = plotting.save(plotting.figure_6(finished, axis=axis), out / "degradation")
+    console.print(f"\n{data.name}, {data.image_size} x {data.image_size} pixels", style="bold")
+    console.print(table.for_terminal())
+    console.print(f"figure: {png} and {svg}", highlight=False, soft_wrap=True)
+
+
+def images(data_dir: Path | None, console: Console) -> ImageData:
+    """CIFAR-10 or the user's images; generated shapes only where nothing was asked for and nothing can be had."""
+    try:
+        return sources.load(data_dir)
+    except sources.NotAvailable as error:
+        if data_dir is not None:
+            raise
+        console.print(f"NOT CIFAR-10. {error}\nUsing generated shapes instead.", style="bold red", highlight=False)
+        return generated()
+
+
+if __name__ == "__main__":
+    cli.main(program)

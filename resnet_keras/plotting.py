@@ -1,0 +1,250 @@
+"""Figures 1 and 6 from run folders. No Keras is imported: a figure takes two seconds.
+
+Training error is thin and dashed, validation error bold, as in the paper's Figure 6. Depth goes from light to dark in
+a colour map that colour-blind readers and grey printers tell apart, and every curve bears its depth.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from resnet_keras.errors import InvalidValue
+from resnet_keras.reference import cifar10_error
+from resnet_keras.runs import Row, Run
+
+Axis = Literal["fitted", "paper"]
+"""The error axis: from the curves, or 0 to 20 % as in the paper."""
+PAPER_LIMITS = (0.0, 20.0)
+CIFAR10_SIZE = 32
+VERY_DEEP = 110
+"""The nets of Figure 6's right panel: from 110 layers on."""
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e5e5e5",
+    "grid.linewidth": 0.6,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "resnet_keras",
+    "savefig.bbox": "tight",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The runs of one net that differ in their seed alone.
+
+    Attributes:
+        name: of the net.
+        depth: its weighted layers.
+        residual: whether it has shortcuts.
+        seeds: how many runs.
+        iteration: (points,).
+        train_error, validation_error: (seeds, points), percent.
+    """
+
+    name: str
+    depth: int
+    residual: bool
+    seeds: int
+    iteration: np.ndarray
+    train_error: np.ndarray
+    validation_error: np.ndarray
+
+
+def curves(runs: Iterable[Run]) -> list[Curve]:
+    """Groups runs by net, from shallow to deep; seeds are cut to the points that all of them have."""
+    ordered = sorted(runs, key=lambda run: (run.settings["architecture"]["depth"], run.name))
+    return [_curve(list(group)) for _, group in groupby(ordered, key=lambda run: run.name)]
+
+
+def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
+    """Figure 1: training error (left) and validation error (right) of the plain nets.
+
+    Args:
+        runs: run folders that were read; residual nets among them are left out.
+        axis: limits of the error axis.
+
+    Raises:
+        ValueError: no plain net among the runs.
+    """
+    plain = [curve for curve in curves(runs) if not curve.residual]
+    if not plain:
+        raise InvalidValue("Figure 1 shows plain nets. Received: runs of residual nets only.")
+    with mpl.rc_context(STYLE):
+        figure, axes = _panels(2, ("training error (%)", "validation error (%)"))
+        _draw_panel(axes[0], plain, ("train",))
+        _draw_panel(axes[1], plain, ("validation",))
+        _finish(figure, axes, plain, runs, axis)
+    return figure
+
+
+def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
+    """Figure 6: plain nets (left), residual nets (middle) and, where there are any, nets of 110 layers and more
+    (right).
+
+    Args:
+        runs: run folders that were read.
+        axis: limits of the error axis.
+
+    Raises:
+        ValueError: no runs.
+    """
+    every = curves(runs)
+    if not every:
+        raise InvalidValue("A figure needs runs. Received: none.")
+    panels = [
+        ("plain nets", [curve for curve in every if not curve.residual]),
+        ("residual nets", [curve for curve in every if curve.residual and curve.depth <= VERY_DEEP]),
+        ("very deep residual nets", [curve for curve in every if curve.residual and curve.depth >= VERY_DEEP]),
+    ]
+    if not any(curve.depth > VERY_DEEP for curve in every):
+        panels.pop()
+    panels = [panel for panel in panels if panel[1]]
+    with mpl.rc_context(STYLE):
+        figure, axes = _panels(len(panels), ("error (%)",))
+        for ax, (title, shown) in zip(axes, panels, strict=True):
+            ax.set_title(title, fontsize=10)
+            _draw_panel(ax, shown, ("train", "validation"))
+            if _is_paper_experiment(runs):
+                _mark_paper(ax, shown)
+        _finish(figure, axes, every, runs, axis)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> tuple[Path, Path]:
+    """Writes the figure as `path`.png and `path`.svg and returns both."""
+    png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
+    with mpl.rc_context(STYLE):
+        figure.savefig(png, dpi=160)
+        figure.savefig(svg, metadata={"Date": None})
+    return png, svg
+
+
+def _curve(runs: list[Run]) -> Curve:
+    points = min(len(run.rows) for run in runs)
+    first = runs[0].rows[:points]
+
+    def values(field: Callable[[Row], float]) -> np.ndarray:
+        return np.array([[field(row) for row in run.rows[:points]] for run in runs])
+
+    architecture = runs[0].settings["architecture"]
+    return Curve(
+        name=runs[0].name,
+        depth=architecture["depth"],
+        residual=architecture["shortcut"] is not None,
+        seeds=len(runs),
+        iteration=np.array([row.iteration for row in first]),
+        train_error=values(lambda row: row.train_error),
+        validation_error=values(lambda row: row.validation_error),
+    )
+
+
+def _panels(count: int, labels: tuple[str, ...]) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(4.2 * count, 3.6), layout="constrained")
+    axes = list(np.atleast_1d(figure.subplots(1, count, sharey=True)))
+    for ax, label in zip(axes, labels, strict=False):
+        ax.set_ylabel(label)
+        ax.tick_params(labelleft=True)
+    return figure, axes
+
+
+def _draw_panel(ax: Axes, shown: Sequence[Curve], parts: tuple[Literal["train", "validation"], ...]) -> None:
+    for curve, colour in zip(shown, _colours(len(shown)), strict=True):
+        for part in parts:
+            errors = curve.train_error if part == "train" else curve.validation_error
+            bold = part == "validation"
+            mean = errors.mean(axis=0)
+            ax.plot(
+                curve.iteration,
+                mean,
+                color=colour,
+                linestyle="-" if bold else (0, (4, 2)),
+                linewidth=2.2 if bold else 1.1,
+            )
+            if curve.seeds > 1:
+                deviation = errors.std(axis=0, ddof=1)
+                low, high = mean - deviation, mean + deviation
+                ax.fill_between(curve.iteration, low, high, color=colour, alpha=0.2, linewidth=0)
+        labelled = curve.validation_error if "validation" in parts else curve.train_error
+        end = labelled.mean(axis=0)[-1]
+        ax.annotate(
+            f"{curve.depth}-layer",
+            (curve.iteration[-1], end),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            fontweight="bold",
+            annotation_clip=False,
+        )
+
+
+def _colours(count: int) -> list[Any]:
+    """From light (shallow) to dark (deep)."""
+    return [mpl.colormaps["cividis"](share) for share in np.linspace(0.72, 0.0, count)]
+
+
+def _is_paper_experiment(runs: Sequence[Run]) -> bool:
+    return all(
+        run.settings["data"]["name"] == "CIFAR-10" and run.settings["data"]["image_size"] == CIFAR10_SIZE
+        for run in runs
+    )
+
+
+def _mark_paper(ax: Axes, shown: Sequence[Curve]) -> None:
+    """The paper's test errors, at the end of each curve."""
+    for curve, colour in zip(shown, _colours(len(shown)), strict=True):
+        error = cifar10_error(curve.name)
+        if error is not None:
+            ax.plot(curve.iteration[-1], error, marker="D", markersize=5, color=colour, clip_on=False, zorder=5)
+
+
+def _finish(figure: Figure, axes: Sequence[Axes], shown: Sequence[Curve], runs: Sequence[Run], axis: Axis) -> None:
+    for ax in axes:
+        ax.set_xlabel("iteration")
+        ax.set_xlim(left=0)
+        ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3), useMathText=True)
+    if axis == "paper":
+        axes[0].set_ylim(*PAPER_LIMITS)
+    handles = [
+        mpl.lines.Line2D([], [], color="black", linewidth=1.1, linestyle=(0, (4, 2)), label="training"),
+        mpl.lines.Line2D([], [], color="black", linewidth=2.2, label="validation"),
+    ]
+    if _is_paper_experiment(runs) and any(cifar10_error(curve.name) for curve in shown):
+        handles.append(
+            mpl.lines.Line2D([], [], color="black", marker="D", markersize=5, linestyle="", label="paper, test error")
+        )
+    if len(axes[0].lines) and axes[0].get_ylabel() == "error (%)":
+        axes[0].legend(handles=handles, loc="best", frameon=False)
+    figure.suptitle(_title(runs), fontsize=11, fontweight="bold")
+    figure.supxlabel(_settings(runs), fontsize=7.5, color="#555555")
+
+
+def _title(runs: Sequence[Run]) -> str:
+    data = runs[0].settings["data"]
+    name, size = data["name"], data["image_size"]
+    if data["generated"]:
+        return f"{name}, {size} x {size} pixels: a stand-in, not CIFAR-10"
+    averaged = f" averaged to {size} x {size} pixels" if name == "CIFAR-10" and size != CIFAR10_SIZE else ""
+    return f"{name}{averaged}"
+
+
+def _settings(runs: Sequence[Run]) -> str:
+    """One line under the figure: what was run."""
+    recipe = runs[0].settings["recipe"]
+    falls = " and ".join(f"{boundary:,}" for boundary in recipe["boundaries"])
+    seeds = sorted({run.settings["seed"] for run in runs})
+    return (
+        f"{recipe['iterations']:,} iterations of {recipe['batch_size']} images, "
+        f"learning rate {recipe['learning_rate']:g}{f', divided by 10 at {falls}' if falls else ''}; "
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {runs[0].settings['backend']}"
+    )
