@@ -4,10 +4,9 @@
     python recipes/degradation.py --paper      Figure 6 as published: ten nets, 64,000 iterations each: days
 
 Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
-*training*
-error, so it is not overfitting; with shortcuts, the same net at the same depth has not. Without CIFAR-10 on disk or a
-network to get
-it from, it uses generated shapes and says so. A net that an earlier call has finished in --out is not trained again.
+*training* error, so it is not overfitting; with shortcuts, the same net at the same depth has not. Without CIFAR-10 on
+disk or a network to get it from, it uses generated shapes and says so. A net that an earlier call has finished in --out
+is not trained again.
 """
 
 from collections.abc import Sequence
@@ -16,8 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resnet_keras import cli, plotting, tables
-from resnet_keras.architectures import Architecture, cifar10
+from resnet_keras import cli, plotting, runs, tables
+from resnet_keras.architectures import cifar10
 from resnet_keras.data import sources
 from resnet_keras.data.generated import generated
 from resnet_keras.data.images import ImageData
@@ -25,16 +24,16 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.recipe import Recipe, cifar10_recipe
 from resnet_keras.runs import check_writable
 
-DEPTHS = (14, 32)
+DEPTHS = (8, 26)
 IMAGE_SIZE = 16
-SHORT = Recipe(iterations=600, boundaries=(300, 450), batch_size=64, learning_rate=0.05, pad=2, evaluate_every=50)
-"""Chosen by trying, on CIFAR-10 averaged to 16 pixels: docs/degradation.md tells what else was tried."""
+SHORT = Recipe(iterations=800, boundaries=(600,), batch_size=64, learning_rate=0.05, pad=2, evaluate_every=50)
+"""Chosen by trying, on CIFAR-10 averaged to 16 pixels: docs/tutorials/degradation.md tells what else was tried."""
 PAPER_PLAIN = (20, 32, 44, 56)
 PAPER_RESIDUAL = (20, 32, 44, 56, 110, 1202)
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.parser(__doc__, out="runs/degradation")
+    parser = cli.parser(__doc__, out="runs/degradation, with --paper runs/figure-6")
     parser.add_argument("--paper", action="store_true", help="the nets, images and schedule of Figure 6")
     parser.add_argument(
         "--depths", type=int, nargs="+", metavar="N", help=f"6n + 2 (default: {' '.join(map(str, DEPTHS))})"
@@ -54,24 +53,29 @@ def program(arguments: Sequence[str]) -> None:
         if options.paper
         else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in sorted(depths)]
     )
-    size = 32 if options.paper else options.image_size or IMAGE_SIZE
     recipes = [cli.recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
-    out = options.out or Path("runs/degradation")
+    out = options.out or Path("runs/figure-6" if options.paper else "runs/degradation")
     sources.check_folder(options.data_dir)
     check_writable(out)
     cli.choose_backend()
 
     console = Console()
-    data = images(options.data_dir, console).averaged_to(size)
-    from resnet_keras.experiment import run  # imports Keras, with the backend just chosen
+    data = images(options.data_dir, console)
+    small = IMAGE_SIZE if data.image_size % IMAGE_SIZE == 0 else data.image_size
+    data = data.averaged_to(data.image_size if options.paper else options.image_size or small)
+    from resnet_keras.experiment import run, settings_of  # import Keras, with the backend just chosen
 
-    def fitted(net: Architecture) -> Architecture:
-        return replace(net, image_size=data.image_size, num_classes=data.num_classes)
-
-    finished = [
-        run(fitted(net), recipe, data, seed=options.seed, out=out / f"{net.name}-seed{options.seed}", console=console)
+    jobs = [
+        (
+            replace(net, image_size=data.image_size, num_classes=data.num_classes),
+            recipe,
+            out / f"{net.name}-seed{options.seed}",
+        )
         for net, recipe in zip(nets, recipes, strict=True)
     ]
+    for net, recipe, folder in jobs:  # before hours of work, not after
+        runs.finished(folder, settings_of(net, recipe, data, options.seed))
+    finished = [run(net, recipe, data, seed=options.seed, out=folder, console=console) for net, recipe, folder in jobs]
     table = tables.errors(finished)
     (out / "table.md").write_text(table.markdown(), encoding="utf-8")
     axis = "paper" if options.paper else "fitted"

@@ -30,8 +30,7 @@ class Blocks:
     Attributes:
         weight_decay: the paper's; Keras's `L2(l)` has the gradient 2lw, so layers get half of it.
         seed: of the initial weights. A kernel depends on it and on its layer's name alone, so the plain and the
-        residual net of
-            one seed start from the same convolutions.
+            residual net of one seed start from the same convolutions.
     """
 
     weight_decay: float
@@ -43,7 +42,7 @@ class Blocks:
         padding = convolution.kernel_size // 2
         asymmetric = convolution.strides > 1 and padding > 0
         if asymmetric:
-            # Keras's "same" pads a strided convolution on the right and bottom only.
+            # Keras's "same" pads a strided convolution more on the right and bottom.
             x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
         x = layers.Conv2D(
             convolution.filters,

@@ -21,19 +21,26 @@ BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 INTERRUPTED = 130
 
 
-class _Parser(argparse.ArgumentParser):
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line; its help keeps the lines of the recipe's docstring."""
+
+    def __init__(self, description: str | None) -> None:
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+
     def error(self, message: str) -> NoReturn:
         raise InvalidValue(f"{message[:1].upper()}{message[1:]}. See --help.")
 
 
-def parser(description: str, *, out: str) -> argparse.ArgumentParser:
+def parser(description: str | None, *, out: str) -> OneLineParser:
     """An argument parser with the options of every recipe.
 
     Args:
         description: the recipe's docstring.
         out: the default of `--out`, for the help.
     """
-    options = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    options = OneLineParser(description)
     add = options.add_argument
     add(
         "--data-dir",
@@ -74,7 +81,8 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
 def choose_backend() -> str:
     """Settles Keras's backend before Keras is imported, and returns its name.
 
-    `KERAS_BACKEND`, else Keras's own configuration file, else the first that is installed: TensorFlow, JAX, PyTorch.
+    `KERAS_BACKEND`, else what Keras's own configuration file names if that is installed, else the first that is:
+    TensorFlow, JAX, PyTorch.
 
     Raises:
         ValueError: an unknown backend, or one that is not installed.

@@ -14,6 +14,16 @@ from resnet_keras.recipe import Recipe
 from resnet_keras.training import train
 
 
+def settings_of(architecture: Architecture, recipe: Recipe, data: ImageData, seed: int) -> dict[str, Any]:
+    """What makes a run the run that it is: the first part of `run.json`."""
+    return {
+        "architecture": architecture.to_dict(),
+        "recipe": recipe.to_dict(),
+        "data": data.to_dict(),
+        "seed": seed,
+    }
+
+
 def run(
     architecture: Architecture, recipe: Recipe, data: ImageData, *, seed: int, out: Path, console: Console | None = None
 ) -> runs.Run:
@@ -32,17 +42,10 @@ def run(
         ArithmeticError: training diverged.
     """
     console = console or Console()
-    settings = {
-        "architecture": architecture.to_dict(),
-        "recipe": recipe.to_dict(),
-        "data": data.to_dict(),
-        "seed": seed,
-    }
-    if (out / runs.RUN).exists():
-        old = runs.read(out)
-        if old.results is not None and old.same_settings(settings):
-            console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
-            return old
+    settings = settings_of(architecture, recipe, data, seed)
+    if (old := runs.finished(out, settings)) is not None:
+        console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
+        return old
 
     model = build(architecture, weight_decay=recipe.weight_decay, seed=seed)
     subtract_mean(model, data.x_train)

@@ -18,7 +18,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
     """The machine's part of `run.json`.
 
     Args:
-        model: a compiled model; it decides how the backend compiles.
+        model: what will be trained; its layers decide how the backend compiles it.
     """
     return {
         "backend": keras.backend.backend(),

@@ -4,6 +4,7 @@ Training error is thin and dashed, validation error bold, as in the paper's Figu
 a colour map that colour-blind readers and grey printers tell apart, and every curve bears its depth.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,7 +25,7 @@ Axis = Literal["fitted", "paper"]
 PAPER_LIMITS = (0.0, 20.0)
 CIFAR10_SIZE = 32
 VERY_DEEP = 110
-"""The nets of Figure 6's right panel: from 110 layers on."""
+"""Figure 6's right panel compares nets deeper than this with the one of this depth."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -61,8 +62,22 @@ class Curve:
 
 
 def curves(runs: Iterable[Run]) -> list[Curve]:
-    """Groups runs by net, from shallow to deep; seeds are cut to the points that all of them have."""
-    ordered = sorted(runs, key=lambda run: (run.settings["architecture"]["depth"], run.name))
+    """Groups runs by net, from shallow to deep; seeds are cut to the points that all of them have.
+
+    Runs without a row yet are left out.
+
+    Raises:
+        ValueError: runs on other images or with other schedules (but for the warm-up), which one figure cannot compare.
+    """
+    ordered = sorted(
+        (run for run in runs if run.rows), key=lambda run: (run.settings["architecture"]["depth"], run.name)
+    )
+    experiments = {json.dumps([run.settings["data"], run.settings["recipe"] | {"warmup": None}]) for run in ordered}
+    if len(experiments) > 1:
+        paths = ", ".join(str(run.path) for run in ordered)
+        raise InvalidValue(
+            f"A figure compares runs of one schedule on the same images. Received: {len(experiments)} kinds in {paths}."
+        )
     return [_curve(list(group)) for _, group in groupby(ordered, key=lambda run: run.name)]
 
 
@@ -100,7 +115,7 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
     """
     every = curves(runs)
     if not every:
-        raise InvalidValue("A figure needs runs. Received: none.")
+        raise InvalidValue("A figure needs runs with at least one row of metrics. Received: none.")
     panels = [
         ("plain nets", [curve for curve in every if not curve.residual]),
         ("residual nets", [curve for curve in every if curve.residual and curve.depth <= VERY_DEEP]),
@@ -114,7 +129,7 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
         for ax, (title, shown) in zip(axes, panels, strict=True):
             ax.set_title(title, fontsize=10)
             _draw_panel(ax, shown, ("train", "validation"))
-            if _is_paper_experiment(runs):
+            if all(run.follows_paper for run in runs):
                 _mark_paper(ax, shown)
         _finish(figure, axes, every, runs, axis)
     return figure
@@ -193,13 +208,6 @@ def _colours(count: int) -> list[Any]:
     return [mpl.colormaps["cividis"](share) for share in np.linspace(0.72, 0.0, count)]
 
 
-def _is_paper_experiment(runs: Sequence[Run]) -> bool:
-    return all(
-        run.settings["data"]["name"] == "CIFAR-10" and run.settings["data"]["image_size"] == CIFAR10_SIZE
-        for run in runs
-    )
-
-
 def _mark_paper(ax: Axes, shown: Sequence[Curve]) -> None:
     """The paper's test errors, at the end of each curve."""
     for curve, colour in zip(shown, _colours(len(shown)), strict=True):
@@ -219,7 +227,7 @@ def _finish(figure: Figure, axes: Sequence[Axes], shown: Sequence[Curve], runs: 
         mpl.lines.Line2D([], [], color="black", linewidth=1.1, linestyle=(0, (4, 2)), label="training"),
         mpl.lines.Line2D([], [], color="black", linewidth=2.2, label="validation"),
     ]
-    if _is_paper_experiment(runs) and any(cifar10_error(curve.name) for curve in shown):
+    if all(run.follows_paper for run in runs) and any(cifar10_error(curve.name) for curve in shown):
         handles.append(
             mpl.lines.Line2D([], [], color="black", marker="D", markersize=5, linestyle="", label="paper, test error")
         )

@@ -41,7 +41,8 @@ class Recipe:
         learning_rate: of the first updates, after the warm-up if there is one.
         batch_size: images an update.
         momentum: of SGD.
-        weight_decay: L2, added to the gradient as `weight_decay * w` for every trained number.
+        weight_decay: L2, added to the gradient as `weight_decay * w` for every trained number; `build` takes it, since
+            in Keras a layer carries its own.
         warmup: a lower learning rate at the start, or None.
         pad: pixels padded on each side before the random crop; 0 crops nothing.
         flip: whether half of the images are mirrored.
@@ -98,7 +99,7 @@ class Recipe:
 
 
 CIFAR10 = Recipe()
-"""Section 4.2."""
+"""Section 4.2, below 110 layers."""
 
 WARMED_DEPTH = 110
 """Section 4.2 warms up its 110-layer net, and trains the 1202-layer net as that one."""

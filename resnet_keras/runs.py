@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from resnet_keras.errors import InputOutput
+from resnet_keras.recipe import cifar10_recipe
 
 RUN, METRICS, MODEL = "run.json", "metrics.csv", "model.keras"
 
@@ -37,7 +38,7 @@ class Row(NamedTuple):
     validation_cross_entropy: float
     """Nats."""
     images_per_second: float
-    """Trained images; the first update of a run, which compiles, and the validation do not count."""
+    """Trained images; a period's first update, which may compile, and the validation do not count."""
     seconds: float
     """Since the start of training."""
 
@@ -73,6 +74,13 @@ class Run:
         """The network's: "plain-20", "ResNet-56", ..."""
         return str(self.settings["architecture"]["name"])
 
+    @property
+    def follows_paper(self) -> bool:
+        """Whether the paper's CIFAR-10 numbers may stand beside it: its images, its whole schedule (section 4.2)."""
+        data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
+        images = (data["name"], data["image_size"]) == ("CIFAR-10", 32)
+        return images and self.settings["recipe"] == _through_json(recipe.to_dict())
+
     def same_settings(self, settings: Mapping[str, Any]) -> bool:
         """Whether it ran what `settings` asks for: network, recipe, data and seed; the machine may differ."""
         asked = _through_json(settings)
@@ -107,6 +115,23 @@ def find(path: Path) -> list[Run]:
     return [read(file.parent) for file in sorted(path.rglob(RUN)) if (file.parent / METRICS).exists()]
 
 
+def finished(path: Path, settings: Mapping[str, Any]) -> Run | None:
+    """The run of these settings that has ended in this folder, or None where it is still to be run.
+
+    Raises:
+        OSError: the folder holds a run of other settings.
+    """
+    if not (path / RUN).exists():
+        return None
+    old = read(path)
+    if not old.same_settings(settings):
+        raise InputOutput(
+            f"A run folder holds one run. Received: {path} with a run of other settings, {old.name}. "
+            "Choose another --out."
+        )
+    return old if old.results is not None else None
+
+
 class RunFolder:
     """A run folder being written. Every file is whole at any moment: it is written aside, flushed, then renamed."""
 
@@ -129,11 +154,10 @@ class RunFolder:
             OSError: the folder cannot be written, or holds another run or a finished one.
         """
         check_writable(path)
-        if (path / RUN).exists():
-            old = read(path)
-            if old.results is not None or not old.same_settings(settings):
-                state = "a finished run" if old.results is not None else "an unfinished run with other settings"
-                raise InputOutput(f"A run folder holds one run. Received: {path} with {state}. Choose another --out.")
+        if finished(path, settings) is not None:
+            raise InputOutput(
+                f"A run folder holds one run. Received: {path} with a finished run. Choose another --out."
+            )
         started = {"started": _now(), "ended": None, "results": None}
         folder = cls(path, {**settings, **started})
         folder._write_run()

@@ -41,13 +41,9 @@ def errors(runs: Sequence[Run]) -> Table:
                 run.name,
                 f"{run.settings['architecture']['parameters']:,}",
                 *(f"{error:.2f}" for error in run.results),
-                f"{paper:.2f}" if (paper := cifar10_error(run.name)) is not None and _full_size(run) else "",
+                f"{paper:.2f}" if run.follows_paper and (paper := cifar10_error(run.name)) else "",
             )
             for run in runs
             if run.results is not None
         ),
     )
-
-
-def _full_size(run: Run) -> bool:
-    return run.settings["data"]["name"] == "CIFAR-10" and run.settings["data"]["image_size"] == 32

@@ -48,7 +48,8 @@ def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
         raise InvalidValue(f"Training takes a model whose last layer is a softmax Activation. Received: {last.name!r}.")
     twin = keras.Model(model.inputs, last.input, name=f"{model.name}_logits")
     twin.compile(
-        optimizer=_sgd(recipe),
+        # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
+        optimizer=keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[
             keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
@@ -125,16 +126,11 @@ def train(
     assert row is not None
     test = _evaluate(twin, data.x_test, data.y_test)
     results = Results(row.train_error, row.validation_error, _error(test))
-    # Compiled, so that whoever loads the file can `evaluate` it at once.
-    model.compile(_sgd(recipe), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    # Compiled, so that whoever loads the file can `evaluate` it at once; with the optimizer's state, to train on.
+    model.compile(twin.optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     folder.save_model(lambda path: model.save(path))
     folder.finish(results)
     return results
-
-
-def _sgd(recipe: Recipe) -> keras.optimizers.SGD:
-    # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
-    return keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum)
 
 
 def _evaluate(model: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, float]:

@@ -1,9 +1,8 @@
 """Shapes: generated images that stand in for CIFAR-10 where there is neither disk nor network to get it from.
 
 Ten outlines at any place, size and angle, in two random colours, over a gradient, behind stray lines and noise. No
-pixel tells the
-class alone: a net has to see edges, then corners and curves, then how they close. Nothing here is a result of the
-paper.
+pixel tells the class alone: a net has to see edges, then corners and curves, then how they close. Nothing here is a
+result of the paper.
 """
 
 import numpy as np

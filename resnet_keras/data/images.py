@@ -103,8 +103,11 @@ def split(
     """Checks images and labels and holds out the last `validation` training images.
 
     Args:
-        name, source, generated: see `ImageData`.
-        train, test: images (n, size, size, 3) of 0..255 and integer labels (n,) or (n, 1).
+        name: see `ImageData`.
+        source: see `ImageData`.
+        generated: see `ImageData`.
+        train: images (n, size, size, 3) of 0..255 and integer labels (n,) or (n, 1).
+        test: likewise.
         num_classes: None counts the classes of the training labels.
         validation: images held out; None takes a tenth.
 

@@ -33,8 +33,8 @@ def load(data_dir: Path | None) -> ImageData:
 
     Args:
         data_dir: a folder of TensorFlow Datasets that holds CIFAR-10, or a `.npz` file; None is TensorFlow Datasets'
-        own folder
-            (`TFDS_DATA_DIR`, else ~/tensorflow_datasets), into which CIFAR-10 is downloaded if it is not there yet.
+            own folder (`TFDS_DATA_DIR`, else ~/tensorflow_datasets), into which CIFAR-10 is downloaded if it is not
+            there yet.
 
     Raises:
         OSError: nothing there, and no way to download it; or files that cannot be read.

@@ -1,0 +1,38 @@
+"""Draw Figure 1 or 6 of the paper from run folders, without training anything.
+
+python recipes/figures.py runs/degradation
+python recipes/figures.py runs --figure 1 --axis paper --out figure1
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from resnet_keras import cli, plotting, runs
+from resnet_keras.errors import InputOutput
+
+FIGURES = {"1": plotting.figure_1, "6": plotting.figure_6}
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = cli.OneLineParser(__doc__)
+    parser.add_argument(
+        "folders", type=Path, nargs="+", metavar="FOLDER", help="run folders, or folders that hold them"
+    )
+    parser.add_argument("--figure", choices=FIGURES, default="6", help="of the paper (default: 6)")
+    parser.add_argument(
+        "--axis", choices=("fitted", "paper"), default="fitted", help="paper: 0 to 20 %% (default: fitted)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="without suffix; .png and .svg are written (default: figure-<n>)"
+    )
+    options = parser.parse_args(arguments)
+    found = [run for folder in options.folders for run in runs.find(folder)]
+    if not found:
+        raise InputOutput(f"A figure is drawn from run folders. None in: {', '.join(map(str, options.folders))}.")
+    path = options.out or Path(f"figure-{options.figure}")
+    for written in plotting.save(FIGURES[options.figure](found, axis=options.axis), path):
+        print(written)
+
+
+if __name__ == "__main__":
+    cli.main(program)

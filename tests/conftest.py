@@ -1,0 +1,81 @@
+"""Options and fixtures. One process tests one backend: KERAS_BACKEND=jax pytest."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resnet_keras import cli
+from resnet_keras.data.images import ImageData, split
+
+BACKEND = cli.choose_backend()
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also the tests that take minutes")
+
+
+def pytest_report_header():
+    return f"keras backend: {BACKEND}"
+
+
+def pytest_collection_modifyitems(config, items):
+    folder = Path(os.environ.get("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets"))
+    here = any(folder.glob("cifar10/*/dataset_info.json"))
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: --slow"))
+        if "real_data" in item.keywords and not here:
+            item.add_marker(pytest.mark.skip(reason="needs CIFAR-10 in TFDS_DATA_DIR"))
+
+
+def small_arrays(images: int = 60, size: int = 8, classes: int = 3) -> dict[str, np.ndarray]:
+    """Noise whose brightness tells the class: something that a net can learn at once."""
+    random = np.random.default_rng(7)
+
+    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = (np.arange(count) % classes).astype(np.int32)
+        noise = random.integers(0, 60, (count, size, size, 3))
+        return (noise + 60 * labels[:, None, None, None]).astype(np.uint8), labels
+
+    (x_train, y_train), (x_test, y_test) = part(images), part(images // 2)
+    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+
+
+@pytest.fixture
+def small_data() -> ImageData:
+    arrays = small_arrays()
+    return split(
+        name="small",
+        source="tests",
+        train=(arrays["x_train"], arrays["y_train"]),
+        test=(arrays["x_test"], arrays["y_test"]),
+    )
+
+
+@pytest.fixture
+def small_npz(tmp_path: Path) -> Path:
+    path = tmp_path / "small.npz"
+    np.savez(path, **small_arrays())
+    return path
+
+
+def run_python(*arguments: str, backend: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A new Python process that finds this package only where it is installed; `backend` is KERAS_BACKEND."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": backend or BACKEND, "TF_CPP_MIN_LOG_LEVEL": "2"} | environment,
+    )
+
+
+def run_json(path: Path) -> dict:
+    return json.loads((path / "run.json").read_text(encoding="utf-8"))

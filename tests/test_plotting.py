@@ -1,0 +1,128 @@
+"""Figures 1 and 6 show what the run folders hold."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import run_python
+
+from resnet_keras import InvalidValue, cifar10, cifar10_recipe, plotting
+from resnet_keras.reference import cifar10_error
+from resnet_keras.runs import Results, Row, Run
+
+ITERATIONS = (100, 200, 300)
+
+
+def a_run(depth, shortcut="A", seed=0, *, offset=0.0, generated=False, size=32, iterations=64_000):
+    rows = tuple(Row(i, 0.1, 60 + offset - i / 10, 65 + offset - i / 10, 1.0, 1.0, 100.0, 1.0) for i in ITERATIONS)
+    settings = {
+        "architecture": cifar10(depth, shortcut).to_dict(),
+        "recipe": json.loads(json.dumps(cifar10_recipe(depth).shortened(iterations).to_dict())),
+        "data": {"name": "generated shapes" if generated else "CIFAR-10", "image_size": size, "generated": generated},
+        "seed": seed,
+        "backend": "jax",
+    }
+    return Run(Path("x"), settings, rows, Results(30, 35, 36))
+
+
+def lines(ax):
+    return {(line.get_linestyle(), line.get_linewidth()): line for line in ax.lines if len(line.get_xdata()) > 1}
+
+
+def test_figure_6_has_plain_nets_left_and_residual_nets_right():
+    figure = plotting.figure_6([a_run(20), a_run(20, None, offset=9), a_run(56), a_run(56, None)])
+    assert [ax.get_title() for ax in figure.axes] == ["plain nets", "residual nets"]
+    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [["20-layer", "56-layer"]] * 2
+
+
+def test_figure_6_gets_a_third_panel_for_more_than_110_layers():
+    figure = plotting.figure_6([a_run(depth) for depth in (20, 110, 1202)])
+    panels = [[text.get_text() for text in ax.texts] for ax in figure.axes]
+    assert panels == [["20-layer", "110-layer"], ["110-layer", "1202-layer"]]
+
+
+def test_training_is_thin_and_dashed_and_validation_bold():
+    ax = plotting.figure_6([a_run(8)]).axes[0]
+    thin, bold = sorted(
+        (line for line in ax.lines if len(line.get_xdata()) == 3), key=lambda line: line.get_linewidth()
+    )
+    np.testing.assert_allclose(thin.get_ydata(), [50, 40, 30])
+    np.testing.assert_allclose(bold.get_ydata(), [55, 45, 35])
+    np.testing.assert_array_equal(thin.get_xdata(), ITERATIONS)
+    assert thin.is_dashed()
+    assert not bold.is_dashed()
+    assert bold.get_linewidth() >= 1.8 * thin.get_linewidth()
+
+
+def test_several_seeds_are_one_curve_with_their_standard_deviation():
+    found = plotting.curves([a_run(8, seed=seed, offset=offset) for seed, offset in enumerate((-2.0, 0.0, 2.0))])
+    assert len(found) == 1
+    ax = plotting.figure_6([a_run(8, seed=s, offset=o) for s, o in enumerate((-2.0, 0.0, 2.0))]).axes[0]
+    band = ax.collections[0].get_paths()[0].vertices  # of the training error: mean 50, sample std 2 at the first point
+    at_first = band[band[:, 0] == 100, 1]
+    assert (at_first.min(), at_first.max()) == pytest.approx((48, 52))
+
+
+def test_the_papers_errors_are_marks_where_the_experiment_is_the_papers():
+    def marks(runs):
+        return [line.get_ydata()[0] for line in plotting.figure_6(runs).axes[0].lines if line.get_marker() == "D"]
+
+    assert marks([a_run(20), a_run(56)]) == [cifar10_error("ResNet-20"), cifar10_error("ResNet-56")] == [8.75, 6.97]
+    assert marks([a_run(20, size=16)]) == []
+    assert marks([a_run(20, generated=True)]) == []
+    assert marks([a_run(20, None)]) == []
+    assert marks([a_run(20, iterations=4_000)]) == []
+
+
+def test_runs_that_cannot_be_compared_are_refused():
+    for other in (a_run(56, size=16), a_run(56, iterations=4_000), a_run(56, generated=True)):
+        with pytest.raises(InvalidValue, match="2 kinds"):
+            plotting.figure_6([a_run(20), other])
+    plotting.figure_6([a_run(56), a_run(110)])  # the warm-up belongs to the net
+
+
+def test_a_run_that_has_just_begun_is_left_out():
+    begun = Run(Path("y"), a_run(56).settings, (), None)
+    assert [curve.name for curve in plotting.curves([a_run(20), begun])] == ["ResNet-20"]
+    with pytest.raises(InvalidValue, match="row"):
+        plotting.figure_6([begun])
+
+
+def test_generated_images_are_named_in_the_title():
+    assert "not CIFAR-10" in plotting.figure_6([a_run(8, generated=True, size=16)]).get_suptitle()
+    assert "averaged to 16 x 16" in plotting.figure_6([a_run(8, size=16)]).get_suptitle()
+
+
+def test_the_papers_axis_is_0_to_20_percent():
+    assert plotting.figure_6([a_run(20)], axis="paper").axes[0].get_ylim() == (0, 20)
+    assert plotting.figure_6([a_run(20)]).axes[0].get_ylim()[1] > 50
+
+
+def test_figure_1_shows_plain_nets_training_left_and_validation_right():
+    figure = plotting.figure_1([a_run(20, None), a_run(56, None), a_run(20)])
+    left, right = figure.axes
+    np.testing.assert_allclose(left.lines[0].get_ydata(), [50, 40, 30])
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [55, 45, 35])
+    assert len(left.texts) == 2
+    with pytest.raises(InvalidValue, match="plain"):
+        plotting.figure_1([a_run(20)])
+
+
+def test_depths_differ_in_lightness_for_grey_print():
+    rgb = np.array([colour[:3] for colour in plotting._colours(4)])
+    lightness = rgb @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(lightness) < -0.1).all()
+
+
+def test_png_and_svg_are_written_and_the_svg_is_the_same_each_time(tmp_path):
+    runs = [a_run(8), a_run(20, None)]
+    first = plotting.save(plotting.figure_6(runs), tmp_path / "a")
+    second = plotting.save(plotting.figure_6(runs), tmp_path / "b")
+    assert first[0].read_bytes().startswith(b"\x89PNG")
+    assert first[1].read_bytes() == second[1].read_bytes()
+
+
+def test_figures_need_no_keras():
+    done = run_python("-c", "import sys, resnet_keras.plotting, resnet_keras.tables; print('keras' in sys.modules)")
+    assert done.stdout.strip() == "False", done.stderr
