@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from resnet_keras.architectures import Convolution, Unit
+from resnet_keras.units import Convolution, Unit
 
 Tensor = Any
 """A `keras.KerasTensor`: Keras has no public name for what a functional graph passes on."""

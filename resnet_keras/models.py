@@ -6,10 +6,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from resnet_keras.architectures import Architecture, Unit
+from resnet_keras.architectures import Architecture
 from resnet_keras.blocks import Blocks, Tensor
 from resnet_keras.errors import InvalidValue
 from resnet_keras.recipe import CIFAR10
+from resnet_keras.units import Unit
 
 FLAT_DEPTH = 152
 """Weighted layers up to which the graph is flat. Keras walks it recursively: at Python's limit 182 load, 362 do not."""
