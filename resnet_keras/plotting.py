@@ -22,10 +22,15 @@ from resnet_keras.runs import Row, Run
 
 Axis = Literal["fitted", "paper"]
 """The error axis: from the curves, or 0 to 20 % as in the paper."""
+Part = Literal["train", "validation"]
 PAPER_LIMITS = (0.0, 20.0)
 CIFAR10_SIZE = 32
 VERY_DEEP = 110
 """Figure 6's right panel compares nets deeper than this with the one of this depth."""
+MARK = "D"
+"""Of the paper's own numbers."""
+LABEL_POINTS, POINTS_PER_INCH = 11, 72
+"""The height of a label."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -98,7 +103,9 @@ def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
         figure, axes = _panels(2, ("training error (%)", "validation error (%)"))
         _draw_panel(axes[0], plain, ("train",))
         _draw_panel(axes[1], plain, ("validation",))
-        _finish(figure, axes, plain, runs, axis)
+        _finish(figure, axes, runs, axis)
+        _label_ends(axes[0], plain, ("train",))
+        _label_ends(axes[1], plain, ("validation",))
     return figure
 
 
@@ -131,7 +138,10 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
             _draw_panel(ax, shown, ("train", "validation"))
             if all(run.follows_paper for run in runs):
                 _mark_paper(ax, shown)
-        _finish(figure, axes, every, runs, axis)
+        _legend(axes[0], marks=any(line.get_marker() == MARK for ax in axes for line in ax.lines))
+        _finish(figure, axes, runs, axis)
+        for ax, (_, shown) in zip(axes, panels, strict=True):
+            _label_ends(ax, shown, ("train", "validation"))
     return figure
 
 
@@ -172,7 +182,7 @@ def _panels(count: int, labels: tuple[str, ...]) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def _draw_panel(ax: Axes, shown: Sequence[Curve], parts: tuple[Literal["train", "validation"], ...]) -> None:
+def _draw_panel(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> None:
     for curve, colour in zip(shown, _colours(len(shown)), strict=True):
         for part in parts:
             errors = curve.train_error if part == "train" else curve.validation_error
@@ -189,14 +199,27 @@ def _draw_panel(ax: Axes, shown: Sequence[Curve], parts: tuple[Literal["train", 
                 deviation = errors.std(axis=0, ddof=1)
                 low, high = mean - deviation, mean + deviation
                 ax.fill_between(curve.iteration, low, high, color=colour, alpha=0.2, linewidth=0)
-        labelled = curve.validation_error if "validation" in parts else curve.train_error
-        end = labelled.mean(axis=0)[-1]
+
+
+def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> None:
+    """Writes each depth beside the end of its curve; labels that would lie on each other are moved apart."""
+    labelled = [curve.validation_error if "validation" in parts else curve.train_error for curve in shown]
+    low, high = ax.get_ylim()
+    gap = LABEL_POINTS / (ax.bbox.height / ax.figure.dpi * POINTS_PER_INCH) * (high - low)
+    ends = np.clip([errors.mean(axis=0)[-1] for errors in labelled], low, high)
+    upward = np.argsort(ends, kind="stable")
+    heights = ends[upward]
+    for k in range(1, len(heights)):
+        heights[k] = max(heights[k], heights[k - 1] + gap)
+    heights -= (heights - ends[upward]).mean()
+    for place, height in zip(upward, heights, strict=True):
+        curve = shown[place]
         ax.annotate(
             f"{curve.depth}-layer",
-            (curve.iteration[-1], end),
+            (curve.iteration[-1], height),
             xytext=(5, 0),
             textcoords="offset points",
-            color=colour,
+            color=_colours(len(shown))[place],
             va="center",
             fontweight="bold",
             annotation_clip=False,
@@ -213,26 +236,29 @@ def _mark_paper(ax: Axes, shown: Sequence[Curve]) -> None:
     for curve, colour in zip(shown, _colours(len(shown)), strict=True):
         error = cifar10_error(curve.name)
         if error is not None:
-            ax.plot(curve.iteration[-1], error, marker="D", markersize=5, color=colour, clip_on=False, zorder=5)
+            ax.plot(curve.iteration[-1], error, marker=MARK, markersize=5, color=colour, clip_on=False, zorder=5)
 
 
-def _finish(figure: Figure, axes: Sequence[Axes], shown: Sequence[Curve], runs: Sequence[Run], axis: Axis) -> None:
+def _legend(ax: Axes, *, marks: bool) -> None:
+    handles = [
+        mpl.lines.Line2D([], [], color="black", linewidth=1.1, linestyle=(0, (4, 2)), label="training"),
+        mpl.lines.Line2D([], [], color="black", linewidth=2.2, label="validation"),
+    ]
+    if marks:
+        paper = mpl.lines.Line2D(
+            [], [], color="black", marker=MARK, markersize=5, linestyle="", label="paper, test error"
+        )
+        handles.append(paper)
+    ax.legend(handles=handles, loc="best", frameon=False)
+
+
+def _finish(figure: Figure, axes: Sequence[Axes], runs: Sequence[Run], axis: Axis) -> None:
     for ax in axes:
         ax.set_xlabel("iteration")
         ax.set_xlim(left=0)
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3), useMathText=True)
     if axis == "paper":
         axes[0].set_ylim(*PAPER_LIMITS)
-    handles = [
-        mpl.lines.Line2D([], [], color="black", linewidth=1.1, linestyle=(0, (4, 2)), label="training"),
-        mpl.lines.Line2D([], [], color="black", linewidth=2.2, label="validation"),
-    ]
-    if all(run.follows_paper for run in runs) and any(cifar10_error(curve.name) for curve in shown):
-        handles.append(
-            mpl.lines.Line2D([], [], color="black", marker="D", markersize=5, linestyle="", label="paper, test error")
-        )
-    if len(axes[0].lines) and axes[0].get_ylabel() == "error (%)":
-        axes[0].legend(handles=handles, loc="best", frameon=False)
     figure.suptitle(_title(runs), fontsize=11, fontweight="bold")
     figure.supxlabel(_settings(runs), fontsize=7.5, color="#555555")
 

@@ -33,13 +33,21 @@ def lines(ax):
 def test_figure_6_has_plain_nets_left_and_residual_nets_right():
     figure = plotting.figure_6([a_run(20), a_run(20, None, offset=9), a_run(56), a_run(56, None)])
     assert [ax.get_title() for ax in figure.axes] == ["plain nets", "residual nets"]
-    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [["20-layer", "56-layer"]] * 2
+    assert [{text.get_text() for text in ax.texts} for ax in figure.axes] == [{"20-layer", "56-layer"}] * 2
 
 
 def test_figure_6_gets_a_third_panel_for_more_than_110_layers():
     figure = plotting.figure_6([a_run(depth) for depth in (20, 110, 1202)])
-    panels = [[text.get_text() for text in ax.texts] for ax in figure.axes]
-    assert panels == [["20-layer", "110-layer"], ["110-layer", "1202-layer"]]
+    panels = [{text.get_text() for text in ax.texts} for ax in figure.axes]
+    assert panels == [{"20-layer", "110-layer"}, {"110-layer", "1202-layer"}]
+
+
+def test_labels_of_curves_that_end_together_do_not_lie_on_each_other():
+    figure = plotting.figure_6([a_run(20), a_run(56), a_run(110, offset=0.1), a_run(44, None, offset=20)])
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[1].texts]
+    assert len(boxes) == 3
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
 def test_training_is_thin_and_dashed_and_validation_bold():
