@@ -12,6 +12,8 @@ from resnet_keras.data.generated import CLASSES, generated
 from resnet_keras.data.images import split
 from resnet_keras.data.stream import Stream, augmentation, order
 
+pytestmark = pytest.mark.any_backend
+
 IMAGES = 50
 
 

@@ -11,6 +11,8 @@ from resnet_keras import InvalidValue, cifar10, cifar10_recipe, plotting
 from resnet_keras.reference import cifar10_error
 from resnet_keras.runs import Results, Row, Run
 
+pytestmark = pytest.mark.any_backend
+
 ITERATIONS = (100, 200, 300)
 
 

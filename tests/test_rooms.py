@@ -5,6 +5,8 @@ import ast
 import pytest
 from conftest import ROOT
 
+pytestmark = pytest.mark.any_backend
+
 ROOMS = [
     "errors",
     "units",

@@ -7,6 +7,8 @@ import pytest
 from resnet_keras import InputOutput, runs
 from resnet_keras.runs import Results, Row, RunFolder
 
+pytestmark = pytest.mark.any_backend
+
 SETTINGS = {"architecture": {"name": "plain-8"}, "recipe": {"boundaries": (1, 2)}, "data": {}, "seed": 0}
 ROW = Row(100, 0.1, 54.321, 50.0, 1.25, 1.5, 321.9, 12.5)
 
