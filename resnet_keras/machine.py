@@ -24,7 +24,11 @@ def describe(model: keras.Model) -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "device": device(),
         "compiled": compile_mode(model),
-        "hardware": {"processor": _processor(), "cores": _cores(), "system": platform.platform()},
+        "hardware": {
+            "processor": _processor(),
+            "cores": _cores(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
         "versions": {"python": platform.python_version()} | _versions(),
         "command": shlex.join([f"KERAS_BACKEND={keras.backend.backend()}", "python", *sys.argv]),
         "commit": _commit(),

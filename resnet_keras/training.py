@@ -138,4 +138,4 @@ def _evaluate(model: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, flo
 
 
 def _error(measured: dict[str, float]) -> float:
-    return 100.0 * (1.0 - measured["accuracy"])
+    return round(100.0 * (1.0 - measured["accuracy"]), 4)
