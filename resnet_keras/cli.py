@@ -94,7 +94,7 @@ def choose_backend() -> str:
     for name in candidates:
         if find_spec(BACKENDS[name]) is not None:
             os.environ["KERAS_BACKEND"] = name
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras may import TensorFlow on any backend
             return name
     missing = f"{asked} is not installed" if asked else "none is installed"
     raise InvalidValue(

@@ -48,7 +48,7 @@ class TrainingProgress(keras.callbacks.Callback):
             disable=not self._console.is_terminal,
             speed_estimate_period=30,
         )
-        self._task = self._bar.add_task(name, total=iterations, error="compiling", batch_size=batch_size)
+        self._task = self._bar.add_task(name, total=iterations, error="starting", batch_size=batch_size)
 
     def __enter__(self) -> "TrainingProgress":
         self._bar.start()

@@ -73,7 +73,7 @@ def run_python(*arguments: str, backend: str | None = None, **environment: str) 
         text=True,
         timeout=600,
         cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": backend or BACKEND, "TF_CPP_MIN_LOG_LEVEL": "2"} | environment,
+        env=os.environ | {"KERAS_BACKEND": backend or BACKEND, "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
     )
 
 
