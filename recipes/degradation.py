@@ -45,13 +45,13 @@ def program(arguments: Sequence[str]) -> None:
         help=f"to which images are averaged: 32, 16 or 8 (default: {IMAGE_SIZE})",
     )
     options = parser.parse_args(arguments)
-    if options.paper and (options.depths or options.image_size):
+    if options.paper and (options.depths or options.image_size is not None):
         raise InvalidValue("--paper sets depths and image size. Received: --depths or --image-size with it.")
-    depths = options.depths or DEPTHS
+    depths = sorted(set(options.depths or DEPTHS))
     nets = (
         [cifar10(depth, None) for depth in PAPER_PLAIN] + [cifar10(depth) for depth in PAPER_RESIDUAL]
         if options.paper
-        else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in sorted(depths)]
+        else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in depths]
     )
     recipes = [cli.recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
     out = options.out or Path("runs/figure-6" if options.paper else "runs/degradation")
@@ -61,8 +61,10 @@ def program(arguments: Sequence[str]) -> None:
 
     console = Console()
     data = images(options.data_dir, console)
-    small = IMAGE_SIZE if data.image_size % IMAGE_SIZE == 0 else data.image_size
-    data = data.averaged_to(data.image_size if options.paper else options.image_size or small)
+    size = options.image_size
+    if size is None:
+        size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
+    data = data.averaged_to(size)
     from resnet_keras.experiment import run, settings_of  # import Keras, with the backend just chosen
 
     jobs = [
@@ -78,7 +80,7 @@ def program(arguments: Sequence[str]) -> None:
     finished = [run(net, recipe, data, seed=options.seed, out=folder, console=console) for net, recipe, folder in jobs]
     table = tables.errors(finished)
     (out / "table.md").write_text(table.markdown(), encoding="utf-8")
-    axis = "paper" if options.paper else "fitted"
+    axis = "paper" if all(one.follows_paper for one in finished) else "fitted"
     png, svg = plotting.save(plotting.figure_6(finished, axis=axis), out / "degradation")
     console.print(f"\n{data.name}, {data.image_size} x {data.image_size} pixels", style="bold")
     console.print(table.for_terminal())

@@ -43,7 +43,7 @@ class Blocks:
         asymmetric = convolution.strides > 1 and padding > 0
         if asymmetric:
             # Keras's "same" pads a strided convolution more on the right and bottom.
-            x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
+            x = layers.ZeroPadding2D(padding, data_format="channels_last", name=f"{name}_pad")(x)
         x = layers.Conv2D(
             convolution.filters,
             convolution.kernel_size,

@@ -110,7 +110,7 @@ def _configured() -> str | None:
     except (OSError, ValueError, AttributeError):
         return None
     # Keras writes this file by itself, with its default: it says nothing where that is not installed.
-    return backend if backend in BACKENDS and find_spec(BACKENDS[backend]) else None
+    return backend if isinstance(backend, str) and backend in BACKENDS and find_spec(BACKENDS[backend]) else None
 
 
 def main(program: Callable[[Sequence[str]], None]) -> NoReturn:

@@ -22,7 +22,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
     """
     return {
         "backend": keras.backend.backend(),
-        "device": device(),
+        "device": device(model),
         "compiled": compile_mode(model),
         "hardware": {
             "processor": _processor(),
@@ -35,17 +35,16 @@ def describe(model: keras.Model) -> dict[str, Any]:
     }
 
 
-def device() -> str:
-    """What the backend computes on, in its own words: "cpu", "NVIDIA ..."."""
+def device(model: keras.Model) -> str:
+    """What holds the model's weights, in the backend's own words: "cpu", "NVIDIA ..."."""
+    weight = model.weights[0].value
     match keras.backend.backend():
         case "jax":
-            import jax
-
-            return str(jax.devices()[0].device_kind)
+            return str(next(iter(weight.devices())).device_kind)
         case "torch":
             import torch
 
-            return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+            return torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else weight.device.type
         case "tensorflow":
             import tensorflow
 
@@ -93,6 +92,8 @@ def _commit() -> str | None:
     """The commit of the checkout this package runs from, with "+" where files were changed; None elsewhere."""
     here = Path(__file__).parent
     try:
+        # An installed copy may lie inside another project's checkout.
+        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)
         commit = _git(here, "rev-parse", "--short=12", "HEAD")
         return commit + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):

@@ -5,6 +5,7 @@ a colour map that colour-blind readers and grey printers tell apart, and every c
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -72,7 +73,9 @@ def curves(runs: Iterable[Run]) -> list[Curve]:
     Runs without a row yet are left out.
 
     Raises:
-        ValueError: runs on other images or with other schedules (but for the warm-up), which one figure cannot compare.
+        ValueError: runs on other images or with other schedules (but for the warm-up), which one figure cannot
+        compare; or
+            one net and seed twice.
     """
     ordered = sorted(
         (run for run in runs if run.rows), key=lambda run: (run.settings["architecture"]["depth"], run.name)
@@ -83,6 +86,10 @@ def curves(runs: Iterable[Run]) -> list[Curve]:
         raise InvalidValue(
             f"A figure compares runs of one schedule on the same images. Received: {len(experiments)} kinds in {paths}."
         )
+    seeds = Counter((run.name, run.settings["seed"]) for run in ordered)
+    for (name, seed), count in seeds.items():
+        if count > 1:
+            raise InvalidValue(f"A curve has one run of each seed. Received: {count} of {name} with seed {seed}.")
     return [_curve(list(group)) for _, group in groupby(ordered, key=lambda run: run.name)]
 
 
@@ -146,8 +153,15 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
 
 
 def save(figure: Figure, path: Path) -> tuple[Path, Path]:
-    """Writes the figure as `path`.png and `path`.svg and returns both."""
-    png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
+    """Writes the figure as `path`.png and `path`.svg and returns both.
+
+    Raises:
+        ValueError: a path without a file's name.
+        OSError: it cannot be written.
+    """
+    if not path.name:
+        raise InvalidValue(f"A figure is written to a file. Received: {path}.")
+    png, svg = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "svg"))
     with mpl.rc_context(STYLE):
         figure.savefig(png, dpi=160)
         figure.savefig(svg, metadata={"Date": None})
@@ -212,10 +226,11 @@ def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
     for k in range(1, len(heights)):
         heights[k] = max(heights[k], heights[k - 1] + gap)
     heights -= (heights - ends[upward]).mean()
+    depths = Counter(curve.depth for curve in shown)
     for place, height in zip(upward, heights, strict=True):
         curve = shown[place]
         ax.annotate(
-            f"{curve.depth}-layer",
+            f"{curve.depth}-layer" if depths[curve.depth] == 1 else curve.name,
             (curve.iteration[-1], height),
             xytext=(5, 0),
             textcoords="offset points",
@@ -277,8 +292,9 @@ def _settings(runs: Sequence[Run]) -> str:
     recipe = runs[0].settings["recipe"]
     falls = " and ".join(f"{boundary:,}" for boundary in recipe["boundaries"])
     seeds = sorted({run.settings["seed"] for run in runs})
+    backends = " and ".join(sorted({run.settings["backend"] for run in runs}))
     return (
         f"{recipe['iterations']:,} iterations of {recipe['batch_size']} images, "
         f"learning rate {recipe['learning_rate']:g}{f', divided by 10 at {falls}' if falls else ''}; "
-        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {runs[0].settings['backend']}"
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"
     )

@@ -67,8 +67,10 @@ class Recipe:
                 raise InvalidValue(f"A recipe counts whole numbers from 1. Received: {field}={value!r}.")
         if not 0 < self.learning_rate < float("inf"):
             raise InvalidValue(f"A learning rate is above 0. Received: learning_rate={self.learning_rate!r}.")
-        if list(self.boundaries) != sorted(self.boundaries):
-            raise InvalidValue(f"Boundaries grow. Received: boundaries={self.boundaries!r}.")
+        if list(self.boundaries) != sorted(self.boundaries) or any(boundary < 0 for boundary in self.boundaries):
+            raise InvalidValue(f"Boundaries grow from 0. Received: boundaries={self.boundaries!r}.")
+        if self.pad < 0:
+            raise InvalidValue(f"Padding adds pixels. Received: pad={self.pad!r}.")
 
     def shortened(self, iterations: int) -> "Recipe":
         """The same schedule in fewer (or more) iterations: its boundaries keep their share of the whole."""
@@ -87,9 +89,14 @@ class Recipe:
         return self.learning_rate / 10 ** sum(iteration >= boundary for boundary in self.boundaries)
 
     def periods(self) -> Iterator[Period]:
-        """The schedule cut where the errors are measured and where the learning rate changes."""
-        marks = {*range(0, self.iterations, self.evaluate_every), *self.boundaries, self.iterations, 0}
-        cuts = sorted(mark for mark in marks if mark <= self.iterations)
+        """The schedule, cut where the learning rate changes and every `evaluate_every`, but not within half of it."""
+        fixed = {0, self.iterations, *(boundary for boundary in self.boundaries if boundary < self.iterations)}
+        marks = {
+            mark
+            for mark in range(0, self.iterations, self.evaluate_every)
+            if min(abs(mark - other) for other in fixed) * 2 >= self.evaluate_every
+        }
+        cuts = sorted(fixed | marks)
         for start, stop in pairwise(cuts):
             yield Period(start, stop, self.learning_rate_at(start))
 

@@ -95,6 +95,8 @@ def read(path: Path) -> Run:
     """
     try:
         settings = json.loads((path / RUN).read_text(encoding="utf-8"))
+        for field in ("architecture", "recipe", "data", "seed"):
+            settings[field]
         with (path / METRICS).open(newline="", encoding="utf-8") as file:
             rows = tuple(
                 Row(int(line["iteration"]), *(float(line[field]) for field in Row._fields[1:]))
@@ -225,7 +227,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _replace(aside: Path, target: Path) -> None:
-    with aside.open("rb") as file:
+    with aside.open("r+b") as file:
         os.fsync(file.fileno())
     aside.replace(target)
 

@@ -103,12 +103,13 @@ def train(
             twin.optimizer.learning_rate = rate
             history = twin.fit(_Batches(stream, period), shuffle=False, verbose=0, callbacks=[progress]).history
             trained = {name: values[-1] for name, values in history.items()}
-            if not math.isfinite(trained["loss"]):
-                raise Diverged(
-                    f"A loss stays finite. Received: {trained['loss']} in iterations {period.start} to {period.stop} "
-                    f"at learning rate {rate:g}. Lower it."
-                )
             held_out = _evaluate(twin, data.x_validation, data.y_validation)
+            for loss in (trained["loss"], held_out["loss"]):
+                if not math.isfinite(loss):
+                    raise Diverged(
+                        f"A loss stays finite. Received: {loss} in iterations {period.start} to {period.stop} "
+                        f"at learning rate {rate:g}. Lower it."
+                    )
             row = Row(
                 iteration=period.stop,
                 learning_rate=rate,

@@ -66,7 +66,7 @@ def small_npz(tmp_path: Path) -> Path:
 
 
 def run_python(*arguments: str, backend: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A new Python process that finds this package only where it is installed; `backend` is KERAS_BACKEND."""
+    """A new Python process in the root of the checkout; `backend` is KERAS_BACKEND."""
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,

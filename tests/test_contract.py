@@ -86,6 +86,18 @@ def test_uint8_and_float_pixels_give_the_same_probabilities(net, images):
     np.testing.assert_allclose(from_uint8.sum(axis=1), 1, atol=1e-5)
 
 
+def test_keras_configured_for_channels_first_builds_the_same_net():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for shortcut in (None, "A", "B"):
+            architecture = cifar10(8, shortcut)
+            model = build(architecture)
+            assert model.get_layer("conv4_block1_out").output.shape == (None, 8, 8, 64)
+            assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == architecture.parameters
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_option_a_is_the_subsampled_input_padded_with_zero_channels():
     """By hand: every second pixel, then zeros up to the unit's filters."""
     model = build(cifar10(8))

@@ -145,11 +145,18 @@ def test_an_npz_is_read_and_its_classes_counted(small_npz):
 
 
 def test_damaged_or_incomplete_npz_files_are_refused(tmp_path, small_npz):
-    incomplete, damaged, objects = tmp_path / "incomplete.npz", tmp_path / "damaged.npz", tmp_path / "objects.npz"
+    names = ("incomplete", "damaged", "objects", "array", "compressed")
+    incomplete, damaged, objects, array, compressed = (tmp_path / f"{name}.npz" for name in names)
+    np.save(tmp_path / "array.npy", GOOD["x_train"])
+    (tmp_path / "array.npy").rename(array)
+    np.savez_compressed(compressed, **GOOD)
+    flipped = bytearray(compressed.read_bytes())
+    flipped[200:220] = bytes(20)
+    compressed.write_bytes(flipped)
     np.savez(incomplete, x_train=GOOD["x_train"])
     damaged.write_bytes(small_npz.read_bytes()[:200])
     np.savez(objects, **(GOOD | {"y_train": np.array([{}] * 60, dtype=object)}))
-    for path in (incomplete, damaged, objects, tmp_path / "absent.npz"):
+    for path in (incomplete, damaged, objects, array, compressed, tmp_path / "absent.npz"):
         with pytest.raises(InputOutput, match=path.name) as caught:
             sources.load(path)
         assert "\n" not in str(caught.value)
@@ -206,6 +213,22 @@ def test_cifar10_is_read_from_both_formats_of_tensorflow_datasets(prepared, file
         written = {(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)}
         assert {(image.tobytes(), int(label)) for image, label in zip(x, y, strict=True)} == written
         assert len(data.x_test) == 10
+
+
+def test_another_data_set_is_not_taken_for_cifar10(tmp_path):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    features = {"image": tfds.features.Image(shape=(32, 32, 3)), "label": tfds.features.ClassLabel(num_classes=10)}
+    image = np.zeros((32, 32, 3), np.uint8)
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="svhn",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={"train": [(0, {"image": image, "label": 1})]},
+        data_dir=tmp_path,
+        file_format="array_record",
+    )
+    with pytest.raises(InputOutput, match=r"Received: .*svhn"):
+        sources.cifar10(tmp_path / "svhn" / "1.0.0")
 
 
 @pytest.mark.real_data

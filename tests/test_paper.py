@@ -111,6 +111,8 @@ def test_a_shortened_schedule_keeps_its_shares(iterations):
     for period in periods:
         for iteration in (period.start, period.stop - 1):
             assert period.learning_rate == recipe.learning_rate_at(iteration)
+    if iterations >= 100:  # an error is never that of a few batches
+        assert min(period.stop - period.start for period in periods) >= recipe.evaluate_every / 2
     for boundary, share in zip(recipe.boundaries, (1 / 2, 3 / 4), strict=True):
         assert boundary == pytest.approx(iterations * share, abs=0.5)
 

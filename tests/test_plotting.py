@@ -92,6 +92,21 @@ def test_runs_that_cannot_be_compared_are_refused():
     plotting.figure_6([a_run(56), a_run(110)])  # the warm-up belongs to the net
 
 
+def test_one_seed_twice_is_no_band():
+    with pytest.raises(InvalidValue, match="2 of ResNet-20 with seed 0"):
+        plotting.curves([a_run(20), a_run(20)])
+
+
+def test_nets_of_one_depth_are_told_apart_by_name():
+    texts = {text.get_text() for text in plotting.figure_6([a_run(8), a_run(8, "B"), a_run(14)]).axes[0].texts}
+    assert texts == {"ResNet-8", "ResNet-8 B", "14-layer"}
+
+
+def test_a_name_with_a_dot_stays_whole(tmp_path):
+    png, svg = plotting.save(plotting.figure_6([a_run(8)]), tmp_path / "rate-0.1")
+    assert (png.name, svg.name) == ("rate-0.1.png", "rate-0.1.svg")
+
+
 def test_a_run_that_has_just_begun_is_left_out():
     begun = Run(Path("y"), a_run(56).settings, (), None)
     assert [curve.name for curve in plotting.curves([a_run(20), begun])] == ["ResNet-20"]

@@ -92,7 +92,7 @@ def write(folder, name, architecture, images=8, passing_on=False):
 def load_bare(folder, names, backend):
     if find_spec(BACKENDS[backend]) is None:
         pytest.skip(f"{backend} is not installed")
-    done = run_python("-c", BARE, str(folder), *names, backend=backend)
+    done = run_python("-P", "-c", BARE, str(folder), *names, backend=backend)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["backend"] == backend

@@ -55,6 +55,8 @@ def test_a_save_that_fails_leaves_the_model_as_it_was(tmp_path):
     ("file", "text"),
     [
         ("run.json", "{"),
+        ("run.json", "[]"),
+        ("run.json", "{}"),
         ("run.json", '{"results": {"accuracy": 1}}'),
         ("metrics.csv", "iteration,learning_rate\n1"),
         ("metrics.csv", "iteration\nx\n"),

@@ -128,12 +128,20 @@ def test_the_warm_up_lasts_until_the_training_error_is_low_enough_and_then_ends(
 
 
 def test_a_diverged_run_stops_and_keeps_its_rows(tmp_path, small_data, net):
-    recipe = replace(RECIPE, iterations=40, boundaries=(), learning_rate=1e30)
-    with pytest.raises(Diverged, match=r"learning rate 1e\+30"):
+    """Two good iterations in the warm-up, then a rate that no net stands."""
+    recipe = replace(RECIPE, iterations=40, boundaries=(), learning_rate=1e30, warmup=Warmup(0.001, 100.1))
+    with pytest.raises(Diverged, match=r"iterations 2 to 4 at learning rate 1e\+30"):
         experiment_run(net, recipe, small_data, seed=0, out=tmp_path / "run")
     kept = runs.read(tmp_path / "run")
+    assert [row.iteration for row in kept.rows] == [2]
     assert kept.results is None
     assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_a_net_destroyed_by_its_last_update_is_not_a_result(tmp_path, small_data, net):
+    recipe = replace(RECIPE, iterations=1, boundaries=(), learning_rate=1e30)
+    with pytest.raises(Diverged):
+        experiment_run(net, recipe, small_data, seed=0, out=tmp_path / "run")
 
 
 def test_a_finished_run_of_the_same_settings_is_not_trained_again(finished, small_data, net):

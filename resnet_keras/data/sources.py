@@ -4,6 +4,7 @@ import io
 import os
 import socket
 import zipfile
+import zlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,10 @@ def npz(path: Path) -> ImageData:
         ValueError: images or labels out of range.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array without a name")
+        with loaded as file:
             missing = [name for name in NPZ_ARRAYS if name not in file]
             if missing:
                 raise InputOutput(f"An .npz holds {', '.join(NPZ_ARRAYS)}. Missing in {path}: {', '.join(missing)}.")
@@ -62,7 +66,7 @@ def npz(path: Path) -> ImageData:
         raise InputOutput(f"--data-dir names a folder or an .npz file. Not found: {path}.") from None
     except InputOutput:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputOutput(f"An .npz is written by numpy.savez, without objects. Received: {path} ({error}).") from None
     return split(
         name=path.stem,
@@ -93,6 +97,8 @@ def cifar10(data_dir: Path | None = None) -> ImageData:
         builder = tfds.builder_from_directory(data_dir)
     else:
         builder = tfds.builder("cifar10", data_dir=data_dir)
+    if builder.name != "cifar10":
+        raise InputOutput(f"--data-dir holds CIFAR-10, or is an .npz file. Received: {data_dir} with {builder.name}.")
     if not builder.is_prepared():
         _download(tfds, builder, data_dir)
         builder = tfds.builder("cifar10", data_dir=data_dir)
@@ -141,6 +147,12 @@ def _download(tfds: Any, builder: Any, data_dir: Path | None) -> None:
     where = os.fspath(builder.data_dir)
     if data_dir is not None:
         raise NotAvailable(f"CIFAR-10 is read from a prepared folder. Not complete: {where}. Get it: {hint}")
+    if find_spec("tensorflow") is None:
+        raise NotAvailable(
+            f"CIFAR-10 is read from {where}, or downloaded, for which TensorFlow Datasets needs TensorFlow. "
+            "It is not there, and TensorFlow is not installed. "
+            f"Name a folder with --data-dir, or: pip install tensorflow && {hint}"
+        )
     try:
         socket.create_connection((CIFAR10_HOST, 443), timeout=REACHABLE_SECONDS).close()
     except OSError:
@@ -173,7 +185,7 @@ def _read(tfds: Any, builder: Any, part: str) -> tuple[np.ndarray, np.ndarray]:
             if find_spec("tensorflow") is None:
                 raise InputOutput(
                     f"TFRecord files are read with TensorFlow, which is not installed. Received: {builder.data_dir}. "
-                    'pip install "resnet_keras[tensorflow]", or prepare array_record files: ' + PREPARE.format(where="")
+                    "Install it: pip install tensorflow"
                 )
             dataset = builder.as_dataset(split=part, read_config=tfds.ReadConfig(interleave_cycle_length=1))
             read = 0
