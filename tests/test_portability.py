@@ -117,6 +117,21 @@ def test_a_bare_process_gives_the_same_probabilities(files, backend):
         assert difference < 1e-4, name
 
 
+@pytest.mark.any_backend
+def test_1202_layers_are_built_saved_and_loaded_at_pythons_recursion_limit(tmp_path):
+    for name, shortcut in (("residual", "A"), ("plain", None)):
+        build(cifar10(1202, shortcut)).save(tmp_path / f"{name}.keras")
+    code = (
+        "import json, math, sys, keras; "
+        "models = [keras.models.load_model(f'{sys.argv[1]}/{name}.keras') for name in ('residual', 'plain')]; "
+        "counts = [sum(math.prod(weight.shape) for weight in model.trainable_weights) for model in models]; "
+        "print(json.dumps([*counts, sys.getrecursionlimit()]))"
+    )
+    done = run_python("-P", "-c", code, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [19_421_274, 19_421_274, 1000]
+
+
 @pytest.fixture(scope="module")
 def deep_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"deep-on-{BACKEND}")
