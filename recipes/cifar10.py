@@ -15,7 +15,7 @@ from resnet_keras import cli
 from resnet_keras.architectures import cifar10
 from resnet_keras.data import sources
 from resnet_keras.recipe import cifar10_recipe
-from resnet_keras.runs import check_writable
+from resnet_keras.storage import check_writable
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -23,7 +23,7 @@ def program(arguments: Sequence[str]) -> None:
     parser.add_argument("--depth", type=int, required=True, metavar="N", help="weighted layers: 6n + 2, from 8 to 1202")
     parser.add_argument("--plain", action="store_true", help="without shortcuts")
     parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="option of section 4.1 (default: A)")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     architecture = cifar10(options.depth, options.shortcut)
     if options.plain:
         architecture = replace(architecture, shortcut=None)
@@ -37,12 +37,13 @@ def program(arguments: Sequence[str]) -> None:
     architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
     from resnet_keras.experiment import run  # imports Keras, with the backend just chosen
 
-    results = run(architecture, recipe, data, seed=options.seed, out=out).results
+    done = run(architecture, recipe, data, seed=options.seed, out=out, resume=options.resume)
+    results = done.results
     assert results is not None
     print(
         f"{architecture.name}: training error {results.train_error:.2f} %, "
         f"validation error {results.validation_error:.2f} %, test error {results.test_error:.2f} %\n"
-        f"load it: keras.models.load_model({str(out / 'model.keras')!r})"
+        f"load it: keras.models.load_model({str(done.path / 'model.keras')!r})"
     )
 
 

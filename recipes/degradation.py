@@ -6,7 +6,7 @@
 Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
 *training* error, so it is not overfitting; with shortcuts, the same net at the same depth has not. Without CIFAR-10 on
 disk or a network to get it from, it uses generated shapes and says so. A net that an earlier call has finished in --out
-is not trained again.
+is not trained again, and one that it was interrupted in is gone on with.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resnet_keras import cli, plotting, runs, tables
-from resnet_keras.architectures import cifar10
+from resnet_keras import cli, plotting, storage, tables
+from resnet_keras.architectures import CIFAR10_SIZE, cifar10
 from resnet_keras.data import sources
 from resnet_keras.data.generated import generated
 from resnet_keras.data.images import ImageData
 from resnet_keras.errors import InvalidValue
+from resnet_keras.folder import place
 from resnet_keras.recipe import Recipe, cifar10_recipe
-from resnet_keras.runs import check_writable
+from resnet_keras.storage import check_writable
 
 DEPTHS = (8, 26)
 IMAGE_SIZE = 16
@@ -44,9 +45,15 @@ def program(arguments: Sequence[str]) -> None:
         metavar="PIXELS",
         help=f"to which images are averaged: 32, 16 or 8 (default: {IMAGE_SIZE})",
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     if options.paper and (options.depths or options.image_size is not None):
         raise InvalidValue("--paper sets depths and image size. Received: --depths or --image-size with it.")
+    named = options.data_dir is not None and options.data_dir.suffix == ".npz"
+    if options.image_size is not None and not named and (options.image_size < 1 or CIFAR10_SIZE % options.image_size):
+        raise InvalidValue(
+            f"Images of {CIFAR10_SIZE} pixels are averaged to a size that divides it. "
+            f"Received: --image-size {options.image_size}."
+        )
     depths = sorted(set(options.depths or DEPTHS))
     nets = (
         [cifar10(depth, None) for depth in PAPER_PLAIN] + [cifar10(depth) for depth in PAPER_RESIDUAL]
@@ -54,7 +61,7 @@ def program(arguments: Sequence[str]) -> None:
         else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in depths]
     )
     recipes = [cli.recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
-    out = options.out or Path("runs/figure-6" if options.paper else "runs/degradation")
+    out = place(options.out or Path("runs/figure-6" if options.paper else "runs/degradation"), options.resume)
     sources.check_folder(options.data_dir)
     check_writable(out)
     cli.choose_backend()
@@ -65,7 +72,7 @@ def program(arguments: Sequence[str]) -> None:
     if size is None:
         size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
     data = data.averaged_to(size)
-    from resnet_keras.experiment import run, settings_of  # import Keras, with the backend just chosen
+    from resnet_keras.experiment import look, run  # import Keras, with the backend just chosen
 
     jobs = [
         (
@@ -76,10 +83,10 @@ def program(arguments: Sequence[str]) -> None:
         for net, recipe in zip(nets, recipes, strict=True)
     ]
     for net, recipe, folder in jobs:  # before hours of work, not after
-        runs.finished(folder, settings_of(net, recipe, data, options.seed))
+        look(net, recipe, data, seed=options.seed, out=folder)
     finished = [run(net, recipe, data, seed=options.seed, out=folder, console=console) for net, recipe, folder in jobs]
     table = tables.errors(finished)
-    (out / "table.md").write_text(table.markdown(), encoding="utf-8")
+    storage.write(out / "table.md", table.markdown().encode())
     axis = "paper" if all(one.follows_paper for one in finished) else "fitted"
     png, svg = plotting.save(plotting.figure_6(finished, axis=axis), out / "degradation")
     console.print(f"\n{data.name}, {data.image_size} x {data.image_size} pixels", style="bold")

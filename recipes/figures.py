@@ -16,16 +16,16 @@ FIGURES = {"1": plotting.figure_1, "6": plotting.figure_6}
 def program(arguments: Sequence[str]) -> None:
     parser = cli.OneLineParser(__doc__)
     parser.add_argument(
-        "folders", type=Path, nargs="+", metavar="FOLDER", help="run folders, or folders that hold them"
+        "folders", type=cli.path, nargs="+", metavar="FOLDER", help="run folders, or folders that hold them"
     )
     parser.add_argument("--figure", choices=FIGURES, default="6", help="of the paper (default: 6)")
     parser.add_argument(
         "--axis", choices=("fitted", "paper"), default="fitted", help="paper: 0 to 20 %% (default: fitted)"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="without suffix; .png and .svg are written (default: figure-<n>)"
+        "--out", type=cli.path, metavar="FILE", help="without suffix; .png and .svg are written (default: figure-<n>)"
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     found = [run for folder in options.folders for run in runs.find(folder)]
     if not found:
         raise InputOutput(f"A figure is drawn from run folders. None in: {', '.join(map(str, options.folders))}.")

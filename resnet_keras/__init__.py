@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from resnet_keras.architectures import Architecture, cifar10, imagenet
-from resnet_keras.errors import Diverged, InputOutput, InvalidValue
+from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, OtherRun, Stopped
 from resnet_keras.recipe import CIFAR10, Recipe, cifar10_recipe
 
 if TYPE_CHECKING:
@@ -22,10 +22,13 @@ __version__ = "0.1.0"
 __all__ = [
     "CIFAR10",
     "Architecture",
+    "Damaged",
     "Diverged",
     "InputOutput",
     "InvalidValue",
+    "OtherRun",
     "Recipe",
+    "Stopped",
     "build",
     "cifar10",
     "cifar10_recipe",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from resnet_keras.errors import InvalidValue
+from resnet_keras.errors import InvalidValue, is_count
 from resnet_keras.units import Convolution, Unit
 
 Shortcut = Literal["A", "B", "C"]
@@ -181,8 +181,12 @@ class Architecture:
         return derived | {"multiply_adds": self.multiply_adds} | asdict(self)
 
 
+CIFAR10_SIZE = 32
+"""Pixels."""
+
+
 def cifar10(
-    depth: int, shortcut: Shortcut | None = "A", num_classes: int = 10, *, image_size: int = 32
+    depth: int, shortcut: Shortcut | None = "A", num_classes: int = 10, *, image_size: int = CIFAR10_SIZE
 ) -> Architecture:
     """The network of section 4.2 for small images, with 6n + 2 weighted layers.
 
@@ -195,7 +199,7 @@ def cifar10(
     Raises:
         ValueError: a depth that is not 6n + 2, an unknown shortcut, too few classes or pixels.
     """
-    units, remainder = divmod(depth - 2, 6) if _is_count(depth) else (0, 1)
+    units, remainder = divmod(depth - 2, 6) if is_count(depth) else (0, 1)
     if remainder or not 1 <= units <= 200:
         raise InvalidValue(
             f"A CIFAR-10 network has 6n + 2 weighted layers, n = 1 to 200. Received: depth={depth!r}. {_nearest(depth)}"
@@ -261,10 +265,6 @@ def _usual_shortcut(unit: UnitKind) -> Shortcut:
     return "A" if unit == "basic" else "B"
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _check_choice(what: str, value: object, choices: tuple[object, ...], field: str) -> None:
     if value not in choices or isinstance(value, bool):
         listed = ", ".join(map(repr, choices))
@@ -272,12 +272,12 @@ def _check_choice(what: str, value: object, choices: tuple[object, ...], field: 
 
 
 def _check_count(rule: str, value: object, field: str, least: int) -> None:
-    if not _is_count(value) or value < least:  # type: ignore[operator]
+    if not is_count(value) or value < least:  # type: ignore[operator]
         raise InvalidValue(f"{rule} Received: {field}={value!r}. Least: {least}.")
 
 
 def _nearest(depth: object) -> str:
-    if not _is_count(depth):
+    if not is_count(depth):
         return "The paper's: 20, 32, 44, 56, 110, 1202."
     below = min(max((depth - 2) // 6, 1), 200) * 6 + 2  # type: ignore[operator]
     return f"Nearest: {below}, {below + 6}." if below < 1202 else "Nearest: 1202."

@@ -1,24 +1,32 @@
 """What every recipe shares: its options, the choice of a backend, one-line errors and exit codes.
 
-Exit codes: 2 usage, 3 diverged, 4 input or output, 130 interrupted.
+Exit codes: 2 usage, 3 diverged, 4 input or output, 5 a damaged file, 128 + n stopped by signal n (Ctrl-C: 130).
 """
 
 import argparse
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO, get_args
 
-from resnet_keras.errors import Diverged, InputOutput, InvalidValue
+from resnet_keras import stopping
+from resnet_keras.errors import Diverged, InputOutput, InvalidValue, OtherRun, Stopped
+from resnet_keras.folder import Resume
 from resnet_keras.recipe import Recipe
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras's name of a backend, and the package it needs."""
 INTERRUPTED = 130
+MOST_SEED = 2**32 - 1
+LONGEST_LINE = 1_000
+"""Characters of an error that are shown: a value on the command line can be of any length."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -29,8 +37,34 @@ class OneLineParser(argparse.ArgumentParser):
             description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
         )
 
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options. An unknown one is named with the nearest that there is.
+
+        Raises:
+            ValueError: options that are not known, missing or no values of theirs.
+        """
+        # argparse itself would complain of a missing --depth first, where it is there as --dpeth.
+        known = [option for action in self._actions for option in action.option_strings]
+        for name in (word.partition("=")[0] for word in arguments if word.startswith("--") and word != "--"):
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                self.error(f"unknown option {name}{f': did you mean {near[0]}?' if near else ''}")
+        return self.parse_args(arguments)
+
     def error(self, message: str) -> NoReturn:
-        raise InvalidValue(f"{message[:1].upper()}{message[1:]}. See --help.")
+        message = message.removesuffix(".")
+        raise InvalidValue(f"{message[:1].upper()}{message[1:]}{'' if message.endswith('?') else '.'} See --help.")
+
+
+def path(text: str) -> Path:
+    """The type of options that name a file or folder.
+
+    Raises:
+        ArgumentTypeError: a text that no file can be named by.
+    """
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError(f"a path has a name. Received: {text!r}")
+    return Path(text)
 
 
 def parser(description: str | None, *, out: str) -> OneLineParser:
@@ -44,12 +78,12 @@ def parser(description: str | None, *, out: str) -> OneLineParser:
     add = options.add_argument
     add(
         "--data-dir",
-        type=Path,
+        type=path,
         metavar="PATH",
         help="folder of TensorFlow Datasets with CIFAR-10, or an .npz file with x_train, y_train, x_test, y_test "
         "(default: TFDS_DATA_DIR, else ~/tensorflow_datasets)",
     )
-    add("--out", type=Path, metavar="FOLDER", help=f"where the run is written (default: {out})")
+    add("--out", type=path, metavar="FOLDER", help=f"where the run is written (default: {out})")
     add(
         "--iterations",
         type=int,
@@ -59,6 +93,13 @@ def parser(description: str | None, *, out: str) -> OneLineParser:
     add("--batch-size", type=int, metavar="N", help="images an update (default: the recipe's)")
     add("--learning-rate", type=float, metavar="RATE", help="of the first updates (default: the recipe's)")
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation, from 0 (default: 0)")
+    add(
+        "--resume",
+        choices=get_args(Resume),
+        default="auto",
+        help="auto: go on with the run that is in --out; fresh: start over in a new folder beside it (default: auto)",
+    )
+    add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
     return options
 
 
@@ -68,8 +109,8 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
     Raises:
         ValueError: a number out of range.
     """
-    if options.seed < 0:
-        raise InvalidValue(f"A seed is 0 or more. Received: --seed {options.seed}.")
+    if not 0 <= options.seed <= MOST_SEED:
+        raise InvalidValue(f"A seed is a whole number from 0 to {MOST_SEED:,}. Received: --seed {options.seed}.")
     changed = {name: value for name in ("batch_size", "learning_rate") if (value := getattr(options, name)) is not None}
     if options.iterations is not None:
         if options.iterations < 1:
@@ -114,10 +155,17 @@ def _configured() -> str | None:
 
 
 def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Runs a recipe: a known error is printed as one line, without a traceback."""
+    """Runs a recipe: a known error is printed as one line, without a traceback; a signal ends it in one line too."""
+    stopping.raise_on_signals()
+    # A viewer that is closed, a full disk under a log: not a reason to lose a run.
+    sys.stdout, sys.stderr = _Lasting(sys.stdout), _Lasting(sys.stderr)
     try:
         program(sys.argv[1:])
-    except (InvalidValue, Diverged, InputOutput) as error:
+    except OtherRun as error:
+        _say(error)
+        _say_differences(error)
+        sys.exit(error.exit_code)
+    except (InvalidValue, Diverged, InputOutput, Stopped) as error:
         _say(error)
         sys.exit(error.exit_code)
     except OSError as error:
@@ -129,5 +177,41 @@ def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
     sys.exit(0)
 
 
+class _Lasting:
+    """A stream that swallows what can no longer be written, instead of ending the program."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]  # a path of any bytes
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except OSError:
+            # From now on to nowhere, also what Python itself flushes at the end.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _say(message: object) -> None:
-    print(f"{Path(sys.argv[0]).name}: {' '.join(str(message).split())}", file=sys.stderr)
+    line = textwrap.shorten(str(message), LONGEST_LINE, placeholder=" ...")
+    print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
+
+
+def _say_differences(error: OtherRun) -> None:
+    rows = [("", "in the folder", "asked for"), *error.differences]
+    widths = [min(60, max(len(row[column]) for row in rows)) for column in (0, 1)]
+    for field, held, asked in rows:
+        print(f"  {field:{widths[0]}}  {held:{widths[1]}}  {asked}".rstrip(), file=sys.stderr)

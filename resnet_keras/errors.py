@@ -1,8 +1,12 @@
 """What can go wrong, by what the caller can do about it.
 
 Each error carries one line (what holds, what came, the way out) and the exit code that a program ends with.
-Library users catch the built-in class behind it: `ValueError` or `OSError`.
+Library users catch the built-in class behind it: `ValueError`, `OSError`, `ArithmeticError` or `KeyboardInterrupt`.
 """
+
+import signal
+from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class InvalidValue(ValueError):
@@ -21,3 +25,39 @@ class InputOutput(OSError):
     """A file or folder that cannot be read or written. Programs exit with 4."""
 
     exit_code = 4
+
+
+class Difference(NamedTuple):
+    """A setting that a run folder holds and that was asked for otherwise."""
+
+    field: str
+    held: str
+    asked: str
+
+
+class OtherRun(InputOutput):
+    """A run folder holds another run than the one that is asked for. Programs print the differences and exit with 4."""
+
+    def __init__(self, line: str, differences: Sequence[Difference]) -> None:
+        super().__init__(line)
+        self.differences = tuple(differences)
+
+
+class Damaged(InputOutput):
+    """A file is not as this package wrote it. Programs exit with 5."""
+
+    exit_code = 5
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ended the program, after it saved what there was to save. Programs exit with 128 + the signal."""
+
+    def __init__(self, signum: int, line: str = "") -> None:
+        name = signal.Signals(signum).name
+        super().__init__(f"stopped by {name}{f': {line}' if line else ''}")
+        self.exit_code = 128 + signum
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)

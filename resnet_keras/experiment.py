@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 from rich.console import Console
 
-from resnet_keras import machine, runs
+from resnet_keras import folder, machine, runs
 from resnet_keras.architectures import Architecture
 from resnet_keras.data.images import ImageData
+from resnet_keras.folder import Found, Resume, RunFolder
 from resnet_keras.models import build, subtract_mean
 from resnet_keras.recipe import Recipe
 from resnet_keras.training import train
@@ -24,10 +26,30 @@ def settings_of(architecture: Architecture, recipe: Recipe, data: ImageData, see
     }
 
 
+def look(architecture: Architecture, recipe: Recipe, data: ImageData, *, seed: int, out: Path) -> Found:
+    """What the run folder `out` holds of this run.
+
+    Raises:
+        OSError: it holds another run, or is damaged beyond its checkpoints.
+    """
+    settings = settings_of(architecture, recipe, data, seed)
+    return folder.look(out, settings, recipe, keras.backend.backend())
+
+
 def run(
-    architecture: Architecture, recipe: Recipe, data: ImageData, *, seed: int, out: Path, console: Console | None = None
+    architecture: Architecture,
+    recipe: Recipe,
+    data: ImageData,
+    *,
+    seed: int,
+    out: Path,
+    resume: Resume = "auto",
+    console: Console | None = None,
 ) -> runs.Run:
-    """Builds a network, trains it and writes its run folder; a finished run of the same settings is read instead.
+    """Builds a network, trains it and writes its run folder; goes on with a run that was interrupted.
+
+    On one backend and machine, an interrupted run ends with the same weights and rows, bit for bit, as one that was
+    not. A finished run of the same settings is read instead, and goes on where more iterations are asked for.
 
     Args:
         architecture: what to build; its size and classes are those of the data.
@@ -35,26 +57,48 @@ def run(
         data: what on.
         seed: of the initial weights, the order and the augmentation.
         out: the run folder.
+        resume: "auto" goes on with a run that is there, "fresh" starts over in a new folder beside it.
         console: where the header and the progress go; None is standard output.
 
     Raises:
-        OSError: `out` holds another run, or cannot be written.
+        OSError: `out` holds another run, cannot be written, or another process writes it.
         ArithmeticError: training diverged.
+        KeyboardInterrupt: a signal came; the run is saved.
     """
     console = console or Console()
-    settings = settings_of(architecture, recipe, data, seed)
-    if (old := runs.finished(out, settings)) is not None:
-        console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
-        return old
+    out = folder.place(out, resume)
+    with folder.hold(out):
+        found = look(architecture, recipe, data, seed=seed, out=out)
+        for warning in found.warnings:
+            console.print(f"WARNING: {warning}", style="bold", highlight=False, soft_wrap=True)
+        if found.finished is not None:
+            console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
+            return found.finished
 
-    model = build(architecture, weight_decay=recipe.weight_decay, seed=seed)
-    subtract_mean(model, data.x_train)
-    here = machine.describe(model)
-    folder = runs.RunFolder.create(out, settings | here)
-    for line in _header(architecture, recipe, data, seed, here, out):
-        console.print(line, highlight=False, soft_wrap=True)
-    train(model, recipe, data, folder, seed=seed, console=console)
-    return runs.read(out)
+        recipe = found.recipe
+        model = build(architecture, weight_decay=recipe.weight_decay, seed=seed)
+        subtract_mean(model, data.x_train)
+        here = machine.describe(model)
+        written = RunFolder(out, settings_of(architecture, recipe, data, seed) | here, found)
+        for line in (
+            *_header(architecture, recipe, data, seed, here, out),
+            *_continuation(found, here),
+        ):
+            console.print(line, highlight=False, soft_wrap=True)
+        train(model, recipe, data, written, seed=seed, console=console)
+        return runs.read(out)
+
+
+def _continuation(found: Found, here: Mapping[str, Any]) -> Iterator[str]:
+    if found.checkpoint is None:
+        return
+    before = found.checkpoint.versions
+    changed = [
+        f"{name} {before.get(name)} to {now}" for name, now in here["versions"].items() if before.get(name) != now
+    ]
+    yield f"  goes on from iteration {found.checkpoint.state.iteration:,}"
+    if changed:
+        yield f"  WARNING: other versions than before, so digits may differ: {', '.join(changed)}"
 
 
 def _header(

@@ -17,15 +17,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from resnet_keras import storage
+from resnet_keras.architectures import CIFAR10_SIZE
 from resnet_keras.errors import InvalidValue
+from resnet_keras.records import Row
 from resnet_keras.reference import cifar10_error
-from resnet_keras.runs import Row, Run
+from resnet_keras.runs import Run
 
 Axis = Literal["fitted", "paper"]
 """The error axis: from the curves, or 0 to 20 % as in the paper."""
 Part = Literal["train", "validation"]
 PAPER_LIMITS = (0.0, 20.0)
-CIFAR10_SIZE = 32
 VERY_DEEP = 110
 """Figure 6's right panel compares nets deeper than this with the one of this depth."""
 MARK = "D"
@@ -163,8 +165,8 @@ def save(figure: Figure, path: Path) -> tuple[Path, Path]:
         raise InvalidValue(f"A figure is written to a file. Received: {path}.")
     png, svg = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "svg"))
     with mpl.rc_context(STYLE):
-        figure.savefig(png, dpi=160)
-        figure.savefig(svg, metadata={"Date": None})
+        storage.replace(png, lambda aside: figure.savefig(aside, dpi=160))
+        storage.replace(svg, lambda aside: figure.savefig(aside, metadata={"Date": None}))
     return png, svg
 
 

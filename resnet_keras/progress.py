@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from resnet_keras.runs import Row
+from resnet_keras.records import Row
 
 REFRESH_SECONDS = 0.5
 """Between two looks at the running error: each waits for the device."""
@@ -56,6 +56,10 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+
+    def skip(self, iterations: int) -> None:
+        """Counts iterations that were made before."""
+        self._bar.update(self._task, completed=iterations)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._first_step_end = 0.0

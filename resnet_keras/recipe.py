@@ -5,12 +5,19 @@ A `Recipe` counts in iterations, as the paper does. A variant is a changed field
 batch_size=64)`.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from resnet_keras.errors import InvalidValue
+from resnet_keras.errors import InvalidValue, is_count
+from resnet_keras.records import Row
+
+MOST = 10**9
+"""Of anything that a recipe counts: a slip of the finger is told before it fills the memory."""
+MOST_IMAGES = 65_536
+"""Of a batch."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +68,17 @@ class Recipe:
     evaluate_every: int = 400
 
     def __post_init__(self) -> None:
-        for field in ("iterations", "batch_size", "evaluate_every"):
+        for field, most in (("iterations", MOST), ("batch_size", MOST_IMAGES), ("evaluate_every", MOST)):
             value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise InvalidValue(f"A recipe counts whole numbers from 1. Received: {field}={value!r}.")
-        if not 0 < self.learning_rate < float("inf"):
-            raise InvalidValue(f"A learning rate is above 0. Received: learning_rate={self.learning_rate!r}.")
+            if not is_count(value) or not 1 <= value <= most:
+                raise InvalidValue(f"A recipe counts whole numbers from 1 to {most:,}. Received: {field}={value!r}.")
+        if not 0 < self.learning_rate < math.inf:
+            raise InvalidValue(
+                f"A learning rate is above 0 and finite. Received: learning_rate={self.learning_rate!r}."
+            )
         if list(self.boundaries) != sorted(self.boundaries) or any(boundary < 0 for boundary in self.boundaries):
             raise InvalidValue(f"Boundaries grow from 0. Received: boundaries={self.boundaries!r}.")
-        if self.pad < 0:
+        if not is_count(self.pad) or self.pad < 0:
             raise InvalidValue(f"Padding adds pixels. Received: pad={self.pad!r}.")
 
     def shortened(self, iterations: int) -> "Recipe":
@@ -84,9 +93,32 @@ class Recipe:
             evaluate_every=max(50, min(self.evaluate_every, iterations // 20)),
         )
 
+    def lengthens(self, begun: "Recipe") -> bool:
+        """Whether this recipe is `begun` with more iterations: its boundaries at the same places or the same shares."""
+        alike = replace(
+            self, **{field: getattr(begun, field) for field in ("iterations", "boundaries", "evaluate_every")}
+        )
+        share = begun.iterations / self.iterations
+        places = list(zip(self.boundaries, begun.boundaries, strict=False))
+        return (
+            alike == begun
+            and self.iterations >= begun.iterations
+            and len(self.boundaries) == len(begun.boundaries)
+            and (
+                all(mine == old for mine, old in places)
+                or all(abs(mine * share - old) <= 1 for mine, old in places)  # shares are rounded
+            )
+        )
+
     def learning_rate_at(self, iteration: int) -> float:
         """The learning rate of update number `iteration`, counted from 0, without the warm-up."""
         return self.learning_rate / 10 ** sum(iteration >= boundary for boundary in self.boundaries)
+
+    def learning_rate_of(self, period: Period, rows: Sequence[Row]) -> float:
+        """The learning rate of a period after these rows: the warm-up lasts until one has a low enough error."""
+        if self.warmup and all(row.train_error >= self.warmup.until_train_error for row in rows):
+            return self.warmup.learning_rate
+        return period.learning_rate
 
     def periods(self) -> Iterator[Period]:
         """The schedule, cut where the learning rate changes and every `evaluate_every`, but not within half of it."""
@@ -103,6 +135,16 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """The fields, for `run.json`."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Recipe":
+        """The recipe of which `to_dict`, through JSON, made these fields.
+
+        Raises:
+            ValueError, TypeError, KeyError: they are not a recipe's.
+        """
+        warmup = fields["warmup"] and Warmup(**fields["warmup"])
+        return cls(**{**fields, "boundaries": tuple(fields["boundaries"]), "warmup": warmup})
 
 
 CIFAR10 = Recipe()

@@ -1,56 +1,37 @@
 """The run folder: the one contract between training, evaluation, plotting and the docs.
 
-    run.json     what was run (architecture, recipe, data, seed, machine) and, at the end, its results
-    metrics.csv  one row per evaluation period, keyed by iteration
-    model.keras  what users load
+    run.json      what was run (architecture, recipe, data, seed, machine) and, at the end, its results
+    metrics.csv   one row per evaluation period, keyed by iteration
+    model.keras   what users load
+    checkpoints/  what the run needs to go on: `checkpoints.py`
 
-No framework is imported here: a figure needs only these files.
+`run.json` ends with the SHA-256 of itself and, once the run has ended, holds those of the other files. No framework is
+imported here: a figure needs only these files.
 """
 
-import csv
 import json
-import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
-from resnet_keras.errors import InputOutput
+from resnet_keras import records, storage
+from resnet_keras.errors import Damaged, InputOutput
 from resnet_keras.recipe import cifar10_recipe
+from resnet_keras.records import Results, Row
 
 RUN, METRICS, MODEL = "run.json", "metrics.csv", "model.keras"
-
-
-class Row(NamedTuple):
-    """A row of `metrics.csv`: what was measured over the iterations since the row before."""
-
-    iteration: int
-    """Updates made so far."""
-    learning_rate: float
-    """Of those updates."""
-    train_error: float
-    """Percent of the augmented training images of this period that the net got wrong as it was trained on them."""
-    validation_error: float
-    """Percent of the held-out images, at the end of the period."""
-    cross_entropy: float
-    """Nats, mean over the period's training images, without the weight decay's penalty."""
-    validation_cross_entropy: float
-    """Nats."""
-    images_per_second: float
-    """Trained images; a period's first update, which may compile, and the validation do not count."""
-    seconds: float
-    """Since the start of training."""
-
-
-class Results(NamedTuple):
-    """How a run ended, in percent."""
-
-    train_error: float
-    """Of the last period."""
-    validation_error: float
-    test_error: float
-    """On the test set, evaluated once."""
+IDENTITY = ("architecture", "recipe", "data", "seed")
+"""The settings that make a run the run that it is."""
+SETTINGS = {
+    *IDENTITY,
+    *("backend", "device", "compiled", "hardware", "versions", "command", "commit"),
+    *("started", "begun_as", "continued", "ended", "results", "files", "sha256"),
+}
+"""Every field of `run.json`. One that is none of them is damage: a flipped bit in the name `sha256`, for one."""
+UNSEALED = "0" * 64
+SEAL_AT_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
 @dataclass(frozen=True)
@@ -79,37 +60,40 @@ class Run:
         """Whether the paper's CIFAR-10 numbers may stand beside it: its images, its whole schedule (section 4.2)."""
         data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
         images = (data["name"], data["image_size"]) == ("CIFAR-10", 32)
-        return images and self.settings["recipe"] == _through_json(recipe.to_dict())
+        return images and self.settings["recipe"] == through_json(recipe.to_dict())
 
-    def same_settings(self, settings: Mapping[str, Any]) -> bool:
-        """Whether it ran what `settings` asks for: network, recipe, data and seed; the machine may differ."""
-        asked = _through_json(settings)
-        return all(self.settings.get(key) == asked[key] for key in ("architecture", "recipe", "data", "seed"))
+    def damaged_model(self) -> str | None:
+        """What is wrong with `model.keras`, or None where it is as it was written, or not there."""
+        known = (self.settings.get("files") or {}).get(MODEL)
+        try:
+            data = (self.path / MODEL).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"{self.path / MODEL} ({error.strerror})"
+        return None if known is None or storage.Digest.of(data) == storage.Digest(**known) else str(self.path / MODEL)
 
 
 def read(path: Path) -> Run:
-    """Reads a run folder.
+    """Reads a run folder and holds its text files against their hashes, where it has them.
 
     Raises:
-        OSError: no such folder, or files that are not a run's.
+        OSError: no such folder, or files that are not as they were written.
     """
     try:
-        settings = json.loads((path / RUN).read_text(encoding="utf-8"))
-        for field in ("architecture", "recipe", "data", "seed"):
+        settings = unseal((path / RUN).read_bytes())
+        for field in IDENTITY:
             settings[field]
-        with (path / METRICS).open(newline="", encoding="utf-8") as file:
-            rows = tuple(
-                Row(int(line["iteration"]), *(float(line[field]) for field in Row._fields[1:]))
-                for line in csv.DictReader(file)
-            )
+        metrics = (path / METRICS).read_bytes()
+        known = (settings.get("files") or {}).get(METRICS)
+        if known is not None and storage.Digest.of(metrics) != storage.Digest(**known):
+            raise ValueError(f"{METRICS} does not fit {RUN}")
         results = settings.get("results")
-        return Run(path, settings, rows, Results(**results) if results else None)
+        return Run(path, settings, records.from_csv(metrics.decode()), Results(**results) if results else None)
     except FileNotFoundError as error:
         raise InputOutput(f"A run folder holds {RUN} and {METRICS}. Not found: {error.filename}.") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputOutput(
-            f"The files of a run folder are as this program wrote them. Damaged: {path} ({error})."
-        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"The files of a run folder are as this program wrote them. Damaged: {path} ({error}).") from None
 
 
 def find(path: Path) -> list[Run]:
@@ -117,124 +101,34 @@ def find(path: Path) -> list[Run]:
     return [read(file.parent) for file in sorted(path.rglob(RUN)) if (file.parent / METRICS).exists()]
 
 
-def finished(path: Path, settings: Mapping[str, Any]) -> Run | None:
-    """The run of these settings that has ended in this folder, or None where it is still to be run.
+def seal(settings: Mapping[str, Any]) -> bytes:
+    """The bytes of `run.json`; their last field is their SHA-256, taken with zeros in its place."""
+    text = (json.dumps({**settings, "sha256": UNSEALED}, indent=2) + "\n").encode()
+    before, _, after = text.rpartition(UNSEALED.encode())
+    return before + storage.Digest.of(text).sha256.encode() + after
+
+
+def unseal(data: bytes) -> dict[str, Any]:
+    """The settings in these bytes of `run.json`. Files of version 0.1 have no hash.
 
     Raises:
-        OSError: the folder holds a run of other settings.
+        ValueError: they are not as they were written.
     """
-    if not (path / RUN).exists():
-        return None
-    old = read(path)
-    if not old.same_settings(settings):
-        raise InputOutput(
-            f"A run folder holds one run. Received: {path} with a run of other settings, {old.name}. "
-            "Choose another --out."
-        )
-    return old if old.results is not None else None
+    settings = json.loads(data)
+    if not isinstance(settings, dict) or not settings.keys() <= SETTINGS:
+        raise ValueError(f"{RUN} has other fields")
+    held = settings.pop("sha256", None)
+    if held is None and settings.get("files") is None:
+        return settings
+    end = SEAL_AT_END.search(data)
+    if not end or held is None:
+        raise ValueError(f"{RUN} does not end with its hash")
+    zeroed = data[: end.start(1)] + UNSEALED.encode() + data[end.end(1) :]
+    if storage.Digest.of(zeroed).sha256 != held:
+        raise ValueError(f"{RUN} does not fit its hash")
+    return settings
 
 
-class RunFolder:
-    """A run folder being written. Every file is whole at any moment: it is written aside, flushed, then renamed."""
-
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
-        self.path = path
-        self._settings = settings
-        self._rows: list[Row] = []
-
-    @classmethod
-    def create(cls, path: Path, settings: Mapping[str, Any]) -> Self:
-        """Makes the folder and its `run.json`.
-
-        A folder that holds an unfinished run of the same settings is started over.
-
-        Args:
-            path: the folder; its parents are made.
-            settings: what is run; values that JSON can hold.
-
-        Raises:
-            OSError: the folder cannot be written, or holds another run or a finished one.
-        """
-        check_writable(path)
-        if finished(path, settings) is not None:
-            raise InputOutput(
-                f"A run folder holds one run. Received: {path} with a finished run. Choose another --out."
-            )
-        started = {"started": _now(), "ended": None, "results": None}
-        folder = cls(path, {**settings, **started})
-        folder._write_run()
-        folder._write_metrics()
-        return folder
-
-    def record(self, row: Row) -> None:
-        """Adds a row to `metrics.csv`."""
-        self._rows.append(row)
-        self._write_metrics()
-
-    def save_model(self, save: Callable[[Path], None]) -> Path:
-        """Writes `model.keras` by `save(path)`."""
-        target = self.path / MODEL
-        aside = target.with_name(f"new-{MODEL}")  # Keras wants the suffix
-        try:
-            save(aside)
-            _replace(aside, target)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise InputOutput(f"The model could not be written to {target}: {error.strerror or error}.") from error
-        return target
-
-    def finish(self, results: Results) -> None:
-        """Writes the results: from now on the run has ended."""
-        self._settings |= {"ended": _now(), "results": results._asdict()}
-        self._write_run()
-
-    def _write_run(self) -> None:
-        _write(self.path / RUN, json.dumps(self._settings, indent=2) + "\n")
-
-    def _write_metrics(self) -> None:
-        lines = [",".join(Row._fields)]
-        lines += [
-            ",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row) for row in self._rows
-        ]
-        _write(self.path / METRICS, "\n".join(lines) + "\n")
-
-
-def check_writable(path: Path) -> None:
-    """Makes the folder and tries it.
-
-    Raises:
-        OSError: it cannot be made or written.
-    """
-    trial = path / ".writable"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise InputOutput(
-            f"Runs are written to a folder of yours. Received: {path} ({error.strerror}). Use --out."
-        ) from None
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f"new-{path.name}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        _replace(aside, path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise InputOutput(f"{path} could not be written: {error.strerror or error}.") from error
-
-
-def _replace(aside: Path, target: Path) -> None:
-    with aside.open("r+b") as file:
-        os.fsync(file.fileno())
-    aside.replace(target)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _through_json(value: Any) -> Any:
+def through_json(value: Any) -> Any:
+    """The value as a file would give it back: tuples as lists."""
     return json.loads(json.dumps(value))

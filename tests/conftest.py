@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,11 @@ from resnet_keras import cli
 from resnet_keras.data.images import ImageData, split
 
 BACKEND = cli.choose_backend()
+# The same small nets are compiled over and over, in this process and in those that tests start.
+JAX_CACHE = tempfile.TemporaryDirectory(prefix="jax-cache-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = JAX_CACHE.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 ROOT = Path(__file__).parents[1]
 
 
@@ -47,8 +53,7 @@ def small_arrays(images: int = 60, size: int = 8, classes: int = 3) -> dict[str,
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
 
-@pytest.fixture
-def small_data() -> ImageData:
+def small_data_() -> ImageData:
     arrays = small_arrays()
     return split(
         name="small",
@@ -56,6 +61,11 @@ def small_data() -> ImageData:
         train=(arrays["x_train"], arrays["y_train"]),
         test=(arrays["x_test"], arrays["y_test"]),
     )
+
+
+@pytest.fixture
+def small_data() -> ImageData:
+    return small_data_()
 
 
 @pytest.fixture

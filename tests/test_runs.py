@@ -1,11 +1,14 @@
 """The run folder: what is read back is what was written; nothing is lost by a failure."""
 
+import json
 import os
+from contextlib import suppress
 
 import pytest
 
-from resnet_keras import InputOutput, runs
-from resnet_keras.runs import Results, Row, RunFolder
+from resnet_keras import Damaged, InputOutput, runs
+from resnet_keras.folder import Found, RunFolder
+from resnet_keras.records import Results, Row
 
 pytestmark = pytest.mark.any_backend
 
@@ -13,8 +16,16 @@ SETTINGS = {"architecture": {"name": "plain-8"}, "recipe": {"boundaries": (1, 2)
 ROW = Row(100, 0.1, 54.321, 50.0, 1.25, 1.5, 321.9, 12.5)
 
 
+def finished(path):
+    folder = RunFolder(path, SETTINGS)
+    folder.record(ROW)
+    folder.save_model(lambda aside: aside.write_bytes(b"a model"))
+    folder.finish(Results(1.0, 2.0, 3.0))
+    return path
+
+
 def test_what_is_written_is_read(tmp_path):
-    folder = RunFolder.create(tmp_path / "a" / "b", SETTINGS)
+    folder = RunFolder(tmp_path / "a" / "b", SETTINGS)
     folder.record(ROW)
     unfinished = runs.read(tmp_path / "a" / "b")
     assert unfinished.results is None
@@ -23,22 +34,11 @@ def test_what_is_written_is_read(tmp_path):
     assert read.rows == (ROW,)
     assert read.results == Results(1.0, 2.0, 3.0)
     assert read.name == "plain-8"
-    assert read.same_settings(SETTINGS)
-    assert not read.same_settings(SETTINGS | {"seed": 1})
     assert runs.find(tmp_path) == [read]
 
 
-def test_an_unfinished_run_is_started_over_but_not_by_another(tmp_path):
-    RunFolder.create(tmp_path, SETTINGS).record(ROW)
-    with pytest.raises(InputOutput, match="other settings, plain-8"):
-        RunFolder.create(tmp_path, SETTINGS | {"seed": 1})
-    assert runs.read(tmp_path).rows == (ROW,)
-    RunFolder.create(tmp_path, SETTINGS)
-    assert runs.read(tmp_path).rows == ()
-
-
 def test_a_save_that_fails_leaves_the_model_as_it_was(tmp_path):
-    folder = RunFolder.create(tmp_path, SETTINGS)
+    folder = RunFolder(tmp_path, SETTINGS)
     folder.save_model(lambda path: path.write_bytes(b"good"))
 
     def full_disk(path):
@@ -63,11 +63,40 @@ def test_a_save_that_fails_leaves_the_model_as_it_was(tmp_path):
     ],
 )
 def test_damaged_files_are_named_in_one_line(tmp_path, file, text):
-    RunFolder.create(tmp_path, SETTINGS).record(ROW)
+    RunFolder(tmp_path, SETTINGS).record(ROW)
     (tmp_path / file).write_text(text)
-    with pytest.raises(InputOutput, match="Damaged") as caught:
+    with pytest.raises(Damaged, match="Damaged") as caught:
         runs.read(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["run.json", "metrics.csv", "model.keras"])
+def test_every_flipped_bit_and_every_missing_end_of_a_finished_run_is_found(tmp_path, file):
+    path = finished(tmp_path / "run") / file
+    good = path.read_bytes()
+    flips = [good[:k] + bytes([good[k] ^ 1 << k % 8]) + good[k + 1 :] for k in range(len(good))]
+    for data in [*flips, *(good[:k] for k in range(0, len(good), 7))]:
+        path.write_bytes(data)
+        with suppress(Damaged):
+            assert runs.read(path.parent).damaged_model(), data
+    path.write_bytes(good)
+    assert runs.read(path.parent).damaged_model() is None
+
+
+def test_a_run_folder_of_version_0_1_without_hashes_is_read(tmp_path):
+    finished(tmp_path)
+    old = runs.unseal((tmp_path / "run.json").read_bytes())
+    del old["files"]
+    (tmp_path / "run.json").write_text(json.dumps(old, indent=2) + "\n")
+    assert runs.read(tmp_path).results == Results(1.0, 2.0, 3.0)
+
+
+def test_leftovers_of_a_killed_process_are_swept(tmp_path):
+    finished(tmp_path)
+    (tmp_path / "new-run.json").write_text("half")
+    (tmp_path / "checkpoints" / "new-iteration-00000001").mkdir(parents=True)
+    RunFolder(tmp_path, SETTINGS, Found(None))
+    assert not list(tmp_path.rglob("new-*"))
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
@@ -79,11 +108,11 @@ def test_a_folder_without_a_run_is_named(tmp_path):
 def test_a_read_only_folder_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(InputOutput, match="--out"):
-        RunFolder.create(tmp_path / "run", SETTINGS)
+        RunFolder(tmp_path / "run", SETTINGS)
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "run").write_text("mine")
     with pytest.raises(InputOutput, match="--out"):
-        RunFolder.create(tmp_path / "run", SETTINGS)
+        RunFolder(tmp_path / "run", SETTINGS)
     assert (tmp_path / "run").read_text() == "mine"

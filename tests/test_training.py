@@ -11,6 +11,7 @@ from resnet_keras import Diverged, InvalidValue, Recipe, build, cifar10, run, ru
 from resnet_keras.data.images import split
 from resnet_keras.data.stream import Stream
 from resnet_keras.experiment import run as experiment_run
+from resnet_keras.folder import RunFolder
 from resnet_keras.recipe import Warmup
 from resnet_keras.training import train
 
@@ -55,7 +56,7 @@ def test_sgd_with_momentum_and_coupled_weight_decay_by_hand(tmp_path, small_data
             velocity[k] = 0.9 * velocity[k] - rate * (gradient + decay * weights[k])
             weights[k] = weights[k] + velocity[k]
 
-    folder = runs.RunFolder.create(tmp_path / "linear", {})
+    folder = RunFolder(tmp_path / "linear", {})
     train(model, recipe, small_data, folder, seed=2)
     for mine, expected in zip(model.get_layer("dense").get_weights(), weights, strict=True):
         np.testing.assert_allclose(mine, expected, atol=1e-6)
@@ -164,7 +165,7 @@ def test_the_same_seed_gives_the_same_run(finished, small_data, net, tmp_path):
 
 
 def test_a_model_of_another_size_or_without_softmax_is_refused(tmp_path, small_data):
-    folder = runs.RunFolder.create(tmp_path / "run", {})
+    folder = RunFolder(tmp_path / "run", {})
     with pytest.raises(InvalidValue, match=r"\(32, 32, 3\)"):
         train(build(cifar10(8)), RECIPE, small_data, folder)
     image = keras.Input((8, 8, 3))

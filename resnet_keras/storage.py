@@ -1,0 +1,142 @@
+"""Files that are whole at any moment: written aside in the same folder, flushed to the disk, then renamed.
+
+Why not Keras's `save` alone: it opens the final path, so that a kill or a full disk destroys the file that was there.
+Names that begin with `new-` or `old-` are leftovers of a killed process; `sweep` removes them.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from resnet_keras.errors import InputOutput
+
+NEW, OLD = "new-", "old-"
+
+
+class Digest(NamedTuple):
+    """What a file has to be: as `run.json` and a checkpoint's manifest keep it."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> "Digest":
+        """The digest of these bytes."""
+        return cls(len(data), hashlib.sha256(data).hexdigest())
+
+
+def write(path: Path, data: bytes) -> None:
+    """Puts a file in place, or leaves what was there.
+
+    Raises:
+        OSError: it cannot be written, in one line.
+    """
+    replace(path, lambda aside: _write(aside, data))
+
+
+def replace(path: Path, make: Callable[[Path], object]) -> None:
+    """Puts the file that `make(aside)` writes in place, or leaves what was there.
+
+    Raises:
+        OSError: it cannot be written, in one line.
+    """
+    aside = path.with_name(f"{NEW}{path.name}")
+    with _one_line(path):
+        try:
+            make(aside)
+            flush(aside)
+            aside.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise
+        flush(path.parent)
+
+
+def write_folder(path: Path, files: dict[str, bytes]) -> None:
+    """Makes a folder of these files, or nothing. The folder must not be there yet.
+
+    Raises:
+        OSError: it cannot be written, in one line.
+    """
+    aside = path.with_name(f"{NEW}{path.name}")
+    with _one_line(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir()
+            for name, data in files.items():
+                _write(aside / name, data)
+                flush(aside / name)
+            flush(aside)
+            aside.rename(path)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        flush(path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder; where that is cut short, what is left does not bear its name. A failure is no error."""
+    aside = path.with_name(f"{OLD}{path.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    with suppress(OSError):
+        path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left behind in a folder."""
+    for path in [*folder.glob(f"{NEW}*"), *folder.glob(f"{OLD}*")]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def flush(path: Path) -> None:
+    """Waits until a file, or a folder's names, are on the disk."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open a folder
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_writable(path: Path) -> None:
+    """Makes the folder and tries it.
+
+    Raises:
+        OSError: it cannot be made or written.
+    """
+    trial = path / f"{NEW}trial"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise InputOutput(f"Runs are written to a folder of yours. Received: {path} ({reason}). Use --out.") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputOutput:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise InputOutput(f"{path} could not be written: {reason}. What was there before is unchanged.") from error
