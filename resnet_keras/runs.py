@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from resnet_keras import saved
 from resnet_keras.errors import InputOutput
 from resnet_keras.recipe import cifar10_recipe
 
@@ -177,6 +178,9 @@ class RunFolder:
         aside = target.with_name(f"new-{MODEL}")  # Keras wants the suffix
         try:
             save(aside)
+            # Settings of a test, or of another project, may name a net without describing it.
+            if "stages" in self._settings["architecture"]:
+                saved.add_architecture(aside, self._settings["architecture"])
             _replace(aside, target)
         except OSError as error:
             aside.unlink(missing_ok=True)
