@@ -8,7 +8,6 @@ shapes.
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,30 +17,29 @@ import numpy as np
 
 from resnet_keras import hdf5, saved
 from resnet_keras.architectures import Architecture
+from resnet_keras.blocks import BATCH_NORM_EPSILON
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.models import build
 from resnet_keras.saved import Refused, Saved
 
-_LAYERS = (
-    "InputLayer Normalization Conv2D BatchNormalization Activation ZeroPadding2D MaxPooling2D AveragePooling2D Add "
-    "GlobalAveragePooling2D Dense"
-).split()
-_TRAINING = {
-    "keras.losses": ["SparseCategoricalCrossentropy"],
-    "keras.metrics": ["SparseCategoricalAccuracy", "SparseCategoricalCrossentropy"],
-    "keras.optimizers": ["SGD"],
-    "keras.src.backend.torch.optimizers.torch_sgd": ["SGD"],
-}
+_LAYERS = [
+    *("InputLayer", "Normalization", "Conv2D", "BatchNormalization", "Activation", "ZeroPadding2D", "MaxPooling2D"),
+    *("AveragePooling2D", "Add", "GlobalAveragePooling2D", "Dense"),
+]
 _CLASSES = {
     "keras": ["DTypePolicy"],
     "keras.layers": _LAYERS,
     "keras.initializers": ["VarianceScaling", "Zeros", "Ones"],
     "keras.regularizers": ["L2"],
     "keras.src.models.functional": ["Functional"],
-    **_TRAINING,
+    "keras.losses": ["SparseCategoricalCrossentropy"],
+    "keras.metrics": ["SparseCategoricalAccuracy", "SparseCategoricalCrossentropy"],
+    "keras.optimizers": ["SGD"],
+    "keras.src.backend.torch.optimizers.torch_sgd": ["SGD"],
 }
 _ALLOWED = {(module, name) for module, names in _CLASSES.items() for name in names}
 """Every class that a file may name: module, class."""
+_VARIANCES = re.compile(r"\bbatch_normalization(_\d+)?/vars/3$|\bnormalization/vars/1$")
 _TENSOR = "__keras_tensor__"
 _DTYPES = {"float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16"}
 
@@ -58,6 +56,11 @@ class _Expected(NamedTuple):
     layout: dict[str, Any]
     slots: list[tuple[int, ...]]
     """Shapes of the trained variables, each of which has a momentum."""
+
+
+MOST_KNOWN = 8
+_KNOWN: dict[Architecture, _Expected] = {}
+"""Of the nets loaded last."""
 
 
 def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model:
@@ -88,7 +91,8 @@ def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model
     except Refused as error:
         reason = str(error)
     except OSError as error:
-        raise InputOutput(f"A model file can be read. Received: {_one_line(path)} ({error.strerror}).") from None
+        why = error.strerror or error
+        raise InputOutput(f"A model file can be read. Received: {_one_line(path)} ({_one_line(why)}).") from None
     except Exception as error:  # whatever a parser or Keras says of bytes that are not as they should be
         reason = f"{type(error).__name__}: {error}"
     raise InputOutput(
@@ -100,7 +104,7 @@ def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model
 def _load(file: Saved) -> keras.Model:
     _check_references(file.config)
     _check_counts(file.config, file.architecture)
-    expected = _expected(file.architecture)
+    expected, model = _expected(file.architecture)
     if difference := _difference(_compared(file.config), expected.config):
         raise Refused(f"{saved.CONFIG} is not of {file.architecture.name}: {difference}")
     try:
@@ -110,19 +114,27 @@ def _load(file: Saved) -> keras.Model:
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise Refused(f"{saved.WEIGHTS}: {name} holds numbers that are not finite")
+        if _VARIANCES.search(name) and array.min() <= -BATCH_NORM_EPSILON:
+            raise Refused(f"{saved.WEIGHTS}: {name} holds negative variances")
 
-    model = build(file.architecture, weight_decay=0.0)
+    model = model or build(file.architecture, weight_decay=0.0)
     _set_weights(model, "", arrays)
     # A name of its own: the default takes a number from a counter of the process.
     model.compile(keras.optimizers.SGD(name="sgd"), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-@lru_cache(maxsize=32)
-def _expected(architecture: Architecture) -> _Expected:
+def _expected(architecture: Architecture) -> tuple[_Expected, keras.Model | None]:
+    """What a file of the net holds, and the net itself where it had to be built to know: a deep one takes seconds."""
+    if (known := _KNOWN.get(architecture)) is not None:
+        return known, None
     model = build(architecture, weight_decay=0.0)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
-    return _Expected(_compared(config), _layout(model), [tuple(w.shape) for w in model.trainable_variables])
+    slots = [tuple(variable.shape) for variable in model.trainable_variables]
+    while len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.pop(next(iter(_KNOWN)))
+    _KNOWN[architecture] = _Expected(_compared(config), _layout(model), slots)
+    return _KNOWN[architecture], model
 
 
 def _check_references(config: Any) -> None:
@@ -186,15 +198,15 @@ def _without(value: Any) -> Any:
 def _difference(found: Any, expected: Any, path: str = "") -> str | None:
     """The first place where two configurations differ; a field that only one of them has has to be null."""
     if isinstance(found, dict) and isinstance(expected, dict):
-        pairs = [(f"{path}/{key}", found.get(key), expected.get(key)) for key in (expected | found)]
+        rows = [(found.get(key), expected.get(key), f"{path}/{key}") for key in (expected | found)]
     elif isinstance(found, list) and isinstance(expected, list):
         if len(found) != len(expected):
             return f"{_short(path)} has {len(found)} entries, not {len(expected)}"
-        pairs = [(f"{path}/{number}", *pair) for number, pair in enumerate(zip(found, expected, strict=True))]
+        rows = [(*pair, f"{path}/{number}") for number, pair in enumerate(zip(found, expected, strict=True))]
     else:
         same = type(found) is type(expected) and found == expected
         return None if same else f"{_short(path)} is {_short(found)}, not {_short(expected)}"
-    return next((text for name, *pair in pairs if (text := _difference(*pair, name))), None)
+    return next((text for row in rows if (text := _difference(*row))), None)
 
 
 def _layout(model: keras.Model) -> dict[str, Any]:
