@@ -15,12 +15,15 @@ import numpy as np
 UNDEFINED = 2**64 - 1
 """An address of nothing."""
 
+_LEAF, _INNER = 4, 16
+"""Half of the links in a node of a group, and half of the children of a node in its tree: what libhdf5 takes."""
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q")
 _ENTRY = struct.Struct("<2QII2Q")
 _HEADER = struct.Struct("<BxHIII")
 _MESSAGE = struct.Struct("<2HB3x")
 _TREE = struct.Struct("<4sBBHQQ")
 _HEAP = struct.Struct("<4sB3x3Q")
+_HEAP_START = struct.Struct("<4sB3xQ")
 _NODE = struct.Struct("<4sBxH")
 
 _MESSAGES = {
@@ -91,28 +94,24 @@ def read(data: memoryview, layout: Layout) -> dict[str, np.ndarray]:
     reader = _Reader(data)
     arrays: dict[str, np.ndarray] = {}
     reader.group(reader.root(), "", layout, arrays)
-    end = 0
-    for start, size, path in sorted(reader.pieces):
-        if start < end:
-            raise Unexpected(f"{path} shares its bytes with another array")
-        end = start + size
+    reader.check_every_byte()
     return arrays
 
 
 class _Reader:
     def __init__(self, data: memoryview) -> None:
         self._data = data
-        self._seen: set[int] = set()
         self._tables: dict[int, tuple[int, int]] = {}
-        self.pieces: list[tuple[int, int, str]] = []
+        self._pieces: dict[int, int] = {}
 
     def root(self) -> int:
         """II.A, superblock of version 0: the address of the root group."""
-        signature, *sizes, _, _, flags, base, free, end, driver = _SUPERBLOCK.unpack_from(self._data)
+        self._take(0, _SUPERBLOCK.size + _ENTRY.size)
+        signature, *sizes, leaf, inner, flags, base, free, end, driver = _SUPERBLOCK.unpack_from(self._data)
         if signature != b"\x89HDF\r\n\x1a\n":
             raise Unexpected("it is no HDF5 file")
-        if sizes != [0, 0, 0, 0, 0, 8, 8, 0]:
-            raise Unexpected("its superblock is not of version 0")
+        if sizes != [0, 0, 0, 0, 0, 8, 8, 0] or (leaf, inner) != (_LEAF, _INNER):
+            raise Unexpected("its superblock is not that of version 0")
         if (flags, base, free, end, driver) != (0, 0, UNDEFINED, len(self._data), UNDEFINED):
             raise Unexpected(f"its superblock says that it ends at byte {end}, but it has {len(self._data)}")
         _, address, cache, _, tree, heap = _ENTRY.unpack_from(self._data, _SUPERBLOCK.size)
@@ -138,18 +137,18 @@ class _Reader:
         tree, heap = struct.unpack_from("<2Q", messages[_TABLE][0])
         if self._tables.get(address, (tree, heap)) != (tree, heap):
             raise Unexpected("a group whose symbol table is another than that of its link")
-        signature, version, size, _, start = _HEAP.unpack_from(self._data, self._once(heap))
+        signature, version, size, _, start = _HEAP.unpack(self._take(heap, _HEAP.size))
         if (signature, version) != (b"HEAP", 0):
             raise Unexpected("a group without a heap of names")
-        strings = bytes(self._slice(start, size))
+        strings = bytes(self._take(start, size))
         found: dict[str, int] = {}
         for node in self._leaves(tree, None):
-            signature, version, count = _NODE.unpack_from(self._data, self._once(node))
+            entries = self._take(node, _NODE.size + 2 * _LEAF * _ENTRY.size)
+            signature, version, count = _NODE.unpack_from(entries)
             if (signature, version) != (b"SNOD", 1):
                 raise Unexpected("a group whose symbol table has a hole")
             for number in range(count):
-                at = node + _NODE.size + number * _ENTRY.size
-                offset, target, cache, _, *table = _ENTRY.unpack_from(self._data, at)
+                offset, target, cache, _, *table = _ENTRY.unpack_from(entries, _NODE.size + number * _ENTRY.size)
                 name = strings[offset : strings.index(b"\0", offset)].decode("ascii")
                 if name in found:
                     raise Unexpected(f"two links named {_shown(name)}")
@@ -168,10 +167,11 @@ class _Reader:
 
     def _leaves(self, address: int, level: int | None) -> list[int]:
         """III.A.1: the children of the lowest nodes of a group's tree."""
-        signature, kind, height, count, _, _ = _TREE.unpack_from(self._data, self._once(address))
+        node = self._take(address, _TREE.size + (4 * _INNER + 1) * 8)
+        signature, kind, height, count, _, _ = _TREE.unpack_from(node)
         if (signature, kind) != (b"TREE", 0) or height != (min(height, 8) if level is None else level):
             raise Unexpected("a group without a tree of names")
-        children = struct.unpack_from(f"<{2 * count + 1}Q", self._data, address + _TREE.size)[1::2]
+        children = struct.unpack_from(f"<{2 * count + 1}Q", node, _TREE.size)[1::2]
         if height == 0:
             return list(children)
         return [leaf for child in children for leaf in self._leaves(child, height - 1)]
@@ -195,8 +195,7 @@ class _Reader:
             raise Unexpected(f"{path} is not stored in one piece")
         if size != math.prod(shape) * np.dtype(dtype).itemsize:
             raise Unexpected(f"{path} has another size than its shape")
-        self.pieces.append((start, size, path))
-        return np.frombuffer(self._slice(start, size), dtype).reshape(shape)
+        return np.frombuffer(self._take(start, size), dtype).reshape(shape)
 
     def _shape(self, message: bytes, path: str) -> tuple[int, ...]:
         """IV.A.2.b, a dataspace that cannot grow."""
@@ -210,14 +209,14 @@ class _Reader:
 
     def _messages(self, address: int, allowed: set[int], what: str) -> dict[int, list[bytes]]:
         """IV.A.1.a, object header of version 1: its messages, by kind."""
-        version, count, _, size, _ = _HEADER.unpack_from(self._data, self._once(address))
+        version, count, _, size, _ = _HEADER.unpack_from(self._data, address)
         if version != 1:
             raise Unexpected(f"{what} with a header of another version")
+        self._take(address, _HEADER.size + size)
         blocks = [(address + _HEADER.size, size)]
         found: dict[int, list[bytes]] = {}
         for start, length in blocks:
             at, end = start, start + length
-            self._slice(start, length)
             while at + _MESSAGE.size <= end and count:
                 kind, size, flags = _MESSAGE.unpack_from(self._data, at)
                 at += _MESSAGE.size + size
@@ -228,21 +227,34 @@ class _Reader:
                 found.setdefault(kind, []).append(body)
                 if kind == _CONTINUATION:
                     more, length = struct.unpack_from("<2Q", body)
-                    blocks.append((self._once(more), length))
+                    self._take(more, length)
+                    blocks.append((more, length))
         if count:
             raise Unexpected(f"{what} with a header cut short")
         return found
 
-    def _once(self, address: int) -> int:
-        if address in self._seen:
-            raise Unexpected("a structure used twice")
-        self._seen.add(address)
-        return address
-
-    def _slice(self, start: int, size: int) -> memoryview:
-        if start + size > len(self._data):
-            raise Unexpected("an address outside the file")
+    def _take(self, start: int, size: int) -> memoryview:
+        """Bytes of the file, each of which can be taken once: nothing is followed in a circle."""
+        if start in self._pieces or start + size > len(self._data):
+            raise Unexpected("an address that is outside the file or used twice")
+        self._pieces[start] = size
         return self._data[start : start + size]
+
+    def check_every_byte(self) -> None:
+        """Each byte belongs to one structure or array; between them are zeros, and heaps with the layers' names.
+
+        An address that was changed leaves the bytes that it named to nobody.
+        """
+        end = 0
+        for start, size in [*sorted(self._pieces.items()), (len(self._data), 0)]:
+            while end + _HEAP_START.size <= start:
+                signature, version, heap = _HEAP_START.unpack_from(self._data, end)
+                if (signature, version) != (b"GCOL", 1) or not heap:
+                    break
+                end += heap
+            if end > start or bytes(self._data[end:start]).strip(b"\0"):
+                raise Unexpected(f"bytes near {start:,} that belong to two structures or to none")
+            end = start + size
 
 
 def _shown(value: object) -> str:
