@@ -7,7 +7,8 @@ the rest. Section numbers are those of the HDF5 File Format Specification, versi
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,13 +70,14 @@ def names(data: memoryview, *path: str) -> list[str] | None:
     Raises:
         Unexpected: the file has another form.
     """
-    reader = _Reader(data)
-    links = reader.links(reader.root())
-    for name in path:
-        if name not in links:
-            return None
-        links = reader.links(links[name])
-    return list(links)
+    with _in_words():
+        reader = _Reader(data)
+        links = reader.links(reader.root())
+        for name in path:
+            if name not in links:
+                return None
+            links = reader.links(links[name])
+        return list(links)
 
 
 def read(data: memoryview, layout: Layout) -> dict[str, np.ndarray]:
@@ -91,11 +93,23 @@ def read(data: memoryview, layout: Layout) -> dict[str, np.ndarray]:
     Raises:
         Unexpected: the file holds something else, or has another form.
     """
-    reader = _Reader(data)
-    arrays: dict[str, np.ndarray] = {}
-    reader.group(reader.root(), "", layout, arrays)
-    reader.check_every_byte()
-    return arrays
+    with _in_words():
+        reader = _Reader(data)
+        arrays: dict[str, np.ndarray] = {}
+        reader.group(reader.root(), "", layout, arrays)
+        reader.check_every_byte()
+        return arrays
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What Python says of offsets and sizes that make no sense, as the error that it is."""
+    try:
+        yield
+    except Unexpected:
+        raise
+    except (struct.error, OverflowError, ValueError) as error:
+        raise Unexpected(f"a structure that makes no sense ({error})") from None
 
 
 class _Reader:
@@ -112,8 +126,10 @@ class _Reader:
             raise Unexpected("it is no HDF5 file")
         if sizes != [0, 0, 0, 0, 0, 8, 8, 0] or (leaf, inner) != (_LEAF, _INNER):
             raise Unexpected("its superblock is not that of version 0")
-        if (flags, base, free, end, driver) != (0, 0, UNDEFINED, len(self._data), UNDEFINED):
-            raise Unexpected(f"its superblock says that it ends at byte {end}, but it has {len(self._data)}")
+        if end != len(self._data):
+            raise Unexpected(f"its superblock says that it has {end:,} bytes, but it has {len(self._data):,}")
+        if (flags, base, free, driver) != (0, 0, UNDEFINED, UNDEFINED):
+            raise Unexpected("its superblock has addresses that Keras does not write")
         _, address, cache, _, tree, heap = _ENTRY.unpack_from(self._data, _SUPERBLOCK.size)
         return self._linked(address, cache, tree, heap)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def unpack(path: Path) -> dict[str, bytes]:
 def pack(*members: tuple[zipfile.ZipInfo | str, bytes], comment: bytes = b"") -> bytes:
     """An archive of the form that `load` takes, unless a member's `ZipInfo` says otherwise."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
+        warnings.simplefilter("ignore", UserWarning)  # two members of one name
         for name, content in members:
             archive.writestr(info(name) if isinstance(name, str) else name, content)
         archive.comment = comment
