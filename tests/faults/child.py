@@ -58,9 +58,9 @@ def check_hook():
     global watching
     watching = True
     with Path(os.devnull).open():
-        os.listdir(os.devnull + "/..")
+        list(Path("/").iterdir())
     watching = False
-    assert [text.split()[0] for text in touched] == ["open", "os.listdir"], touched
+    assert {text.split()[0] for text in touched} >= {"open", "os.listdir"}, touched
 
 
 def state():

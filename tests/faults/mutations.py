@@ -46,9 +46,10 @@ def mutated(good: Good, number: int) -> tuple[str, bytes]:
     if what == "archive":
         return what, _bytes(chance, good.data, _archive_places(good.data))
     if what == "weights":
-        data = good.members[WEIGHTS]
+        data = old = good.members[WEIGHTS]
         for _ in range(chance.choice([1, 1, 1, 2, 4])):
-            data = _bytes(chance, data, _structure(data) if len(data) == len(good.members[WEIGHTS]) else [])
+            if len(data) == len(old):
+                data = _bytes(chance, data, _structure(old))
         return what, good.repack(weights=data)
     if what == "text":
         name, part = chance.choice([(METADATA, "metadata"), (CONFIG, "config")])
@@ -61,21 +62,26 @@ def mutated(good: Good, number: int) -> tuple[str, bytes]:
 
 def _bytes(chance: random.Random, data: bytes, places: list[range]) -> bytes:
     span = chance.choice(places) if places else range(len(data))
-    at = chance.choice(span) if span else 0
+    at = chance.choice(span)
+    even, eighth = at - at % 2, at - at % 8
+
+    def put(start: int, content: bytes) -> bytes:
+        # Within the span: what is beside it may be numbers.
+        start = max(start, span.start)
+        content = content[: span.stop - start]
+        return data[:start] + content + data[start + len(content) :]
+
     match chance.choice(["bit", "byte", "number", "address", "small", "cut", "insert", "delete", "copy"]):
         case "bit":
-            return data[:at] + bytes([data[at] ^ 1 << chance.randrange(8)]) + data[at + 1 :]
+            return put(at, bytes([data[at] ^ 1 << chance.randrange(8)]))
         case "byte":
-            return data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]
+            return put(at, bytes([chance.randrange(256)]))
         case "number":
-            at -= at % 8
-            return data[:at] + struct.pack("<Q", chance.choice(NUMBERS)) + data[at + 8 :]
+            return put(eighth, struct.pack("<Q", chance.choice(NUMBERS)))
         case "address":
-            at -= at % 8
-            return data[:at] + struct.pack("<Q", chance.randrange(len(data)) & ~7) + data[at + 8 :]
+            return put(eighth, struct.pack("<Q", chance.randrange(len(data)) & ~7))
         case "small":
-            at -= at % 2
-            return data[:at] + struct.pack("<H", chance.choice([0, 1, 2, 3, 6, 7, 11, 17, 65535])) + data[at + 2 :]
+            return put(even, struct.pack("<H", chance.choice([0, 1, 2, 3, 6, 7, 11, 17, 65535])))
         case "cut":
             return data[: chance.randrange(len(data))]
         case "insert":
@@ -83,10 +89,8 @@ def _bytes(chance: random.Random, data: bytes, places: list[range]) -> bytes:
         case "delete":
             return data[:at] + data[at + chance.choice([1, 8, 64]) :]
         case _:
-            size = chance.choice([1, 8, 40, 64])
-            start = chance.randrange(len(data))
-            piece = data[start : start + size]
-            return data[:at] + piece + data[at + len(piece) :]
+            size, start = chance.choice([1, 8, 40, 64]), chance.randrange(len(data))
+            return put(at, data[start : start + size])
 
 
 def _archive_places(data: bytes) -> list[range]:
