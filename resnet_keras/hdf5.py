@@ -18,6 +18,11 @@ UNDEFINED = 2**64 - 1
 
 _LEAF, _INNER = 4, 16
 """Half of the links in a node of a group, and half of the children of a node in its tree: what libhdf5 takes."""
+MOST_MESSAGES = 32
+"""Of one header; libhdf5 writes eight."""
+MOST_NAMES, MOST_NAME_BYTES = 1 << 16, 1 << 18
+"""Of one group; that of a deep net's momentum has 3,600 in 29 kB."""
+
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q")
 _ENTRY = struct.Struct("<2QII2Q")
 _HEADER = struct.Struct("<BxHIII")
@@ -72,11 +77,11 @@ def names(data: memoryview, *path: str) -> list[str] | None:
     """
     with _in_words():
         reader = _Reader(data)
-        links = reader.links(reader.root())
+        links = reader.links(reader.root(), MOST_NAMES)
         for name in path:
             if name not in links:
                 return None
-            links = reader.links(links[name])
+            links = reader.links(links[name], MOST_NAMES)
         return list(links)
 
 
@@ -134,7 +139,7 @@ class _Reader:
         return self._linked(address, cache, tree, heap)
 
     def group(self, address: int, path: str, layout: Layout, arrays: dict[str, np.ndarray]) -> None:
-        found = self.links(address)
+        found = self.links(address, len(layout))
         if found.keys() != layout.keys():
             kinds = (("unexpected", found.keys() - layout.keys()), ("missing", layout.keys() - found.keys()))
             kind, odd = next((kind, odd) for kind, odd in kinds if odd)
@@ -145,7 +150,7 @@ class _Reader:
             else:
                 self.group(found[name], f"{path}{name}/", expected, arrays)
 
-    def links(self, address: int) -> dict[str, int]:
+    def links(self, address: int, most: int) -> dict[str, int]:
         """III.A to III.D: the names in a group and the addresses of what they name."""
         messages = self._messages(address, _OF_GROUP, "a group")
         if len(messages.get(_TABLE, ())) != 1:
@@ -156,6 +161,8 @@ class _Reader:
         signature, version, size, _, start = _HEAP.unpack(self._take(heap, _HEAP.size))
         if (signature, version) != (b"HEAP", 0):
             raise Unexpected("a group without a heap of names")
+        if size > MOST_NAME_BYTES:
+            raise Unexpected(f"a group whose names have {size:,} bytes")
         strings = bytes(self._take(start, size))
         found: dict[str, int] = {}
         for node in self._leaves(tree, None):
@@ -169,6 +176,8 @@ class _Reader:
                 if name in found:
                     raise Unexpected(f"two links named {_shown(name)}")
                 found[name] = self._linked(target, cache, *table)
+            if len(found) > most + 2 * _LEAF:
+                raise Unexpected("a group of too many names")
         return found
 
     def _linked(self, address: int, cache: int, tree: int, heap: int) -> int:
@@ -206,14 +215,14 @@ class _Reader:
                 break
         else:
             raise Unexpected(f"{path} holds no {' or '.join(expected.types)}")
-        version, kind, start, size = struct.unpack_from("<BBQQ", messages[_LAYOUT][0].ljust(18, b"\0"))
+        version, kind, start, size = struct.unpack_from("<BBQQ", bytes(messages[_LAYOUT][0]).ljust(18, b"\0"))
         if (version, kind) != (3, 1):
             raise Unexpected(f"{path} is not stored in one piece")
         if size != math.prod(shape) * np.dtype(dtype).itemsize:
             raise Unexpected(f"{path} has another size than its shape")
         return np.frombuffer(self._take(start, size), dtype).reshape(shape)
 
-    def _shape(self, message: bytes, path: str) -> tuple[int, ...]:
+    def _shape(self, message: memoryview, path: str) -> tuple[int, ...]:
         """IV.A.2.b, a dataspace that cannot grow."""
         version, rank, flags = struct.unpack_from("<BBB", message)
         if version != 1 or rank > 8 or flags > 1:
@@ -223,14 +232,16 @@ class _Reader:
             raise Unexpected(f"{path} can grow")
         return numbers[:rank]
 
-    def _messages(self, address: int, allowed: set[int], what: str) -> dict[int, list[bytes]]:
+    def _messages(self, address: int, allowed: set[int], what: str) -> dict[int, list[memoryview]]:
         """IV.A.1.a, object header of version 1: its messages, by kind."""
         version, count, _, size, _ = _HEADER.unpack_from(self._data, address)
         if version != 1:
             raise Unexpected(f"{what} with a header of another version")
+        if count > MOST_MESSAGES:
+            raise Unexpected(f"{what} with {count:,} messages")
         self._take(address, _HEADER.size + size)
         blocks = [(address + _HEADER.size, size)]
-        found: dict[int, list[bytes]] = {}
+        found: dict[int, list[memoryview]] = {}
         for start, length in blocks:
             at, end = start, start + length
             while at + _MESSAGE.size <= end and count:
@@ -239,7 +250,7 @@ class _Reader:
                 count -= 1
                 if kind not in allowed or flags & 2 or at > end:
                     raise Unexpected(f"{what} with {_MESSAGES.get(kind, 'a message of unknown kind')}")
-                body = bytes(self._data[at - size : at])
+                body = self._data[at - size : at]
                 found.setdefault(kind, []).append(body)
                 if kind == _CONTINUATION:
                     more, length = struct.unpack_from("<2Q", body)

@@ -19,7 +19,7 @@ def images(architecture: Architecture, count: int = 2) -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
 
 
-def write(path: Path, architecture: Architecture, *, compiled: bool = True, steps: int = 0) -> keras.Model:
+def write(path: Path | str, architecture: Architecture, *, compiled: bool = True, steps: int = 0) -> keras.Model:
     """Builds a net, gives every number of it another value, and saves it as a run does."""
     model = build(architecture, seed=1)
     x = images(architecture)
@@ -34,7 +34,7 @@ def write(path: Path, architecture: Architecture, *, compiled: bool = True, step
     if steps:
         model.fit(x, np.arange(len(x)) % architecture.num_classes, epochs=steps, verbose=0)
     model.save(path)
-    saved.add_architecture(path, architecture.to_dict())
+    saved.add_architecture(Path(path), architecture.to_dict())
     return model
 
 

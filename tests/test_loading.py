@@ -3,20 +3,23 @@
 import hashlib
 import io
 import json
+import os
 import random
 import zipfile
+from importlib.util import find_spec
 
 import h5py
 import keras
 import model_files
 import numpy as np
 import pytest
-from conftest import run_python
+from conftest import BACKEND, ROOT, run_python
 from model_files import METADATA, WEIGHTS, probabilities, repack, unpack
 
 import resnet_keras
 from resnet_keras import Architecture, InputOutput, InvalidValue, cifar10, imagenet, load, runs, saved
 from resnet_keras.architectures import Stage, Stem
+from resnet_keras.cli import BACKENDS
 
 SMALL = {"num_classes": 4, "image_size": 8}
 
@@ -126,6 +129,27 @@ def test_keras_itself_opens_the_file_in_a_process_without_this_package(files):
     done = run_python("-P", "-c", code, str(files["B"][0]))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == ["ResNet-8-B", False, 0.9]
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_file_opens_on_another_backend_than_it_was_written_on(files, backend):
+    if backend == BACKEND or find_spec(BACKENDS[backend]) is None:
+        pytest.skip("this backend, or not installed")
+    net, (path, expected) = NETS["B"], files["B"]
+    theirs = path.with_name(f"{backend}.keras")
+    code = (
+        "import json, sys, model_files, resnet_keras; "
+        "net = resnet_keras.cifar10(8, 'B', 4, image_size=8); "
+        "written = model_files.write(sys.argv[2], net, steps=1); "
+        "models = written, resnet_keras.load(sys.argv[1]); "
+        "print(json.dumps([model_files.probabilities(model, net).tolist() for model in models]))"
+    )
+    done = run_python("-c", code, str(path), str(theirs), backend=backend, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT}/tests")
+    assert done.returncode == 0, done.stderr
+    written, loaded = (np.array(values) for values in json.loads(done.stdout.splitlines()[-1]))
+    np.testing.assert_allclose(loaded, expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities(load(theirs), net), written, atol=1e-5)
 
 
 def test_the_archive_is_what_zipfile_writes_of_the_three_files_of_keras(files):

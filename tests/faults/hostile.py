@@ -586,6 +586,22 @@ def new_format(**arguments: Any) -> Maker:
     return make
 
 
+def many_messages(good: Good) -> bytes:
+    """A header that goes on in 10,000 blocks, each of which holds those after it."""
+    data, count = good.members[WEIGHTS], 10_000
+    rows = [struct.pack("<2HI2Q", 0x10, 16, 0, len(data) + 24 * row, 24 * (count - row)) for row in range(count)]
+    root = patched(patched(data, 98, b"\xff\xff"), 112, rows[0])
+    return good.repack(weights=patched(root + b"".join(rows), 40, struct.pack("<Q", len(data) + 24 * count)))
+
+
+def wide_heap(good: Good) -> bytes:
+    """Names that reach to the end of the file."""
+    data = good.members[WEIGHTS]
+    heap = data.index(b"HEAP")
+    (start,) = struct.unpack_from("<Q", data, heap + 24)
+    return good.repack(weights=patched(data, heap + 8, struct.pack("<Q", len(data) - start)))
+
+
 def moved_in(good: Good) -> bytes:
     """A dataset whose address is that of another one's bytes."""
     with h5py.File(io.BytesIO(good.members[WEIGHTS])) as file:
@@ -720,6 +736,8 @@ HDF5S: dict[str, Maker] = {
     "weights: a link of unknown form": structure(b"SNOD", 24, b"\7\0\0\0"),
     "weights: no heap": structure(b"HEAP", 0, b"PAEH"),
     "weights: a heap of 16 EB": structure(b"HEAP", 8, FAR),
+    "weights: a header in 10,000 blocks": many_messages,
+    "weights: names to the end of the file": wide_heap,
     "weights: a heap outside": structure(b"HEAP", 24, FAR),
 }
 

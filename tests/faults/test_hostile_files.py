@@ -48,9 +48,14 @@ def check(reports, growth):
         assert len(report["text"]) < 1500, report
         assert not report["touched"], report
         assert not report["changed"], report
-        assert report["seconds"] < MOST_SECONDS, report
+        # What the other programs of the machine take is not the file's; a hang is.
+        assert report["processor_seconds"] < MOST_SECONDS, report
+        assert report["seconds"] < 10 * MOST_SECONDS, report
         assert report["peak_mb"] < MOST_MB, report
     assert growth < MOST_MB
+    for figure in ("processor_seconds", "seconds", "peak_mb"):
+        print(f"most {figure}: {max(report[figure] for report in reports):.2f}")
+    print(f"growth_mb over {len(reports):,} files: {growth:.1f}")
 
 
 def test_every_crafted_file_is_refused_in_one_line(good, figure):
