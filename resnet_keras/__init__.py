@@ -3,8 +3,9 @@
     architecture = resnet_keras.cifar10(56)         what the paper says of a net; no framework yet
     model = resnet_keras.build(architecture)        stock Keras layers: raw pixels in, probabilities out
     resnet_keras.run(architecture, recipe, data, seed=0, out=Path("runs/mine"))     a run folder
+    resnet_keras.load("runs/mine/model.keras")      its net again, checked: the file may come from anyone
 
-`build` and `run` import Keras when they are first asked for, so that figures and tables do without it.
+`build`, `run` and `load` import Keras when they are first asked for, so that figures and tables do without it.
 """
 
 import importlib
@@ -16,6 +17,7 @@ from resnet_keras.recipe import CIFAR10, Recipe, cifar10_recipe
 
 if TYPE_CHECKING:
     from resnet_keras.experiment import run
+    from resnet_keras.loading import load
     from resnet_keras.models import build, subtract_mean
 
 __version__ = "0.1.0"
@@ -33,6 +35,7 @@ __all__ = [
     "cifar10",
     "cifar10_recipe",
     "imagenet",
+    "load",
     "run",
     "subtract_mean",
 ]
@@ -40,6 +43,7 @@ __all__ = [
 _WITH_KERAS = {
     "build": "resnet_keras.models",
     "subtract_mean": "resnet_keras.models",
+    "load": "resnet_keras.loading",
     "run": "resnet_keras.experiment",
 }
 

@@ -4,9 +4,9 @@ An `Architecture` is a frozen value that says everything about a network and com
 The plain and the residual net of one experiment differ in one field, `shortcut`.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self, get_args
 
 from resnet_keras.errors import InvalidValue, is_count
 from resnet_keras.units import Convolution, Unit
@@ -26,6 +26,12 @@ Mean = Literal["pixel", "channel"]
 
 BOTTLENECK_EXPANSION = 4
 """Figure 5: the last 1x1 convolution restores four times the filters of the 3x3."""
+
+
+MOST = {"filters": 4096, "kernel_size": 15, "strides": 8, "units": 1000, "num_classes": 100_000, "image_size": 4096}
+"""The largest numbers that `from_dict` takes; the paper's are 512, 7, 2, 200, 1000 and 224."""
+MOST_STAGES, MOST_DEPTH, MOST_PARAMETERS = 8, 1202, 1 << 27
+"""Of a net that `from_dict` takes: the paper's have 4 stages, 1202 layers and 60 million parameters."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,14 @@ class Architecture:
                 filters_in = unit.filters
                 yield unit
 
+    def convolutions(self) -> Iterator[Convolution]:
+        """Every convolution, projections included."""
+        yield self.stem_convolution
+        for unit in self.units():
+            yield from unit.convolutions
+            if unit.projection:
+                yield unit.projection
+
     def _unit(self, name: str, filters_in: int, width: int, strides: int) -> Unit:
         if self.unit == "basic":
             filters = width
@@ -179,6 +193,51 @@ class Architecture:
         """The fields and what is derived from them, for `run.json`."""
         derived = {"name": self.name, "depth": self.depth, "parameters": self.parameters}
         return derived | {"multiply_adds": self.multiply_adds} | asdict(self)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """The net that `to_dict` has written, read strictly: what is read may come from anyone.
+
+        Raises:
+            ValueError: a name is missing or unknown, a value is of another type or beyond `MOST`, or a derived number
+                is not that of the net.
+        """
+        derived = {"name", "depth", "parameters", "multiply_adds"}
+        given = _exactly(mapping, derived | {field.name for field in fields(cls)}, "An architecture")
+        stem = _exactly(given["stem"], {field.name for field in fields(Stem)}, "A stem")
+        stages = given["stages"]
+        if not isinstance(stages, list | tuple) or not 1 <= len(stages) <= MOST_STAGES:
+            raise InvalidValue(f"A net has 1 to {MOST_STAGES} stages. Received: {_short(stages)}.")
+        rows = [_exactly(stage, {field.name for field in fields(Stage)}, "A stage") for stage in stages]
+        for part in (stem, *rows, {name: given[name] for name in ("num_classes", "image_size")}):
+            for name, value in part.items():
+                if name == "pool":
+                    _check_type(value, bool, name)
+                elif not is_count(value) or not 1 <= value <= MOST[name]:
+                    raise InvalidValue(f"{name} is a whole number, 1 to {MOST[name]}. Received: {_short(value)}.")
+        if stem["kernel_size"] % 2 == 0:
+            raise InvalidValue(f"A kernel has a middle. Received: kernel_size={stem['kernel_size']}.")
+        for name in ("unit", "stride_in", "mean", "shortcut"):
+            if name != "shortcut" or given[name] is not None:
+                _check_type(given[name], str, name)
+        _check_choice("A unit", given["unit"], get_args(UnitKind), "unit")
+        _check_choice("A mean", given["mean"], get_args(Mean), "mean")
+        if sum(row["units"] for row in rows) > MOST["units"]:
+            raise InvalidValue(f"A net has at most {MOST['units']} units. Received: more.")
+
+        values = {field.name: given[field.name] for field in fields(cls)}
+        net = cls(**values | {"stem": Stem(**stem), "stages": tuple(Stage(**row) for row in rows)})
+        if net.depth > MOST_DEPTH or net.parameters > MOST_PARAMETERS:
+            raise InvalidValue(
+                f"A net has at most {MOST_DEPTH} weighted layers and {MOST_PARAMETERS:,} parameters. "
+                f"Received: {net.depth} and {net.parameters:,}."
+            )
+        for name in sorted(derived):
+            value = getattr(net, name)
+            _check_type(given[name], type(value), name)
+            if given[name] != value:
+                raise InvalidValue(f"{name} of this net is {value!r}. Received: {_short(given[name])}.")
+        return net
 
 
 CIFAR10_SIZE = 32
@@ -265,10 +324,27 @@ def _usual_shortcut(unit: UnitKind) -> Shortcut:
     return "A" if unit == "basic" else "B"
 
 
+def _exactly(value: object, names: set[str], what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or value.keys() != names:
+        got = ", ".join(map(str, value)) if isinstance(value, Mapping) else value
+        raise InvalidValue(f"{what} has the names {', '.join(sorted(names))}. Received: {_short(got)}.")
+    return value
+
+
+def _check_type(value: object, kind: type, name: str) -> None:
+    if type(value) is not kind:
+        raise InvalidValue(f"{name} is of type {kind.__name__}. Received: {_short(value)}.")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _check_choice(what: str, value: object, choices: tuple[object, ...], field: str) -> None:
     if value not in choices or isinstance(value, bool):
         listed = ", ".join(map(repr, choices))
-        raise InvalidValue(f"{what} is one of {listed}. Received: {field}={value!r}.")
+        raise InvalidValue(f"{what} is one of {listed}. Received: {field}={_short(value)}.")
 
 
 def _check_count(rule: str, value: object, field: str, least: int) -> None:

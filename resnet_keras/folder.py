@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from resnet_keras import checkpoints, records, runs, storage
+from resnet_keras import checkpoints, records, runs, saved, storage
 from resnet_keras.checkpoints import Checkpoint, State
 from resnet_keras.errors import Damaged, Difference, InputOutput, OtherRun
 from resnet_keras.recipe import Recipe
@@ -179,6 +179,8 @@ class RunFolder:
         def make(aside: Path) -> None:
             try:
                 save(aside)
+                if "stages" in self._settings.get("architecture", {}):
+                    saved.add_architecture(aside, self._settings["architecture"])
             except RuntimeError as error:  # how HDF5 says that a file cannot be written
                 raise OSError(str(error)) from error
             self._digests[runs.MODEL] = storage.Digest.of(aside.read_bytes())

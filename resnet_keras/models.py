@@ -49,8 +49,8 @@ def build(architecture: Architecture, *, weight_decay: float = CIFAR10.weight_de
     else:
         for start in range(0, len(units), UNITS_PER_GROUP):
             group = units[start : start + UNITS_PER_GROUP]
-            group_input = keras.Input(x.shape[1:])
             name = f"{group[0].name}_to_{group[-1].name}"
+            group_input = keras.Input(x.shape[1:], name=f"{name}_input")
             x = keras.Model(group_input, _chain(blocks, group_input, group), name=name)(x)
 
     model = keras.Model(image, blocks.classifier(x, architecture.num_classes), name=architecture.name.replace(" ", "-"))

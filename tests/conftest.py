@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also the tests that take minutes")
+    parser.addoption("--long", action="store_true", help="the tests of faults in their long form: hours")
 
 
 def pytest_report_header():

@@ -1,0 +1,94 @@
+"""`load` on crafted, damaged and mutated files: one line for each, and nothing else happens.
+
+The short form is part of the tests; `--long` makes 20,000 mutations of it.
+"""
+
+import json
+import os
+from collections import Counter
+
+import model_files
+import pytest
+from conftest import ROOT, run_python
+
+from faults.hostile import FILES, PLACES, Good
+from resnet_keras import cifar10, saved
+
+pytestmark = pytest.mark.any_backend
+
+NET = cifar10(8, "A", 4, image_size=8)
+MOST_SECONDS = 2.0
+MOST_MB = 3 * 4 * saved.stored_numbers(NET) / 2**20 + 256
+SHORT, LONG, AT_ONCE = 300, 20_000, 2_500
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    path = tmp_path_factory.mktemp("hostile") / "good.keras"
+    model_files.write(path, NET, steps=1)
+    return path
+
+
+def child(*arguments):
+    """What `faults.child` reports of each file, and by how much its memory has grown over all of them."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = run_python("-m", "faults.child", *map(str, arguments), PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, *reports, last = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    assert first["kind"] == "opened"
+    assert not first["touched"]
+    return reports, last["growth_mb"]
+
+
+def check(reports, growth):
+    """Nothing but refusals of one line and nets with the numbers of the good file; nothing touched or changed."""
+    for report in reports:
+        assert report["kind"] in ("refused", "opened"), report
+        assert "\n" not in report["text"], report
+        assert len(report["text"]) < 1500, report
+        assert not report["touched"], report
+        assert not report["changed"], report
+        # What the other programs of the machine take is not the file's; a hang is.
+        assert report["processor_seconds"] < MOST_SECONDS, report
+        assert report["seconds"] < 10 * MOST_SECONDS, report
+        assert report["peak_mb"] < MOST_MB, report
+    assert growth < MOST_MB
+    for figure in ("processor_seconds", "seconds", "peak_mb"):
+        print(f"most {figure}: {max(report[figure] for report in reports):.2f}")
+    print(f"growth_mb over {len(reports):,} files: {growth:.1f}")
+
+
+def test_every_crafted_file_is_refused_in_one_line(good, figure):
+    source = Good(good.read_bytes(), model_files.unpack(good))
+    names = {}
+    assert not FILES.keys() & PLACES.keys()
+    for number, (name, make) in enumerate([*FILES.items(), *PLACES.items()]):
+        folder = good.parent / f"{number:03}"
+        folder.mkdir()
+        names[folder.name] = name
+        if name in PLACES:
+            make(folder / "model.keras", source)
+        else:
+            content = make(source)
+            assert content != source.data, name
+            (folder / "model.keras").write_bytes(content)
+    reports, growth = child("files", good.parent)
+    assert [report["name"] for report in reports] == sorted(names)
+    opened = [names[report["name"]] for report in reports if report["kind"] == "opened"]
+    assert not opened
+    check(reports, growth)
+    figure("hostile files refused", sum(report["kind"] == "refused" for report in reports), len(reports))
+    assert len(reports) >= 100
+
+
+def test_every_mutated_file_is_refused_or_opens_to_the_same_numbers(good, figure, pytestconfig):
+    count = LONG if pytestconfig.getoption("--long") else SHORT
+    kinds = Counter()
+    for first in range(0, count, AT_ONCE):
+        reports, growth = child("mutations", good.parent, first, min(first + AT_ONCE, count))
+        check(reports, growth)
+        kinds.update(report["kind"] for report in reports)
+    figure("mutated files refused", kinds["refused"], count)
+    figure("mutated files opened to the same numbers", kinds["opened"], count)
+    assert kinds.total() == count
+    assert kinds["refused"] > count // 2
