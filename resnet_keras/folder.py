@@ -137,13 +137,15 @@ class RunFolder:
         checkpoint = found.checkpoint if found else None
         self.state = checkpoint.state if checkpoint else None
         """Where to go on; None is the beginning."""
-        self._generations = [checkpoint.path] if checkpoint else []
         self._settings = _settings(settings, found)
         self._rows = list(self.state.rows) if self.state else []
         self._digests: dict[str, storage.Digest] = {}
         storage.check_writable(path)
         storage.sweep(path)
         storage.sweep(path / checkpoints.FOLDER)
+        older = checkpoints.generations(path)
+        older = older[older.index(checkpoint.path) :] if checkpoint else []
+        self._keep(older)
         self._write_run()
         self._write_metrics()
 
@@ -164,8 +166,7 @@ class RunFolder:
             OSError: it cannot be written; those before it stay.
         """
         path = checkpoints.save(self.path, state, self._settings, self._settings.get("versions", {}))
-        self._generations = [path, *(old for old in self._generations if old != path)][: checkpoints.GENERATIONS]
-        checkpoints.prune(self.path, set(self._generations))
+        self._keep([path, *(old for old in self._generations if old != path)])
         return path
 
     def save_model(self, save: Callable[[Path], None]) -> Path:
@@ -193,6 +194,10 @@ class RunFolder:
         files = {name: digest._asdict() for name, digest in sorted(self._digests.items())}
         self._settings |= {"ended": _now(), "results": results._asdict(), "files": files}
         self._write_run()
+
+    def _keep(self, newest_first: list[Path]) -> None:
+        self._generations = newest_first[: checkpoints.GENERATIONS]
+        checkpoints.prune(self.path, set(self._generations))
 
     def _write_run(self) -> None:
         storage.write(self.path / runs.RUN, runs.seal(self._settings))

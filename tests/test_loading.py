@@ -17,9 +17,10 @@ from conftest import BACKEND, ROOT, run_python
 from model_files import METADATA, WEIGHTS, probabilities, repack, unpack
 
 import resnet_keras
-from resnet_keras import Architecture, InputOutput, InvalidValue, cifar10, imagenet, load, runs, saved
+from resnet_keras import Architecture, InputOutput, InvalidValue, cifar10, imagenet, load, saved
 from resnet_keras.architectures import Stage, Stem
 from resnet_keras.cli import BACKENDS
+from resnet_keras.folder import RunFolder
 
 SMALL = {"num_classes": 4, "image_size": 8}
 
@@ -162,7 +163,7 @@ def test_the_archive_is_what_zipfile_writes_of_the_three_files_of_keras(files):
 
 def test_a_run_writes_files_that_open(tmp_path):
     net = NETS["A"]
-    run = runs.RunFolder.create(tmp_path / "run", {"architecture": net.to_dict(), "recipe": {}, "data": {}, "seed": 0})
+    run = RunFolder(tmp_path / "run", {"architecture": net.to_dict(), "recipe": {}, "data": {}, "seed": 0})
     model = resnet_keras.build(net)
     path = run.save_model(model.save)
     np.testing.assert_array_equal(probabilities(load(path), net), probabilities(model, net))
