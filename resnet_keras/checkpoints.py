@@ -28,6 +28,7 @@ from resnet_keras.records import Row, best
 
 FOLDER = "checkpoints"
 ARRAYS, MANIFEST, SEAL = "arrays.npz", "manifest.json", "manifest.sha256"
+FILES = (ARRAYS, MANIFEST, SEAL)
 GENERATIONS = 2
 """How many are kept: one may be damaged, or lost in a kill."""
 PREFIX = "iteration-"

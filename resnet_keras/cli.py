@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO, get_args
 from resnet_keras import stopping
 from resnet_keras.errors import Diverged, InputOutput, InvalidValue, OtherRun, Stopped
 from resnet_keras.folder import Resume
-from resnet_keras.recipe import Recipe
+from resnet_keras.recipe import MOST, Recipe
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras's name of a backend, and the package it needs."""
@@ -45,7 +45,9 @@ class OneLineParser(argparse.ArgumentParser):
         """
         # argparse itself would complain of a missing --depth first, where it is there as --dpeth.
         known = [option for action in self._actions for option in action.option_strings]
-        for name in (word.partition("=")[0] for word in arguments if word.startswith("--") and word != "--"):
+        for name, _, value in (word.partition("=") for word in arguments if word.startswith("--") and word != "--"):
+            if value == "--":  # argparse takes it for the end of the options
+                self.error(f"argument {name}: invalid value: '--'")
             if name not in known:
                 near = get_close_matches(name, known, n=1)
                 self.error(f"unknown option {name}{f': did you mean {near[0]}?' if near else ''}")
@@ -113,8 +115,8 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
         raise InvalidValue(f"A seed is a whole number from 0 to {MOST_SEED:,}. Received: --seed {options.seed}.")
     changed = {name: value for name in ("batch_size", "learning_rate") if (value := getattr(options, name)) is not None}
     if options.iterations is not None:
-        if options.iterations < 1:
-            raise InvalidValue(f"Training takes 1 iteration or more. Received: --iterations {options.iterations}.")
+        if not 1 <= options.iterations <= MOST:
+            raise InvalidValue(f"Training takes 1 to {MOST:,} iterations. Received: --iterations {options.iterations}.")
         recipe = recipe.shortened(options.iterations)
     return replace(recipe, **changed)
 

@@ -76,13 +76,15 @@ def small_npz(tmp_path: Path) -> Path:
     return path
 
 
-def run_python(*arguments: str, backend: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    *arguments: str, backend: str | None = None, timeout: float = 600, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """A new Python process in the root of the checkout; `backend` is KERAS_BACKEND."""
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=timeout,
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": backend or BACKEND, "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
     )
