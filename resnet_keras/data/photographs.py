@@ -166,7 +166,7 @@ def load(
 
 def _below(data_dir: Path, path: str) -> str:
     """Without the path of this machine: `run.json` is compared between machines."""
-    return path.replace(f"{data_dir}/", "")
+    return path.replace(f"{data_dir}/", "").replace(f" in {data_dir}", "")
 
 
 def _check_classes(data_dir: Path, train: Split, validation: Split, num_classes: int | None) -> None:

@@ -81,6 +81,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.indices)
 
+    @property
+    def num_classes(self) -> int:
+        """Labels are 0 to num_classes - 1."""
+        return len(self.class_names)
+
     def place(self, index: int) -> str:
         """The path of photograph number `index`."""
         return self.reader.place(int(self.indices[index]))
