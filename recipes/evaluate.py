@@ -16,11 +16,12 @@ from typing import Any
 
 from rich.console import Console
 
-from resnet_keras import cli, tables
+from resnet_keras import cli, runs, scores, tables
 from resnet_keras.data import sources
 from resnet_keras.data.images import ImageData
 from resnet_keras.data.splits import Split, load_split
 from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.views import Protocol
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -34,7 +35,7 @@ def program(arguments: Sequence[str]) -> None:
         "proportion to the net's own size)")  # fmt: skip
     add("--weights", type=float, nargs="+", metavar="W", help="of each net in the ensemble (default: equal)")
     add("--preprocessing", nargs="+", choices=("raw", "caffe", "torch", "tf"), default=["raw"],
-        help="of the images, for all nets or for each: raw pixels, or a mode of keras.applications (default: raw)")  # fmt: skip
+        help="of the images, for all nets or each: raw pixels, or a mode of keras.applications (default: raw)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="test N images, evenly spread over the data (default: all)")
     add("--json", type=Path, metavar="FILE", help="write the result to this file")
     add("--cache", type=Path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
@@ -48,22 +49,26 @@ def program(arguments: Sequence[str]) -> None:
         )
     weights = options.weights or [1.0] * len(options.nets)
     modes = options.preprocessing * (len(options.nets) if len(options.preprocessing) == 1 else 1)
+    protocol = Protocol(options.protocol, _scales(options.scales))
+    scores.shares_of(weights, len(options.nets))  # before long work, not after
+    for path in options.nets:
+        if not (file := path / runs.MODEL if path.is_dir() else path).is_file():
+            raise InputOutput(f"A net is a run folder with {runs.MODEL}, or a .keras file. Not found: {file}.")
+    data = _data(options.data_dir)
     cli.choose_backend()
     from resnet_keras import evaluation  # imports Keras, with the backend just chosen
 
-    protocol = evaluation.Protocol(options.protocol, _scales(options.scales))
-    data = _data(options.data_dir)
     console = Console()
     cache = evaluation.Cache(options.cache)
-    scores, rows, models = [], [], []
+    measured, rows, models = [], [], []
     for path, weight, mode in zip(options.nets, weights, modes, strict=True):
         net = evaluation.read(path, mode)
         own, labels = cache.score(net, data, protocol, limit=options.limit, console=console)
-        scores.append(own)
-        rows.append((net.name, weight, result := evaluation.errors(own, labels)))
+        measured.append(own)
+        rows.append((net.name, weight, result := scores.errors(own, labels)))
         models.append({"name": net.name, "sha256": net.sha256, "image_size": net.image_size, "preprocessing": mode,
-                       "weight": weight} | _percent(result))  # fmt: skip
-    together = evaluation.errors(evaluation.averaged(scores, weights), labels)
+                       "weight": weight} | result.to_dict())  # fmt: skip
+    together = scores.errors(scores.averaged(measured, weights), labels)
     if len(rows) > 1:
         rows.append(("ensemble", sum(weights), together))
     table = tables.Table(
@@ -73,7 +78,7 @@ def program(arguments: Sequence[str]) -> None:
     console.print(f"{data.name}, {together.images:,} images, {protocol.name}", style="bold", highlight=False)
     console.print(table.for_terminal())
     if options.json:
-        _write(options.json, _percent(together) | {"images": together.images, "protocol": protocol.name,
+        _write(options.json, together.to_dict() | {"images": together.images, "protocol": protocol.name,
                "scales": protocol.scales, "limit": options.limit, "models": models, "data": {"name": data.name,
                "source": data.source, "fingerprint": data.fingerprint, "num_classes": data.num_classes}})  # fmt: skip
 
@@ -92,13 +97,6 @@ def _data(data_dir: Path) -> Split | ImageData:
     info = data_dir / "dataset_info.json"
     cifar10 = (data_dir / "cifar10").is_dir() or (info.exists() and data_dir.parent.name == "cifar10")
     return sources.load(data_dir) if cifar10 or data_dir.suffix == ".npz" else load_split(data_dir, "val")
-
-
-def _percent(result: Any) -> dict[str, Any]:
-    named = {"top1": result.top1, "top5": result.top5}
-    return {f"{name}_error": one and round(one.percent, 4) for name, one in named.items()} | {
-        f"{name}_interval": one and [round(one.low, 4), round(one.high, 4)] for name, one in named.items()
-    }
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -6,14 +6,13 @@ over its nets (Table 5). Nets are any Keras image classifiers, read from files.
 
 import hashlib
 import json
-import math
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import keras
 import numpy as np
@@ -25,77 +24,15 @@ from resnet_keras import runs
 from resnet_keras.data.images import ImageData
 from resnet_keras.data.splits import Split, available_cores, in_order, spread
 from resnet_keras.errors import InputOutput, InvalidValue
-from resnet_keras.views import NET_SIZE, MultiScale, SingleView, TenCrop, Views, scales_for
+from resnet_keras.views import NET_SIZE, MultiScale, Protocol, Views
 
-ProtocolName = Literal["1-crop", "10-crop", "multi-scale"]
 Preprocessing = Literal["raw", "caffe", "torch", "tf"]
 """What a net's images are scaled to: nothing (the net does it itself), or a mode of `keras.applications`."""
 BATCH_PIXELS = 64 * NET_SIZE**2
 """Pixels in a batch, about a gigabyte of a ResNet's activations."""
 MOST_IN_BATCH = 512
-Z_95 = 1.959964
-"""The normal distribution's 97.5 % quantile."""
-TOP = 5
-"""Section 4.1: top-1 and top-5 error."""
 CACHE_VERSION = 1
 """Counts changes of what is computed: scores of an older version are not read."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a net is tested.
-
-    Attributes:
-        name: "1-crop", "10-crop" (Tables 2 and 3) or "multi-scale" (Table 4).
-        scales: shorter sides of "multi-scale", in pixels; None takes the paper's, in proportion to the net's size.
-    """
-
-    name: ProtocolName
-    scales: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.name not in get_args(ProtocolName):
-            raise InvalidValue(f"A protocol is {', '.join(get_args(ProtocolName))}. Received: {self.name!r}.")
-        if self.scales is not None:
-            if self.name != "multi-scale":
-                raise InvalidValue(f"Scales belong to multi-scale. Received: {self.scales} for {self.name}.")
-            MultiScale(self.scales)
-
-    def views(self, image_size: int) -> Views:
-        """What a net for images of `image_size` pixels is shown."""
-        match self.name:
-            case "1-crop":
-                return SingleView(image_size)
-            case "10-crop":
-                return TenCrop(image_size)
-            case "multi-scale":
-                return MultiScale(self.scales or scales_for(image_size))
-
-
-class Error(NamedTuple):
-    """A share of wrong answers, in percent, and Wilson's 95 % interval of it."""
-
-    percent: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.percent:.2f} % [{self.low:.2f}, {self.high:.2f}]"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was measured.
-
-    Attributes:
-        images: how many.
-        top1: an image whose label has not the highest score.
-        top5: one whose label is not among the five highest; None for five classes or fewer.
-    """
-
-    images: int
-    top1: Error
-    top5: Error | None
 
 
 @dataclass(frozen=True)
@@ -267,43 +204,6 @@ def score(
     return total.astype(np.float32), labels
 
 
-def averaged(scores: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """An ensemble's scores: the weighted mean of those of its nets.
-
-    Raises:
-        ValueError: not one weight for each net, or weights that are negative or all zero.
-    """
-    if len(weights) != len(scores):
-        raise InvalidValue(f"Each net has one weight. Received: {len(scores)} nets and {len(weights)} weights.")
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
-        raise InvalidValue(f"Weights are 0 or more, and not all 0. Received: {', '.join(map(str, weights))}.")
-    shares = np.asarray(weights, np.float64) / sum(weights)
-    return sum(share * score.astype(np.float64) for share, score in zip(shares, scores, strict=True))
-
-
-def errors(scores: np.ndarray, labels: np.ndarray) -> Result:
-    """Top-1 and top-5 error.
-
-    Args:
-        scores: (images, classes); of equal scores the lower class counts as the higher, as in `argmax`.
-        labels: (images,), 0 to classes - 1.
-    """
-    own = scores[np.arange(len(labels)), labels][:, None]
-    earlier = np.arange(scores.shape[1]) < labels[:, None]
-    rank = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
-    images = len(labels)
-    top5 = wilson(int((rank >= TOP).sum()), images) if scores.shape[1] > TOP else None
-    return Result(images, wilson(int((rank >= 1).sum()), images), top5)
-
-
-def wilson(wrong: int, images: int) -> Error:
-    """Wilson's score interval for a share, in percent (SciPy has it; five lines are less than SciPy)."""
-    share, square = wrong / images, Z_95**2 / images
-    centre = (share + square / 2) / (1 + square)
-    half = Z_95 / (1 + square) * math.sqrt(share * (1 - share) / images + square / (4 * images))
-    return Error(100 * share, 100 * max(0.0, centre - half), 100 * min(1.0, centre + half))
-
-
 @dataclass(frozen=True)
 class Cache:
     """Scores on disk: adding a net to an ensemble costs one net.
@@ -397,11 +297,13 @@ def _predict(model: keras.Model, images: np.ndarray, size: int, preprocessing: P
 def _with_softmax(model: keras.Model, file: Path) -> keras.Model:
     """The model, ending in probabilities: those that end in logits get a softmax."""
     last = model.layers[-1]
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
     activation = keras.activations.softmax if isinstance(last, layers.Softmax) else getattr(last, "activation", None)
     if activation is keras.activations.softmax:
         return model
     if isinstance(last, layers.Dense) and activation is keras.activations.linear:
-        return keras.Model(model.inputs, layers.Softmax(dtype="float32")(model.outputs[0]), name=model.name)
+        return keras.Model(model.input, layers.Softmax(dtype="float32")(model.outputs[0]), name=model.name)
     raise InvalidValue(f"A classifier ends with a softmax, or with a dense layer's logits. Received: {file}.")
 
 

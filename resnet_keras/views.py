@@ -9,6 +9,7 @@ Each gives a list of uint8 arrays (height, width, 3); the scores of all of them 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -121,6 +122,38 @@ class MultiScale:
 
 
 Views = SingleView | TenCrop | MultiScale
+ProtocolName = Literal["1-crop", "10-crop", "multi-scale"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a net is tested.
+
+    Attributes:
+        name: "1-crop", "10-crop" (Tables 2 and 3) or "multi-scale" (Table 4).
+        scales: shorter sides of "multi-scale", in pixels; None takes the paper's, in proportion to the net's size.
+    """
+
+    name: ProtocolName
+    scales: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(ProtocolName):
+            raise InvalidValue(f"A protocol is {', '.join(get_args(ProtocolName))}. Received: {self.name!r}.")
+        if self.scales is not None:
+            if self.name != "multi-scale":
+                raise InvalidValue(f"Scales belong to multi-scale. Received: {self.scales} for {self.name}.")
+            MultiScale(self.scales)
+
+    def views(self, image_size: int) -> Views:
+        """What a net for images of `image_size` pixels is shown."""
+        match self.name:
+            case "1-crop":
+                return SingleView(image_size)
+            case "10-crop":
+                return TenCrop(image_size)
+            case "multi-scale":
+                return MultiScale(self.scales or scales_for(image_size))
 
 
 def _stepped(longer: int, shorter: int) -> int:

@@ -45,9 +45,7 @@ def draw(seed: int, epoch: int, index: int, image_size: int) -> Drawn:
     random = np.random.default_rng([PHOTOGRAPH, seed, epoch, index])
     low, high = (in_proportion(side, image_size) for side in SHORTER_SIDE)
     left, top, mirror = random.random(3).tolist()
-    return Drawn(
-        int(random.integers(low, high + 1)), left, top, mirror < 0.5, random.normal(0.0, ALPHA_DEVIATION, 3)
-    )
+    return Drawn(int(random.integers(low, high + 1)), left, top, mirror < 0.5, random.normal(0.0, ALPHA_DEVIATION, 3))
 
 
 def colour_shift(alpha: np.ndarray) -> np.ndarray:

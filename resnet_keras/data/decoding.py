@@ -7,7 +7,7 @@ What has no one meaning as an 8-bit RGB photograph (16 bits a channel, several f
 import io
 import re
 
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from resnet_keras.errors import InputOutput
 
@@ -60,7 +60,7 @@ def _decode(data: bytes, place: str, *, shrink: bool) -> Image.Image:
         return image if image.mode == "RGB" else image.convert("RGB")
     except InputOutput:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         reason = f"which is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
     except Image.DecompressionBombError:
         reason = f"which has more than {MAX_PIXELS:,} pixels"
@@ -83,5 +83,5 @@ def _check(image: Image.Image, place: str) -> None:
     # An MPO is a camera's JPEG with a second picture behind the photograph.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise InputOutput(f"A photograph is one picture. Received: {place} with several frames.")
-    if image.mode[0] in "IF" or _SIXTEEN_BITS.search(str(image.tile)):
+    if image.mode[0] in "IF" or (isinstance(image, ImageFile.ImageFile) and _SIXTEEN_BITS.search(str(image.tile))):
         raise InputOutput(f"A photograph has 8 bits a channel. Received: {place} with more. Convert it first.")

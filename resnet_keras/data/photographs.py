@@ -258,9 +258,7 @@ class PhotographStream:
     def _items(self, iteration: int) -> list[_Item]:
         images = len(self._split)
         places = range(iteration * self.batch_size, (iteration + 1) * self.batch_size)
-        return [
-            (place // images, int(order(self._seed, place // images, images)[place % images])) for place in places
-        ]
+        return [(place // images, int(order(self._seed, place // images, images)[place % images])) for place in places]
 
     def _make(self, item: _Item) -> tuple[np.ndarray, int]:
         epoch, index = item

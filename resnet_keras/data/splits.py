@@ -159,7 +159,9 @@ def load_split(data_dir: Path, part: Part) -> Split:
             raise InputOutput(f"{LAYOUT} Not found: {data_dir}.")
         if (data_dir / part).is_dir():
             return _folder(data_dir, part)
-        found = [path.parent for depth in range(4) for path in sorted(data_dir.glob("*/" * depth + "dataset_info.json"))]
+        found = [
+            path.parent for depth in range(4) for path in sorted(data_dir.glob("*/" * depth + "dataset_info.json"))
+        ]
     except OSError as error:
         if isinstance(error, InputOutput):
             raise
@@ -219,7 +221,9 @@ class _Files:
         try:
             return Example(path.read_bytes(), int(self.labels[index]))
         except OSError as error:
-            raise InputOutput(f"A photograph is a file that can be read. Received: {path} ({error.strerror}).") from None
+            raise InputOutput(
+                f"A photograph is a file that can be read. Received: {path} ({error.strerror})."
+            ) from None
 
     def place(self, index: int) -> str:
         return str(self.root / self.names[index])
@@ -291,8 +295,7 @@ def _prepared(folder: Path, part: Part) -> Split:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise InputOutput(
-            f"{folder} is read with tensorflow-datasets. Not installed: {error.name}. "
-            'pip install "resnet_keras[data]"'
+            f'{folder} is read with tensorflow-datasets. Not installed: {error.name}. pip install "resnet_keras[data]"'
         ) from None
     try:
         builder = tfds.builder_from_directory(folder)
