@@ -35,7 +35,7 @@ def program(arguments: Sequence[str]) -> None:
         "proportion to the net's own size)")  # fmt: skip
     add("--weights", type=float, nargs="+", metavar="W", help="of each net in the ensemble (default: equal)")
     add("--preprocessing", nargs="+", choices=("raw", "caffe", "torch", "tf"), default=["raw"],
-        help="of the images, for all nets or each: raw pixels, or a mode of keras.applications (default: raw)")  # fmt: skip
+        help="of the images, once or for each net; not raw: a mode of keras.applications (default: raw)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="test N images, evenly spread over the data (default: all)")
     add("--json", type=Path, metavar="FILE", help="write the result to this file")
     add("--cache", type=Path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
