@@ -148,7 +148,8 @@ def main() -> None:
     medians = {name: statistics.median(values) for name, values in rates.items()}
     print(f"\n{data.name}, {options.image_size} pixels, {cores} cores, median of {options.rounds} rounds")
     for name, median in medians.items():
-        print(f"{name:17}{median:8.0f} images/s{median / cores:8.0f} a core   ours / this {medians['ours'] / median:.2f}")
+        ratio = medians["ours"] / median
+        print(f"{name:17}{median:8.0f} images/s{median / cores:8.0f} a core   ours / this {ratio:.2f}")
     if options.json:
         said = {
             "data": data.to_dict(),

@@ -70,7 +70,7 @@ def augmented(image: Image.Image, drawn: Drawn, image_size: int) -> np.ndarray:
         int(share * (side - image_size + 1)) for share, side in zip((drawn.left, drawn.top), sides, strict=True)
     )
     square = np.asarray(crop(image, sides, left, top, image_size))
-    # Pixels are whole numbers here, so rounding the shift rounds the sum. Whole rows: NumPy is slow over three channels.
+    # Pixels are whole numbers here, so rounding the shift rounds the sum. NumPy is slow over an axis of 3: whole rows.
     pixels = square.reshape(image_size, -1).astype(np.int16)
     pixels += np.tile(np.rint(colour_shift(drawn.alpha)).astype(np.int16), image_size)
     shifted = np.clip(pixels, 0, 255, out=pixels).astype(np.uint8).reshape(square.shape)
