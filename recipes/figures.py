@@ -1,4 +1,4 @@
-"""Draw Figure 1 or 6 of the paper from run folders, without training anything.
+"""Draw Figure 1, 4 or 6 of the paper from run folders, without training anything.
 
 python recipes/figures.py runs/degradation
 python recipes/figures.py runs --figure 1 --axis paper --out figure1
@@ -10,7 +10,7 @@ from pathlib import Path
 from resnet_keras import cli, plotting, runs
 from resnet_keras.errors import InputOutput
 
-FIGURES = {"1": plotting.figure_1, "6": plotting.figure_6}
+FIGURES = {"1": plotting.figure_1, "4": plotting.figure_4, "6": plotting.figure_6}
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -20,7 +20,10 @@ def program(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--figure", choices=FIGURES, default="6", help="of the paper (default: 6)")
     parser.add_argument(
-        "--axis", choices=("fitted", "paper"), default="fitted", help="paper: 0 to 20 %% (default: fitted)"
+        "--axis",
+        choices=("fitted", "paper"),
+        default="fitted",
+        help="paper: 0 to 20 %%, 20 to 60 in Figure 4 (default: fitted)",
     )
     parser.add_argument(
         "--out", type=cli.path, metavar="FILE", help="without suffix; .png and .svg are written (default: figure-<n>)"

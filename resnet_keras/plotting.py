@@ -1,4 +1,4 @@
-"""Figures 1 and 6 from run folders. No Keras is imported: a figure takes two seconds.
+"""Figures 1, 4 and 6 from run folders. No Keras is imported: a figure takes two seconds.
 
 Training error is thin and dashed, validation error bold, as in the paper's Figure 6. Depth goes from light to dark in
 a colour map that colour-blind readers and grey printers tell apart, and every curve bears its depth.
@@ -25,9 +25,10 @@ from resnet_keras.reference import cifar10_error
 from resnet_keras.runs import Run
 
 Axis = Literal["fitted", "paper"]
-"""The error axis: from the curves, or 0 to 20 % as in the paper."""
+"""The error axis: from the curves, or as in the paper."""
 Part = Literal["train", "validation"]
-PAPER_LIMITS = (0.0, 20.0)
+PAPER_LIMITS, FIGURE_4_LIMITS = (0.0, 20.0), (20.0, 60.0)
+"""Of the error axis in the paper's Figures 1 and 6, and in its Figure 4; percent."""
 VERY_DEEP = 110
 """Figure 6's right panel compares nets deeper than this with the one of this depth."""
 MARK = "D"
@@ -115,6 +116,38 @@ def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
         _finish(figure, axes, runs, axis)
         _label_ends(axes[0], plain, ("train",))
         _label_ends(axes[1], plain, ("validation",))
+    return figure
+
+
+def figure_4(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
+    """Figure 4: plain nets (left) and residual nets (right) on photographs; training error and centre-crop error.
+
+    The paper's are of 18 and 34 layers; the same two panels show whatever depths there are.
+
+    Args:
+        runs: run folders that were read.
+        axis: limits of the error axis; "paper" is 20 to 60 %.
+
+    Raises:
+        ValueError: no runs.
+    """
+    every = curves(runs)
+    panels = [
+        ("plain nets", [curve for curve in every if not curve.residual]),
+        ("residual nets", [curve for curve in every if curve.residual]),
+    ]
+    panels = [panel for panel in panels if panel[1]]
+    if not panels:
+        raise InvalidValue("A figure needs runs with at least one row of metrics. Received: none.")
+    with mpl.rc_context(STYLE):
+        figure, axes = _panels(len(panels), ("error (%)",))
+        for ax, (title, shown) in zip(axes, panels, strict=True):
+            ax.set_title(title, fontsize=10)
+            _draw_panel(ax, shown, ("train", "validation"))
+        _legend(axes[0], marks=False, validation="validation, centre crop")
+        _finish(figure, axes, runs, axis, FIGURE_4_LIMITS)
+        for ax, (_, shown) in zip(axes, panels, strict=True):
+            _label_ends(ax, shown, ("train", "validation"))
     return figure
 
 
@@ -256,10 +289,10 @@ def _mark_paper(ax: Axes, shown: Sequence[Curve]) -> None:
             ax.plot(curve.iteration[-1], error, marker=MARK, markersize=5, color=colour, clip_on=False, zorder=5)
 
 
-def _legend(ax: Axes, *, marks: bool) -> None:
+def _legend(ax: Axes, *, marks: bool, validation: str = "validation") -> None:
     handles = [
         mpl.lines.Line2D([], [], color="black", linewidth=1.1, linestyle=(0, (4, 2)), label="training"),
-        mpl.lines.Line2D([], [], color="black", linewidth=2.2, label="validation"),
+        mpl.lines.Line2D([], [], color="black", linewidth=2.2, label=validation),
     ]
     if marks:
         paper = mpl.lines.Line2D(
@@ -269,13 +302,19 @@ def _legend(ax: Axes, *, marks: bool) -> None:
     ax.legend(handles=handles, loc="best", frameon=False)
 
 
-def _finish(figure: Figure, axes: Sequence[Axes], runs: Sequence[Run], axis: Axis) -> None:
+def _finish(
+    figure: Figure,
+    axes: Sequence[Axes],
+    runs: Sequence[Run],
+    axis: Axis,
+    limits: tuple[float, float] = PAPER_LIMITS,
+) -> None:
     for ax in axes:
         ax.set_xlabel("iteration")
         ax.set_xlim(left=0)
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3), useMathText=True)
     if axis == "paper":
-        axes[0].set_ylim(*PAPER_LIMITS)
+        axes[0].set_ylim(*limits)
     figure.suptitle(_title(runs), fontsize=11, fontweight="bold")
     figure.supxlabel(_settings(runs), fontsize=7.5, color="#555555")
 

@@ -40,13 +40,14 @@ def write(path: Path, data: bytes) -> None:
 
 
 def replace(path: Path, make: Callable[[Path], object]) -> None:
-    """Puts the file that `make(aside)` writes in place, or leaves what was there.
+    """Puts the file that `make(aside)` writes in place, or leaves what was there. Missing folders are made.
 
     Raises:
         OSError: it cannot be written, in one line.
     """
     aside = path.with_name(f"{NEW}{path.name}")
     with _one_line(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             make(aside)
             flush(aside)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import run_python
 
-from resnet_keras import InvalidValue, cifar10, cifar10_recipe, plotting
+from resnet_keras import InvalidValue, cifar10, cifar10_recipe, imagenet, plotting
 from resnet_keras.reference import cifar10_error
 from resnet_keras.runs import Results, Row, Run
 
@@ -151,3 +151,22 @@ def test_png_and_svg_are_written_and_the_svg_is_the_same_each_time(tmp_path):
 def test_figures_need_no_keras():
     done = run_python("-c", "import sys, resnet_keras.plotting, resnet_keras.tables; print('keras' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_figure_4_has_plain_nets_left_and_residual_nets_right_with_centre_crop_validation():
+    def a_photograph_run(depth, shortcut):
+        run = a_run(20)
+        settings = run.settings | {"architecture": imagenet(depth, shortcut).to_dict()}
+        settings["data"] = {"name": "imagenette", "image_size": 64, "generated": False}
+        return Run(run.path, settings, run.rows, run.results)
+
+    runs = [a_photograph_run(depth, shortcut) for depth in (18, 34) for shortcut in (None, "A")]
+    figure = plotting.figure_4(runs, axis="paper")
+    assert [ax.get_title() for ax in figure.axes] == ["plain nets", "residual nets"]
+    assert [{text.get_text() for text in ax.texts} for ax in figure.axes] == [{"18-layer", "34-layer"}] * 2
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["training", "validation, centre crop"]
+    assert figure.axes[0].get_ylim() == (20, 60)
+    thin, bold = sorted(figure.axes[1].lines[:2], key=lambda line: line.get_linewidth())
+    np.testing.assert_allclose(thin.get_ydata(), [50, 40, 30])
+    np.testing.assert_allclose(bold.get_ydata(), [55, 45, 35])

@@ -171,7 +171,7 @@ def test_help_gives_options_with_defaults_at_once(recipe):
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize(("file", "arguments"), [("absent", []), ("", ["--figure", "4"])])
+@pytest.mark.parametrize(("file", "arguments"), [("absent", []), ("", ["--figure", "5"])])
 def test_figures_refuses_what_is_no_run(file, arguments, tmp_path):
     done = run_python(FIGURES, str(tmp_path / file), *arguments)
     assert done.returncode in (2, 4)

@@ -1,0 +1,109 @@
+"""Test one net, or several as an ensemble, by a protocol of the paper (sections 3.4 and 4.1; Tables 2 to 5).
+
+    python recipes/evaluate.py runs/ResNet-34-seed0 --data-dir imagenet --protocol 10-crop --json resnet-34.json
+    python recipes/evaluate.py runs/ResNet-50-seed0 runs/ResNet-101-seed0 --data-dir imagenet --protocol multi-scale
+
+Reads run folders and .keras files of any Keras image classifier. Photographs are those of val/<class>/, or the
+validation split of a data set of TensorFlow Datasets; CIFAR-10 and .npz files are tested on their test images, 1-crop.
+Prints top-1 and top-5 error in percent with a 95 % interval, of each net and of all together. With --cache, a net that
+was tested before is not run again.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from resnet_keras import cli, runs, scores, storage, tables
+from resnet_keras.data import sources
+from resnet_keras.data.images import ImageData
+from resnet_keras.data.splits import Split, load_split
+from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.views import Protocol
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = cli.OneLineParser(__doc__)
+    add = parser.add_argument
+    add(
+        "nets",
+        type=cli.path,
+        nargs="+",
+        metavar="RUN_OR_FILE",
+        help="run folders or .keras files; several: an ensemble",
+    )
+    add("--data-dir", type=cli.path, required=True, metavar="PATH", help="folder with val/<class>/, a folder of "
+        "TensorFlow Datasets, or an .npz file")  # fmt: skip
+    add("--protocol", choices=("1-crop", "10-crop", "multi-scale"), default="1-crop", help="(default: 1-crop)")
+    add("--scales", metavar="N,N,...", help="shorter sides of multi-scale, in pixels (default: 224,256,384,480,640, in "
+        "proportion to the net's own size)")  # fmt: skip
+    add("--weights", type=float, nargs="+", metavar="W", help="of each net in the ensemble (default: equal)")
+    add("--preprocessing", nargs="+", choices=("raw", "caffe", "torch", "tf"), default=["raw"],
+        help="of the images, once or for each net; not raw: a mode of keras.applications (default: raw)")  # fmt: skip
+    add("--limit", type=int, metavar="N", help="test N images, evenly spread over the data (default: all)")
+    add("--json", type=cli.path, metavar="FILE", help="write the result to this file")
+    add("--cache", type=cli.path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
+    options = parser.parse(arguments)
+    if options.limit is not None and options.limit < 1:
+        raise InvalidValue(f"At least 1 image is tested. Received: --limit {options.limit}.")
+    if len(options.preprocessing) not in (1, len(options.nets)):
+        raise InvalidValue(
+            f"--preprocessing is given once, or once for each net. Received: {len(options.preprocessing)} for "
+            f"{len(options.nets)} nets."
+        )
+    weights = options.weights or [1.0] * len(options.nets)
+    modes = options.preprocessing * (len(options.nets) if len(options.preprocessing) == 1 else 1)
+    protocol = Protocol(options.protocol, _scales(options.scales))
+    scores.shares_of(weights, len(options.nets))  # before long work, not after
+    for path in options.nets:
+        if not (file := path / runs.MODEL if path.is_dir() else path).is_file():
+            raise InputOutput(f"A net is a run folder with {runs.MODEL}, or a .keras file. Not found: {file}.")
+    data = _data(options.data_dir)
+    cli.choose_backend()
+    from resnet_keras import evaluation  # imports Keras, with the backend just chosen
+
+    console = Console()
+    cache = evaluation.Cache(options.cache)
+    measured, rows, models = [], [], []
+    for path, weight, mode in zip(options.nets, weights, modes, strict=True):
+        net = evaluation.read(path, mode)
+        own, labels = cache.score(net, data, protocol, limit=options.limit, console=console)
+        measured.append(own)
+        rows.append((net.name, weight, result := scores.errors(own, labels)))
+        models.append({"name": net.name, "sha256": net.sha256, "image_size": net.image_size, "preprocessing": mode,
+                       "weight": weight} | result.to_dict())  # fmt: skip
+    together = scores.errors(scores.averaged(measured, weights), labels)
+    if len(rows) > 1:
+        rows.append(("ensemble", sum(weights), together))
+    table = tables.Table(
+        ("net", "weight", "top-1 error % [95 %]", "top-5 error % [95 %]"),
+        tuple((name, f"{weight:g}", str(one.top1), str(one.top5 or "")) for name, weight, one in rows),
+    )
+    console.print(f"{data.name}, {together.images:,} images, {protocol.name}", style="bold", highlight=False)
+    console.print(table.for_terminal())
+    if options.json:
+        content = together.to_dict() | {"images": together.images, "protocol": protocol.name,
+               "scales": protocol.scales, "limit": options.limit, "models": models, "data": {"name": data.name,
+               "source": data.source, "fingerprint": data.fingerprint, "num_classes": data.num_classes}}  # fmt: skip
+        storage.write(options.json, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _scales(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidValue(f"--scales are whole numbers with commas between. Received: {text}.") from None
+
+
+def _data(data_dir: Path) -> Split | ImageData:
+    """CIFAR-10 and arrays as images in memory, everything else as photographs."""
+    info = data_dir / "dataset_info.json"
+    cifar10 = (data_dir / "cifar10").is_dir() or (info.exists() and data_dir.parent.name == "cifar10")
+    return sources.load(data_dir) if cifar10 or data_dir.suffix == ".npz" else load_split(data_dir, "val")
+
+
+if __name__ == "__main__":
+    cli.main(program)

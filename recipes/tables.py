@@ -1,0 +1,52 @@
+"""Tables 2 to 6 of the paper: its numbers beside ours, without training or testing anything.
+
+    python recipes/tables.py runs results/evaluation/*.json
+    python recipes/tables.py results/evaluation/*.json --table 2 3 --out results/evaluation
+
+Ours come from run folders (Table 6) and from the JSON files of recipes/evaluate.py (Tables 2 to 5); what was not
+measured is blank. With --out, tables.md and a .csv for each table are written.
+"""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from resnet_keras import cli, runs, storage, tables
+from resnet_keras.reference import IMAGENET_TABLES
+
+NUMBERS = (2, 3, 4, 5, 6)
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = cli.OneLineParser(__doc__)
+    parser.add_argument(
+        "sources", type=cli.path, nargs="*", metavar="FOLDER_OR_JSON", help="folders that hold runs, and evaluations"
+    )
+    parser.add_argument(
+        "--table", type=int, nargs="+", choices=NUMBERS, default=NUMBERS, help="of the paper (default: all)"
+    )
+    parser.add_argument("--out", type=cli.path, metavar="FOLDER", help="write tables.md and table-<n>.csv here")
+    options = parser.parse(arguments)
+    files = [path for path in options.sources if path.suffix == ".json"]
+    evaluations = [one for path in files for one in tables.read_evaluation(path)]
+    found = [run for path in options.sources if path not in files for run in runs.find(path)]
+
+    titles = {published.number: f"{published.protocol}; {published.title}" for published in IMAGENET_TABLES}
+    titles[6] = "CIFAR-10 test set"
+    made = {published.number: tables.imagenet(published, evaluations) for published in IMAGENET_TABLES}
+    made[6] = tables.table_6(found)
+    console = Console()
+    text = "Errors in percent. Paper: He et al., *Deep Residual Learning for Image Recognition* (2015).\n"
+    for number in sorted(set(options.table)):
+        console.print(f"Table {number}: {titles[number]}", style="bold", highlight=False)
+        console.print(made[number].for_terminal())
+        text += f"\n## Table {number}: {titles[number]}\n\n{made[number].markdown()}"
+    if options.out:
+        storage.write(options.out / "tables.md", text.encode())
+        for number in sorted(set(options.table)):
+            storage.write(options.out / f"table-{number}.csv", made[number].csv().encode())
+        console.print(f"written: {options.out / 'tables.md'} and .csv files", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    cli.main(program)

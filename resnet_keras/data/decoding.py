@@ -1,0 +1,87 @@
+"""One photograph: the bytes of an image file become RGB pixels, or one line that says why not.
+
+Orientation tags are not applied and transparency is dropped, as in the ports whose ImageNet numbers are compared with.
+What has no one meaning as an 8-bit RGB photograph (16 bits a channel, several frames) is refused.
+"""
+
+import io
+import re
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from resnet_keras.errors import InputOutput
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+"""Pillow's other readers are never tried: some start programs, and none is a photograph's."""
+SIDES = (8, 20_000)
+"""Pixels of the shorter side at least and of the longer side at most. ImageNet's files lie well inside."""
+MAX_ASPECT = 16
+"""Longer side over shorter side: beyond it a resized image is mostly one edge, and takes gigabytes."""
+MAX_PIXELS = 90_000_000
+"""Of one image: 270 MB decoded. Pillow's own limits are this one, a warning, and twice this."""
+_SIXTEEN_BITS = re.compile(r"(?<!BGR);16")  # Pillow's name of a file's layout; BGR;16 is 5 + 6 + 5 bits
+
+
+def decode(data: bytes, place: str) -> Image.Image:
+    """Decodes an image file.
+
+    Args:
+        data: the file's bytes.
+        place: its path, for the error.
+
+    Returns:
+        An image of mode RGB: grey is repeated, CMYK and palettes are converted, transparency is dropped, the
+        orientation tag is not applied.
+
+    Raises:
+        OSError: no image, a damaged one, or one that is no 8-bit RGB photograph; one line with `place`.
+    """
+    return _decode(data, place, shrink=False)
+
+
+def verify(data: bytes, place: str) -> None:
+    """Reads the file to its end, as `decode` does; a JPEG is computed at an eighth of its size, which is faster.
+
+    Raises:
+        OSError: as `decode`.
+    """
+    _decode(data, place, shrink=True)
+
+
+def _decode(data: bytes, place: str, *, shrink: bool) -> Image.Image:
+    if not data:
+        raise InputOutput(f"A photograph is an image file. Received: {place}, which is empty.")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check(image, place)
+        if shrink:
+            image.draft("RGB", (1, 1))
+        image.load()
+        return image if image.mode == "RGB" else image.convert("RGB")
+    except InputOutput:
+        raise
+    except UnidentifiedImageError:
+        reason = f"which is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    except Image.DecompressionBombError:
+        reason = f"which has more than {MAX_PIXELS:,} pixels"
+    except Exception as error:  # whatever Pillow's readers raise for damaged files
+        lines = str(error).splitlines()
+        reason = f"which cannot be decoded ({lines[0] if lines else type(error).__name__})"
+    raise InputOutput(f"A photograph is an image file. Received: {place}, {reason}.")
+
+
+def _check(image: Image.Image, place: str) -> None:
+    """What the file's head tells, before anything is decoded."""
+    short, long = sorted(image.size)
+    size = f"{image.width} x {image.height} pixels"
+    if short < SIDES[0] or long > SIDES[1]:
+        raise InputOutput(f"A photograph's sides have {SIDES[0]} to {SIDES[1]:,} pixels. Received: {place} of {size}.")
+    if long > MAX_ASPECT * short:
+        raise InputOutput(f"A photograph is at most {MAX_ASPECT} times as long as wide. Received: {place} of {size}.")
+    if short * long > MAX_PIXELS:
+        raise InputOutput(f"A photograph has at most {MAX_PIXELS:,} pixels. Received: {place} of {size}.")
+    # An MPO is a camera's JPEG with a second picture behind the photograph.
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise InputOutput(f"A photograph is one picture. Received: {place} with several frames.")
+    if image.mode[0] in "IF" or (isinstance(image, ImageFile.ImageFile) and _SIXTEEN_BITS.search(str(image.tile))):
+        raise InputOutput(f"A photograph has 8 bits a channel. Received: {place} with more. Convert it first.")

@@ -1,0 +1,76 @@
+"""True averages in batch normalisation: the statistics of the training set instead of moving averages.
+
+The nets that the paper's authors released hold means and variances that were averaged over training images after
+training, with the weights fixed. `Architecture`, weights and everything else stay as they are.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import keras
+import numpy as np
+
+from resnet_keras.errors import InvalidValue
+
+
+def average_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int:
+    """Replaces all moving statistics by those of the images, in place.
+
+    Each batch is normalised by its own statistics, as in training. A layer's mean is the mean over all batches; its
+    variance is that of all values together: the mean of the batches' variances plus the variance of their means.
+
+    Args:
+        model: any Keras model; layers that are frozen keep their statistics.
+        batches: images 0..255, (n, height, width, 3) each; of the size that the net was trained with.
+
+    Returns:
+        How many images there were.
+
+    Raises:
+        ValueError: no images, or no batch normalisation to change; the model is as before.
+    """
+    norms = [layer for layer in _flat(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
+    if not norms:
+        raise InvalidValue(f"Averages replace those of batch normalisation. Received: {model.name!r} without any.")
+    before = [(layer.momentum, *_moving(layer)) for layer in norms]
+    means = [np.zeros(mean.shape) for _, mean, _ in before]
+    squares = [np.zeros(mean.shape) for _, mean, _ in before]
+    images = 0
+    done = False
+    try:
+        for layer in norms:
+            layer.momentum = 0.0  # the "moving" statistics become those of the last batch
+        for batch in batches:
+            model(batch, training=True)
+            images += len(batch)
+            for layer, mean, square in zip(norms, means, squares, strict=True):
+                # Every batch of one size has the same number of values in a mean, so images are weights.
+                batch_mean, batch_variance = (part.astype(np.float64) for part in _moving(layer))
+                mean += len(batch) * batch_mean
+                square += len(batch) * (batch_variance + batch_mean**2)
+        if images == 0:
+            raise InvalidValue("Averages are taken over images. Received: none.")
+        done = True
+    finally:
+        for layer, (momentum, old_mean, old_variance), mean, square in zip(norms, before, means, squares, strict=True):
+            layer.momentum = momentum
+            mean, square = mean / max(images, 1), square / max(images, 1)
+            _set_moving(layer, *((mean, np.maximum(square - mean**2, 0.0)) if done else (old_mean, old_variance)))
+    return images
+
+
+def _moving(layer: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
+    return keras.ops.convert_to_numpy(layer.moving_mean), keras.ops.convert_to_numpy(layer.moving_variance)
+
+
+def _set_moving(layer: keras.layers.Layer, mean: np.ndarray, variance: np.ndarray) -> None:
+    layer.moving_mean.assign(mean)
+    layer.moving_variance.assign(variance)
+
+
+def _flat(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Its layers, and those of nested models."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _flat(layer)
+        else:
+            yield layer

@@ -1,0 +1,166 @@
+"""What a net is shown of a test image: sections 3.4, "In testing", and 4.1. Pillow and NumPy only.
+
+    SingleView(224)                  the centre of the image: 1-crop
+    TenCrop(224)                     four corners and the centre, and their mirror images
+    MultiScale((224, 256, ...))      the whole image at several sizes, and its mirror images
+
+Each gives a list of uint8 arrays (height, width, 3); the scores of all of them are averaged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from resnet_keras.errors import InvalidValue
+
+NET_SIZE = 224
+"""Side of the paper's crops, in pixels. Nets for other sizes have all other lengths in proportion."""
+TEST_SIDE = 256
+"""Shorter side of the image that 1-crop and 10-crop cut from, for crops of 224."""
+SCALES = (224, 256, 384, 480, 640)
+"""Section 3.4: the shorter sides of multi-scale testing, for a net of 224."""
+STEP = 32
+"""Pixels of the image to one of an ImageNet net's last feature map: the longer side is rounded to a multiple."""
+RESAMPLE = Image.Resampling.BILINEAR
+"""Pillow's, which averages over all pixels when it shrinks. torchvision's default."""
+
+
+def in_proportion(length: int, image_size: int) -> int:
+    """A length of the paper, which is for crops of 224 pixels, for crops of `image_size`; both in pixels."""
+    return round(length * image_size / NET_SIZE)
+
+
+def scales_for(image_size: int) -> tuple[int, ...]:
+    """The paper's scales in proportion to a net's own size."""
+    return tuple(in_proportion(scale, image_size) for scale in SCALES)
+
+
+def resized_sides(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+    """Width and height with the shorter side at `shorter` pixels and the aspect kept, to a pixel."""
+    width, height = size
+    if width <= height:
+        return shorter, round(height * shorter / width)
+    return round(width * shorter / height), shorter
+
+
+def crop(image: Image.Image, sides: tuple[int, int], left: int, top: int, size: int) -> Image.Image:
+    """A square of the resized image; only what it needs is resized.
+
+    Args:
+        image: RGB, at its own size.
+        sides: width and height of the resized image.
+        left, top: of the square in the resized image.
+        size: its side.
+    """
+    across, down = image.width / sides[0], image.height / sides[1]
+    box = (left * across, top * down, min((left + size) * across, image.width), min((top + size) * down, image.height))
+    return image.resize((size, size), RESAMPLE, box=box)
+
+
+@dataclass(frozen=True)
+class SingleView:
+    """1-crop: the centre square of the image whose shorter side is 256, in proportion to `size`."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        _check_sides("A view has", (self.size,))
+
+    def of(self, image: Image.Image) -> list[np.ndarray]:
+        """One array of (size, size, 3)."""
+        width, height = resized_sides(image.size, in_proportion(TEST_SIDE, self.size))
+        left, top = (width - self.size) // 2, (height - self.size) // 2
+        return [np.asarray(crop(image, (width, height), left, top, self.size))]
+
+
+@dataclass(frozen=True)
+class TenCrop:
+    """10-crop (Krizhevsky et al. 2012): corners and centre of the image whose shorter side is 256, then mirrored."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        _check_sides("A view has", (self.size,))
+
+    def of(self, image: Image.Image) -> list[np.ndarray]:
+        """Ten arrays of (size, size, 3): upper left, upper right, lower left, lower right, centre; their mirrors."""
+        width, height = resized_sides(image.size, in_proportion(TEST_SIDE, self.size))
+        pixels = np.asarray(image.resize((width, height), RESAMPLE))
+        right, bottom = width - self.size, height - self.size
+        corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+        crops = [pixels[top : top + self.size, left : left + self.size] for top, left in corners]
+        return crops + [view[:, ::-1] for view in crops]
+
+
+@dataclass(frozen=True)
+class MultiScale:
+    """The whole image at several shorter sides, and mirrored at each.
+
+    The longer side is the nearest multiple of 32 that is not below the shorter: few shapes have to be compiled, and
+    full batches form.
+    """
+
+    scales: tuple[int, ...] = SCALES
+
+    def __post_init__(self) -> None:
+        _check_sides("Scales are", self.scales)
+        if not self.scales or len(set(self.scales)) != len(self.scales):
+            raise InvalidValue(f"Scales are one or more different sides. Received: {self.scales}.")
+
+    def of(self, image: Image.Image) -> list[np.ndarray]:
+        """Two arrays for each scale, (height, width, 3): the image and its mirror image."""
+        views = []
+        for scale in self.scales:
+            width, height = resized_sides(image.size, scale)
+            sides = (scale, _stepped(height, scale)) if width <= height else (_stepped(width, scale), scale)
+            pixels = np.asarray(image.resize(sides, RESAMPLE))
+            views += [pixels, pixels[:, ::-1]]
+        return views
+
+
+Views = SingleView | TenCrop | MultiScale
+ProtocolName = Literal["1-crop", "10-crop", "multi-scale"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a net is tested.
+
+    Attributes:
+        name: "1-crop", "10-crop" (Tables 2 and 3) or "multi-scale" (Table 4).
+        scales: shorter sides of "multi-scale", in pixels; None takes the paper's, in proportion to the net's size.
+    """
+
+    name: ProtocolName
+    scales: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(ProtocolName):
+            raise InvalidValue(f"A protocol is {', '.join(get_args(ProtocolName))}. Received: {self.name!r}.")
+        if self.scales is not None:
+            if self.name != "multi-scale":
+                raise InvalidValue(f"Scales belong to multi-scale. Received: {self.scales} for {self.name}.")
+            MultiScale(self.scales)
+
+    def views(self, image_size: int) -> Views:
+        """What a net for images of `image_size` pixels is shown."""
+        match self.name:
+            case "1-crop":
+                return SingleView(image_size)
+            case "10-crop":
+                return TenCrop(image_size)
+            case "multi-scale":
+                return MultiScale(self.scales or scales_for(image_size))
+
+
+def _stepped(longer: int, shorter: int) -> int:
+    return max(shorter, round(longer / STEP) * STEP)
+
+
+def _check_sides(what: str, sides: Sequence[int]) -> None:
+    wrong = [side for side in sides if not 1 <= side <= 4096]
+    if wrong:
+        raise InvalidValue(f"{what} 1 to 4096 pixels. Received: {', '.join(map(str, wrong))}.")
