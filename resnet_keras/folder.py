@@ -146,8 +146,8 @@ class RunFolder:
         older = checkpoints.generations(path)
         older = older[older.index(checkpoint.path) :] if checkpoint else []
         self._keep(older)
-        self._write_run()
         self._write_metrics()
+        self._write_run()  # last: without it there is no run yet
 
     @property
     def last_checkpoint(self) -> Path | None:
