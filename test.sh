@@ -10,7 +10,10 @@ cd "$(dirname "$0")"
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/mkdocs build --quiet --strict
-KERAS_BACKEND=tensorflow .venv/bin/python -m pytest --quiet "$@"
-for backend in jax torch; do
-    KERAS_BACKEND=$backend .venv/bin/python -m pytest --quiet -m "not any_backend" "$@"
+# Two processes with a core each: most tests build, trace and compile nets, which takes one core.
+export OMP_NUM_THREADS=1
+run() { .venv/bin/python -m pytest --quiet -n 2 --dist loadfile "$@"; }
+KERAS_BACKEND=torch run "$@"
+for backend in tensorflow jax; do
+    KERAS_BACKEND=$backend run -m "not any_backend" "$@"
 done

@@ -15,8 +15,9 @@ from resnet_keras.data.images import ImageData, split
 
 BACKEND = cli.choose_backend()
 # The same small nets are compiled over and over, in this process and in those that tests start.
-JAX_CACHE = tempfile.TemporaryDirectory(prefix="jax-cache-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = JAX_CACHE.name
+if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers share it
+    JAX_CACHE = tempfile.TemporaryDirectory(prefix="jax-cache-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = JAX_CACHE.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 ROOT = Path(__file__).parents[1]

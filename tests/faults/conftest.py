@@ -1,25 +1,26 @@
 """Counts that the tests of faults print at the end."""
 
+from collections import Counter
+
 import pytest
 
-_FIGURES = pytest.StashKey[dict[str, tuple[int, int]]]()
+FIGURE = "figure"
 
 
-@pytest.fixture(scope="session")
-def figure(pytestconfig):
+@pytest.fixture
+def figure(record_property):
     """`figure(what, got, of)` adds to a count: "hostile files refused: 130 of 130"."""
-    figures = pytestconfig.stash.setdefault(_FIGURES, {})
-
-    def add(what: str, got: int, of: int) -> None:
-        before = figures.get(what, (0, 0))
-        figures[what] = (before[0] + got, before[1] + of)
-
-    return add
+    return lambda what, got, of: record_property(FIGURE, (what, got, of))
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    figures = config.stash.get(_FIGURES, {})
-    if figures:
+def pytest_terminal_summary(terminalreporter):
+    got, of = Counter(), Counter()
+    for reports in terminalreporter.stats.values():
+        for name, value in (pair for report in reports for pair in getattr(report, "user_properties", ())):
+            if name == FIGURE:
+                got[value[0]] += value[1]
+                of[value[0]] += value[2]
+    if of:
         terminalreporter.section("figures")
-    for what, (got, of) in figures.items():
-        terminalreporter.line(f"{what}: {got:,} of {of:,}")
+    for what in of:
+        terminalreporter.line(f"{what}: {got[what]:,} of {of[what]:,}")
