@@ -16,7 +16,8 @@ def figure(record_property):
 def pytest_terminal_summary(terminalreporter):
     got, of = Counter(), Counter()
     for reports in terminalreporter.stats.values():
-        for name, value in (pair for report in reports for pair in getattr(report, "user_properties", ())):
+        calls = [report for report in reports if getattr(report, "when", None) == "call"]
+        for name, value in (pair for report in calls for pair in report.user_properties):
             if name == FIGURE:
                 got[value[0]] += value[1]
                 of[value[0]] += value[2]
