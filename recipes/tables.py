@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from resnet_keras import cli, runs, storage, tables
+from resnet_keras.errors import InputOutput
 from resnet_keras.reference import IMAGENET_TABLES
 
 NUMBERS = (2, 3, 4, 5, 6)
@@ -27,6 +28,8 @@ def program(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--out", type=cli.path, metavar="FOLDER", help="write tables.md and table-<n>.csv here")
     options = parser.parse(arguments)
+    if missing := [path for path in options.sources if not path.exists()]:
+        raise InputOutput(f"Tables are made from run folders and evaluations. Not found: {missing[0]}.")
     files = [path for path in options.sources if path.suffix == ".json"]
     evaluations = [one for path in files for one in tables.read_evaluation(path)]
     found = [run for path in options.sources if path not in files for run in runs.find(path)]

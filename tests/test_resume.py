@@ -8,7 +8,19 @@ import keras
 import numpy as np
 import pytest
 
-from resnet_keras import Damaged, InputOutput, OtherRun, Recipe, Stopped, checkpoints, cifar10, run, runs, training
+from resnet_keras import (
+    Damaged,
+    Diverged,
+    InputOutput,
+    OtherRun,
+    Recipe,
+    Stopped,
+    checkpoints,
+    cifar10,
+    run,
+    runs,
+    training,
+)
 from resnet_keras.folder import hold, place
 from resnet_keras.recipe import Warmup
 from resnet_keras.records import TIMES
@@ -165,6 +177,24 @@ def test_two_generations_are_kept_and_no_more(small_data, tmp_path):
     kept = [path.name for path in checkpoints.generations(tmp_path / "run")]
     assert len(kept) == 2
     assert kept[0] == "iteration-00000012"
+
+
+def test_a_weight_that_is_not_finite_ends_the_run_and_the_checkpoint_before_it_stays(small_data, tmp_path, monkeypatch):
+    """The loss is finite: TensorFlow's compiled ReLU may turn NaN into 0."""
+    real, taken = training.snapshot.take, []
+
+    def take(model, **options):
+        arrays = real(model, **options)
+        taken.append(arrays)
+        if len(taken) == 2:
+            arrays["weights/conv1_conv/kernel"][0] = np.nan
+        return arrays
+
+    monkeypatch.setattr(training.snapshot, "take", take)
+    with pytest.raises(Diverged, match=r"conv1_conv/kernel with NaN.*iterations 3 to 6 at learning rate.*00000003"):
+        go(small_data, tmp_path / "run")
+    (left,) = checkpoints.generations(tmp_path / "run")
+    assert checkpoints.read(left).state.iteration == 3
 
 
 def test_a_checkpoint_of_another_net_is_refused(small_data, tmp_path, monkeypatch):

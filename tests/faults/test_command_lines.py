@@ -27,7 +27,9 @@ BAD = {
 KINDS = {
     "--iterations": "count", "--batch-size": "count", "--learning-rate": "rate", "--seed": "seed", "--depth": "depth",
     "--depths": "depth", "--image-size": "count", "--shortcut": "choice", "--resume": "choice", "--out": "path",
-    "--data-dir": "folder", "--figure": "choice", "--axis": "choice",
+    "--data-dir": "folder", "--figure": "choice", "--axis": "choice", "--table": "choice", "--protocol": "choice",
+    "--scales": "count", "--weights": "rate", "--preprocessing": "choice", "--limit": "count", "--json": "path",
+    "--cache": "path", "--images": "count",
 }
 RECIPES = {
     "cifar10.py": (["--depth", "8"], ["--iterations", "--batch-size", "--learning-rate", "--seed", "--depth",
@@ -35,6 +37,11 @@ RECIPES = {
     "degradation.py": ([], ["--iterations", "--batch-size", "--learning-rate", "--seed", "--depths", "--image-size",
                             "--resume", "--out", "--data-dir"]),
     "figures.py": (["/nonexistent"], ["--figure", "--axis", "--out"]),
+    "tables.py": (["/nonexistent.json"], ["--table", "--out"]),
+    "evaluate.py": (["/nonexistent", "--data-dir", "/nonexistent"], ["--data-dir", "--protocol", "--scales",
+                    "--weights", "--preprocessing", "--limit", "--json", "--cache"]),
+    "precise.py": (["/nonexistent", "--data-dir", "/nonexistent", "--out", "x.keras"], ["--data-dir", "--images",
+                   "--batch-size", "--seed", "--limit", "--out"]),
 }
 
 def lines():
@@ -48,7 +55,9 @@ def lines():
             yield recipe, [*good, option[:3] + "x" + option[3:], "1"]
             yield recipe, [*good, option.upper(), "1"]
         for word in ("-x", "--", "word", "--help-me", "\\u2014depth", "--depth\\n8", "-" * 40):
-            yield recipe, [*good, word] if recipe != "figures.py" else [word]
+            if (recipe, word) == ("tables.py", "--"):
+                continue  # no folder at all: the paper's numbers alone
+            yield recipe, [*good, word] if recipe in ("cifar10.py", "degradation.py") else [word]
     yield "cifar10.py", []
     yield "figures.py", []
     yield "degradation.py", ["--paper", "--depths", "20"]
@@ -60,7 +69,7 @@ with tempfile.TemporaryDirectory() as folder:
     for recipe, words in lines():
         sys.argv = [recipe, *words]
         # An --out and a --data-dir before the words under test, so that a line that is good by mistake is seen.
-        if recipe != "figures.py":
+        if recipe in ("cifar10.py", "degradation.py"):
             sys.argv[1:1] = ["--out", folder + "/run", "--data-dir", folder + "/absent"]
         out, err = io.StringIO(), io.StringIO()
         begun, code, stdout, stderr = time.monotonic(), None, sys.stdout, sys.stderr
