@@ -91,36 +91,33 @@ def look(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: str) 
     Raises:
         OSError: the folder holds another run, or what it holds is damaged and no checkpoint is left to fall back on.
     """
-    run, warnings = _read(path)
-    checkpoint, damaged = checkpoints.newest(path) if warnings or run is None or not run.results else (None, [])
-    held = run.settings if run is not None else checkpoint.settings if checkpoint else None
-    if held is None:
-        if warnings:
-            raise Damaged(f"{warnings[0]} No checkpoint is left to go on from; start over with --fresh.")
-        return Found(recipe, warnings=tuple(damaged))
-
     asked = runs.through_json(settings)
-    continued = _continued(held, recipe)
-    if continued is not None:
-        asked["recipe"] = held["recipe"]
-    if checkpoint is not None:
-        asked["backend"] = backend
-    if differences := _differences(held, asked):
-        name = held["architecture"].get("name", "another net")
-        raise OtherRun(
-            f"A run folder holds one run. Received: {path} with a run of other settings, {name}. "
-            "Choose another --out, or --fresh.",
-            differences,
-        )
-    assert continued is not None
-    if run is not None and run.results is not None:
-        if not warnings and continued.iterations == held["recipe"]["iterations"]:
-            return Found(continued, finished=run, settings=held)
-        checkpoint, damaged = checkpoints.newest(path)
-        if checkpoint is None:
-            reason = warnings[0] if warnings else f"A finished run goes on from its checkpoint. None in: {path}."
-            raise Damaged(f"{reason} Start over with --fresh.")
-    return Found(continued, None, checkpoint, held if checkpoint else {}, (*warnings, *damaged))
+    run, warnings = _read(path)
+    if run is not None and run.results is not None and not warnings:
+        continued = _continued(run.settings, recipe)
+        over = continued is not None and continued.iterations == run.settings["recipe"]["iterations"]
+        if continued is not None and over and not _differences(run.settings, asked, continued):
+            return Found(continued, finished=run, settings=run.settings)
+
+    checkpoint, damaged = checkpoints.newest(path)
+    held = run.settings if run is not None else checkpoint.settings if checkpoint else None
+    if held is None and not warnings:
+        return Found(recipe, warnings=tuple(damaged))
+    if held is not None:
+        continued = _continued(held, recipe)
+        # What has been computed on one backend goes on there.
+        if differences := _differences(held, asked | ({"backend": backend} if checkpoint else {}), continued):
+            name = held["architecture"].get("name", "another net")
+            raise OtherRun(
+                f"A run folder holds one run. Received: {path} with a run of other settings, {name}. "
+                "Choose another --out, or --fresh.",
+                differences,
+            )
+        if checkpoint is not None or (run is not None and run.results is None):
+            going_on = held if checkpoint is not None else {}
+            return Found(continued or recipe, None, checkpoint, going_on, (*warnings, *damaged))
+    reason = warnings[0] if warnings else f"A finished run goes on from its checkpoint. Received: {path} without one."
+    raise Damaged(f"{reason} No checkpoint is left to go on from; start over with --fresh.")
 
 
 class RunFolder:
@@ -235,9 +232,12 @@ def _continued(held: Mapping[str, Any], asked: Recipe) -> Recipe | None:
     return None
 
 
-def _differences(held: Mapping[str, Any], asked: Mapping[str, Any]) -> list[Difference]:
-    fields = (*runs.IDENTITY, *(["backend"] if "backend" in asked and "backend" in held else []))
-    return [difference for name in fields for difference in _compare(name, held.get(name), asked[name])]
+def _differences(held: Mapping[str, Any], asked: Mapping[str, Any], continued: Recipe | None) -> list[Difference]:
+    """Where the settings differ; a recipe that goes on from the one held does not."""
+    fields = [name for name in (*runs.IDENTITY, "backend") if name in asked and name in held]
+    if continued is not None:
+        fields.remove("recipe")
+    return [difference for name in fields for difference in _compare(name, held[name], asked[name])]
 
 
 def _compare(name: str, held: Any, asked: Any) -> Iterator[Difference]:

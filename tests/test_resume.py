@@ -17,11 +17,12 @@ from resnet_keras import (
     Stopped,
     checkpoints,
     cifar10,
+    experiment,
     run,
     runs,
     training,
 )
-from resnet_keras.folder import hold, place
+from resnet_keras.folder import hold, look, place
 from resnet_keras.recipe import Warmup
 from resnet_keras.records import TIMES
 
@@ -207,3 +208,21 @@ def test_a_checkpoint_of_another_net_is_refused(small_data, tmp_path, monkeypatc
     checkpoints.save(tmp_path / "run", replace(checkpoint.state, arrays=arrays), checkpoint.settings, {})
     with pytest.raises(Damaged, match="shape"):
         go(small_data, tmp_path / "run")
+
+
+def test_another_backend_does_not_go_on_but_reads_what_is_finished(small_data, tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    settings = experiment.settings_of(NET, RECIPE, small_data, 3)
+    stopped_at(5, small_data, path, monkeypatch)
+    with pytest.raises(OtherRun) as refused:
+        look(path, settings, RECIPE, "another")
+    assert [difference.field for difference in refused.value.differences] == ["backend"]
+    go(small_data, path)
+    assert look(path, settings, RECIPE, "another").finished is not None
+    with pytest.raises(OtherRun):
+        look(
+            path,
+            settings | {"recipe": replace(RECIPE, iterations=9).to_dict()},
+            replace(RECIPE, iterations=9),
+            "another",
+        )
