@@ -106,7 +106,7 @@ def main() -> None:
             report["in_a_save"] += bool(at or (folder.exists() and leftovers(folder)))
             # What a killed run leaves: no checkpoint that is not whole, and files that can be read.
             damaged = checkpoints.newest(folder)[1] if folder.exists() else []
-            if (folder / runs.METRICS).exists():
+            if (folder / runs.RUN).exists():
                 runs.read(folder)
             report["unloadable"] += bool(damaged)
         elif code == 0:
