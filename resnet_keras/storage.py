@@ -36,7 +36,7 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written, in one line.
     """
-    replace(path, lambda aside: _write(aside, data))
+    replace(path, lambda aside: aside.write_bytes(data))
 
 
 def replace(path: Path, make: Callable[[Path], object]) -> None:
@@ -72,7 +72,7 @@ def write_folder(path: Path, files: dict[str, bytes]) -> None:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
             for name, data in files.items():
-                _write(aside / name, data)
+                (aside / name).write_bytes(data)
                 flush(aside / name)
             flush(aside)
             aside.rename(path)
@@ -126,10 +126,6 @@ def check_writable(path: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a null byte
         reason = getattr(error, "strerror", None) or error
         raise InputOutput(f"Runs are written to a folder of yours. Received: {path} ({reason}). Use --out.") from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 @contextmanager
