@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after these, whatever --kills says")
     options = parser.parse_args()
     choose = random.Random(options.seed)
+    options.folder.mkdir(parents=True, exist_ok=True)
     folder, log, count = options.folder / "run", options.folder / "log", options.folder / "count"
 
     def straight() -> None:
