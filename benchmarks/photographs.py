@@ -22,10 +22,12 @@ import numpy as np
 from PIL import Image
 
 from resnet_keras.data import photographs
-from resnet_keras.data.augmentation import ALPHA_DEVIATION, EIGENVALUES, EIGENVECTORS, SHORTER_SIDE
+from resnet_keras.data.augmentation import EIGENVALUES, EIGENVECTORS
 from resnet_keras.data.splits import available_cores
+from resnet_keras.recipe import ScaledCrop
 from resnet_keras.views import in_proportion
 
+PAPER = ScaledCrop()
 WARM_BATCHES = 4
 """Taken before the clock starts: they fill the queues, and start processes and threads."""
 
@@ -45,7 +47,7 @@ def tf_data(data: photographs.Photographs, batch_size: int, cores: int) -> Itera
     import tensorflow as tf
 
     size = data.image_size
-    low, high = (in_proportion(side, size) for side in SHORTER_SIDE)
+    low, high = (in_proportion(side, size) for side in PAPER.shorter_side)
     vectors, values = tf.constant(EIGENVECTORS), tf.constant(EIGENVALUES)
 
     def load(path: Any) -> Any:
@@ -55,7 +57,7 @@ def tf_data(data: photographs.Photographs, batch_size: int, cores: int) -> Itera
         sides = tf.cast(tf.round(shape * side / tf.reduce_min(shape)), tf.int32)
         image = tf.image.resize(image, sides, antialias=True)
         image = tf.image.random_flip_left_right(tf.image.random_crop(image, (size, size, 3)))
-        shift = 255.0 * tf.linalg.matvec(vectors, values * tf.random.normal((3,), stddev=ALPHA_DEVIATION))
+        shift = 255.0 * tf.linalg.matvec(vectors, values * tf.random.normal((3,), stddev=PAPER.colour))
         return tf.saturate_cast(tf.round(image + shift), tf.uint8)
 
     paths = [data.train.place(index) for index in range(len(data.train))]
@@ -79,14 +81,14 @@ class PillowFiles:
         size = self.size
         random = np.random.default_rng()
         image = Image.open(self.paths[index]).convert("RGB")
-        low, high = (in_proportion(side, size) for side in SHORTER_SIDE)
+        low, high = (in_proportion(side, size) for side in PAPER.shorter_side)
         share = int(random.integers(low, high + 1)) / min(image.size)
         image = image.resize((max(size, round(image.width * share)), max(size, round(image.height * share))), 2)
         left, top = (int(random.integers(side - size + 1)) for side in image.size)
         pixels = np.asarray(image.crop((left, top, left + size, top + size)), np.float32)
         if random.random() < 0.5:
             pixels = pixels[:, ::-1]
-        alpha = random.normal(0, ALPHA_DEVIATION, 3)
+        alpha = random.normal(0, PAPER.colour, 3)
         shift = 255 * (np.array(EIGENVECTORS) @ (np.array(EIGENVALUES) * alpha))
         return np.clip(np.rint(pixels + shift.astype(np.float32)), 0, 255).astype(np.uint8)
 
@@ -146,13 +148,13 @@ def main() -> None:
             rates[name].append(rate(loader, data, options.batch_size, options.batches, cores))
             print(f"round {number + 1}  {name:17}{rates[name][-1]:8.0f} images/s", flush=True)
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    print(f"\n{data.name}, {options.image_size} pixels, {cores} cores, median of {options.rounds} rounds")
+    print(f"\n{data.description.name}, {options.image_size} pixels, {cores} cores, median of {options.rounds} rounds")
     for name, median in medians.items():
         ratio = medians["ours"] / median
         print(f"{name:17}{median:8.0f} images/s{median / cores:8.0f} a core   ours / this {ratio:.2f}")
     if options.json:
         said = {
-            "data": data.to_dict(),
+            "data": data.description.to_dict(),
             "batch_size": options.batch_size,
             "batches": options.batches,
             "cores": cores,

@@ -22,12 +22,20 @@ from resnet_keras.data.generated import generated
 from resnet_keras.data.images import ImageData
 from resnet_keras.errors import InvalidValue
 from resnet_keras.folder import place
-from resnet_keras.recipe import Recipe, cifar10_recipe
+from resnet_keras.recipe import PaddedCrop, Recipe, cifar10_recipe
+from resnet_keras.schedules import Steps
 from resnet_keras.storage import check_writable
 
 DEPTHS = (8, 26)
 IMAGE_SIZE = 16
-SHORT = Recipe(iterations=800, boundaries=(600,), batch_size=64, learning_rate=0.05, pad=2, evaluate_every=50)
+SHORT = Recipe(
+    iterations=800,
+    schedule=Steps((600,)),
+    batch_size=64,
+    learning_rate=0.05,
+    augmentation=PaddedCrop(2),
+    evaluate_every=50,
+)
 """Chosen by trying, on CIFAR-10 averaged to 16 pixels: docs/tutorials/degradation.md tells what else was tried."""
 PAPER_PLAIN = (20, 32, 44, 56)
 PAPER_RESIDUAL = (20, 32, 44, 56, 110, 1202)

@@ -8,14 +8,20 @@ the 1-crop validation error before and after. Weights are not changed.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from resnet_keras import cli, runs, scores, storage
+from resnet_keras import cli, runs, saved, scores, storage
 from resnet_keras.data import photographs
 from resnet_keras.data.splits import load_split
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.views import Protocol
+
+if TYPE_CHECKING:
+    import keras
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -55,7 +61,7 @@ def program(arguments: Sequence[str]) -> None:
     images = precise.average_statistics(net.model, (stream.batch(number)[0] for number in range(batches)))
     stream.close()
     after = error()
-    storage.replace(options.out, net.model.save)
+    storage.replace(options.out, lambda path: _save(path, net.model, file))
     console.print(
         f"{net.name}: averages over {images:,} training photographs\n"
         f"1-crop top-1 error before {before}, after {after}\n"
@@ -63,6 +69,13 @@ def program(arguments: Sequence[str]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _save(path: Path, model: "keras.Model", read_from: Path) -> None:
+    """Saves a net; one of ours says again which it is, so that `resnet_keras.load` opens it."""
+    model.save(path)
+    with suppress(saved.Refused):
+        saved.add_architecture(path, saved.read(read_from).architecture.to_dict())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from resnet_keras.recipe import Precision
 from resnet_keras.units import Convolution, Unit
 
 Tensor = Any
@@ -31,19 +32,23 @@ class Blocks:
         weight_decay: the paper's; Keras's `L2(l)` has the gradient 2lw, so layers get half of it.
         seed: of the initial weights. A kernel depends on it and on its layer's name alone, so the plain and the
             residual net of one seed start from the same convolutions.
+        zero_gamma: whether the last normalisation of a residual starts at 0 instead of 1.
+        precision: what the layers compute in; None is Keras's policy of this process.
     """
 
     weight_decay: float
     seed: int
+    zero_gamma: bool = False
+    precision: Precision | None = None
 
-    def conv_bn(self, x: Tensor, convolution: Convolution, *, relu: str | None) -> Tensor:
-        """Convolution, batch normalisation and, where `relu` names it, a ReLU."""
+    def conv_bn(self, x: Tensor, convolution: Convolution, *, relu: str | None, gamma: str = "ones") -> Tensor:
+        """Convolution, batch normalisation whose gamma starts as told and, where `relu` names it, a ReLU."""
         name = convolution.name
         padding = convolution.kernel_size // 2
         asymmetric = convolution.strides > 1 and padding > 0
         if asymmetric:
             # Keras's "same" pads a strided convolution more on the right and bottom.
-            x = layers.ZeroPadding2D(padding, data_format="channels_last", name=f"{name}_pad")(x)
+            x = layers.ZeroPadding2D(padding, data_format="channels_last", dtype=self.precision, name=f"{name}_pad")(x)
         x = layers.Conv2D(
             convolution.filters,
             convolution.kernel_size,
@@ -53,17 +58,20 @@ class Blocks:
             use_bias=False,
             kernel_initializer=self._he_normal(name),
             kernel_regularizer=self._l2(),
+            dtype=self.precision,
             name=f"{name}_conv",
         )(x)
         x = layers.BatchNormalization(
             axis=-1,
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
+            gamma_initializer=gamma,
             gamma_regularizer=self._l2(),
             beta_regularizer=self._l2(),
+            dtype=self.precision,
             name=f"{name}_bn",
         )(x)
-        return layers.Activation("relu", name=relu)(x) if relu else x
+        return layers.Activation("relu", dtype=self.precision, name=relu)(x) if relu else x
 
     def unit(self, x: Tensor, unit: Unit) -> Tensor:
         """A basic or bottleneck unit: the ReLU comes after the addition."""
@@ -73,9 +81,9 @@ class Blocks:
             residual = self.conv_bn(residual, convolution, relu=f"{convolution.name}_relu")
         if unit.shortcut is None:
             return self.conv_bn(residual, last, relu=f"{unit.name}_out")
-        residual = self.conv_bn(residual, last, relu=None)
-        total = layers.Add(name=f"{unit.name}_add")([self.shortcut(x, unit), residual])
-        return layers.Activation("relu", name=f"{unit.name}_out")(total)
+        residual = self.conv_bn(residual, last, relu=None, gamma="zeros" if self.zero_gamma else "ones")
+        total = layers.Add(dtype=self.precision, name=f"{unit.name}_add")([self.shortcut(x, unit), residual])
+        return layers.Activation("relu", dtype=self.precision, name=f"{unit.name}_out")(total)
 
     def shortcut(self, x: Tensor, unit: Unit) -> Tensor:
         """What is added to the residual: options A, B and C of section 4.1."""
@@ -85,18 +93,24 @@ class Blocks:
             return x
         if unit.strides > 1:
             x = layers.AveragePooling2D(
-                1, strides=unit.strides, data_format="channels_last", name=f"{unit.name}_0_subsample"
+                1,
+                strides=unit.strides,
+                data_format="channels_last",
+                dtype=self.precision,
+                name=f"{unit.name}_0_subsample",
             )(x)
         added = unit.filters - unit.filters_in
         if added:
             # With the other data format the "width" that ZeroPadding2D pads is the channel axis: no custom layer in
             # the file.
-            x = layers.ZeroPadding2D(((0, 0), (0, added)), data_format="channels_first", name=f"{unit.name}_0_pad")(x)
+            x = layers.ZeroPadding2D(
+                ((0, 0), (0, added)), data_format="channels_first", dtype=self.precision, name=f"{unit.name}_0_pad"
+            )(x)
         return x
 
     def classifier(self, x: Tensor, num_classes: int) -> Tensor:
-        """Global average pooling, dense layer, softmax; the last two in float32 under mixed precision too."""
-        x = layers.GlobalAveragePooling2D(data_format="channels_last", name="avg_pool")(x)
+        """Global average pooling, dense layer, softmax: float32 under mixed precision too."""
+        x = layers.GlobalAveragePooling2D(data_format="channels_last", dtype="float32", name="avg_pool")(x)
         x = layers.Dense(
             num_classes,
             kernel_initializer=self._he_normal("predictions"),

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO, get_args
 from resnet_keras import stopping
 from resnet_keras.errors import Diverged, InputOutput, InvalidValue, OtherRun, Stopped
 from resnet_keras.folder import Resume
-from resnet_keras.recipe import MOST, Recipe
+from resnet_keras.recipe import MOST, Precision, Recipe
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras's name of a backend, and the package it needs."""
@@ -69,22 +69,27 @@ def path(text: str) -> Path:
     return Path(text)
 
 
-def parser(description: str | None, *, out: str) -> OneLineParser:
-    """An argument parser with the options of every recipe.
+SMALL_IMAGES = (
+    "folder of TensorFlow Datasets with CIFAR-10, or an .npz file with x_train, y_train, x_test, y_test "
+    "(default: TFDS_DATA_DIR, else ~/tensorflow_datasets)"
+)
+PHOTOGRAPHS = "folder with train/<class>/* and val/<class>/*, or a data set prepared by TensorFlow Datasets"
+
+
+def parser(
+    description: str | None, *, out: str, data: str = SMALL_IMAGES, data_required: bool = False
+) -> OneLineParser:
+    """An argument parser with the options of every recipe that trains.
 
     Args:
         description: the recipe's docstring.
         out: the default of `--out`, for the help.
+        data: what `--data-dir` names, for the help.
+        data_required: whether `--data-dir` has no default.
     """
     options = OneLineParser(description)
     add = options.add_argument
-    add(
-        "--data-dir",
-        type=path,
-        metavar="PATH",
-        help="folder of TensorFlow Datasets with CIFAR-10, or an .npz file with x_train, y_train, x_test, y_test "
-        "(default: TFDS_DATA_DIR, else ~/tensorflow_datasets)",
-    )
+    add("--data-dir", type=path, metavar="PATH", required=data_required, help=data)
     add("--out", type=path, metavar="FOLDER", help=f"where the run is written (default: {out})")
     add(
         "--iterations",
@@ -93,6 +98,13 @@ def parser(description: str | None, *, out: str) -> OneLineParser:
         help="updates in all; the learning rate falls at the same share of them (default: the recipe's)",
     )
     add("--batch-size", type=int, metavar="N", help="images an update (default: the recipe's)")
+    add("--accumulate", type=int, default=1, metavar="N", help="parts that a batch is computed in (default: 1)")
+    add(
+        "--precision",
+        choices=get_args(Precision),
+        default="float32",
+        help="what layers compute in; weights stay float32 (default: float32)",
+    )
     add("--learning-rate", type=float, metavar="RATE", help="of the first updates (default: the recipe's)")
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation, from 0 (default: 0)")
     add(
@@ -113,7 +125,8 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
     """
     if not 0 <= options.seed <= MOST_SEED:
         raise InvalidValue(f"A seed is a whole number from 0 to {MOST_SEED:,}. Received: --seed {options.seed}.")
-    changed = {name: value for name in ("batch_size", "learning_rate") if (value := getattr(options, name)) is not None}
+    names = ("batch_size", "learning_rate", "accumulate", "precision")
+    changed = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.iterations is not None:
         if not 1 <= options.iterations <= MOST:
             raise InvalidValue(f"Training takes 1 to {MOST:,} iterations. Received: --iterations {options.iterations}.")

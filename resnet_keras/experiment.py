@@ -9,24 +9,24 @@ from rich.console import Console
 
 from resnet_keras import folder, machine, runs
 from resnet_keras.architectures import Architecture
-from resnet_keras.data.images import ImageData
+from resnet_keras.data.dataset import Dataset
 from resnet_keras.folder import Found, Resume, RunFolder
 from resnet_keras.models import build, subtract_mean
 from resnet_keras.recipe import Recipe
 from resnet_keras.training import train
 
 
-def settings_of(architecture: Architecture, recipe: Recipe, data: ImageData, seed: int) -> dict[str, Any]:
+def settings_of(architecture: Architecture, recipe: Recipe, data: Dataset, seed: int) -> dict[str, Any]:
     """What makes a run the run that it is: the first part of `run.json`."""
     return {
         "architecture": architecture.to_dict(),
         "recipe": recipe.to_dict(),
-        "data": data.to_dict(),
+        "data": data.description.to_dict(),
         "seed": seed,
     }
 
 
-def look(architecture: Architecture, recipe: Recipe, data: ImageData, *, seed: int, out: Path) -> Found:
+def look(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed: int, out: Path) -> Found:
     """What the run folder `out` holds of this run.
 
     Raises:
@@ -39,7 +39,7 @@ def look(architecture: Architecture, recipe: Recipe, data: ImageData, *, seed: i
 def run(
     architecture: Architecture,
     recipe: Recipe,
-    data: ImageData,
+    data: Dataset,
     *,
     seed: int,
     out: Path,
@@ -76,8 +76,15 @@ def run(
             return found.finished
 
         recipe = found.recipe
-        model = build(architecture, weight_decay=recipe.weight_decay, seed=seed)
-        subtract_mean(model, data.x_train)
+        model = build(
+            architecture,
+            weight_decay=recipe.weight_decay,
+            seed=seed,
+            zero_gamma=recipe.zero_gamma,
+            precision=recipe.precision,
+        )
+        if found.checkpoint is None:  # which holds the mean
+            subtract_mean(model, data.mean())
         here = machine.describe(model)
         written = RunFolder(out, settings_of(architecture, recipe, data, seed) | here, found)
         for line in (
@@ -102,10 +109,10 @@ def _continuation(found: Found, here: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _header(
-    architecture: Architecture, recipe: Recipe, data: ImageData, seed: int, here: Mapping[str, Any], out: Path
+    architecture: Architecture, recipe: Recipe, data: Dataset, seed: int, here: Mapping[str, Any], out: Path
 ) -> Iterator[str]:
     versions = here["versions"]
-    falls = " and ".join(f"{boundary:,}" for boundary in recipe.boundaries) or "no iteration"
+    images = data.description
     yield (
         f"{architecture.name}  {architecture.parameters:,} parameters, "
         f"{architecture.multiply_adds / 1e6:,.1f} million multiply-adds"
@@ -115,11 +122,12 @@ def _header(
         f"Keras {versions['keras']}"
     )
     yield (
-        f"  data    {data.name}: {len(data.x_train):,} training, {len(data.x_validation):,} validation, "
-        f"{len(data.x_test):,} test images of {data.image_size} x {data.image_size} pixels"
+        f"  data    {images.name}: {images.train_images:,} training, {images.validation_images:,} validation, "
+        f"{images.test_images:,} test images of {images.image_size} x {images.image_size} pixels"
+        + (f", {len(images.skipped)} damaged ones left out" if images.skipped else "")
     )
     yield (
         f"  recipe  {recipe.iterations:,} iterations of {recipe.batch_size} images, learning rate "
-        f"{recipe.learning_rate:g}, divided by 10 at {falls}, seed {seed}"
+        f"{recipe.learning_rate:g}, {recipe.schedule}, {recipe.precision}, seed {seed}"
     )
     yield f"  out     {out}"

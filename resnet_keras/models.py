@@ -9,7 +9,7 @@ from keras import layers
 from resnet_keras.architectures import Architecture
 from resnet_keras.blocks import Blocks, Tensor
 from resnet_keras.errors import InvalidValue
-from resnet_keras.recipe import CIFAR10
+from resnet_keras.recipe import CIFAR10, Precision
 from resnet_keras.units import Unit
 
 FLAT_DEPTH = 152
@@ -20,28 +20,38 @@ MID_GREY = 127.5
 """Subtracted from pixels of 0..255 while no training set has been seen."""
 
 
-def build(architecture: Architecture, *, weight_decay: float = CIFAR10.weight_decay, seed: int = 0) -> keras.Model:
+def build(
+    architecture: Architecture,
+    *,
+    weight_decay: float = CIFAR10.weight_decay,
+    seed: int = 0,
+    zero_gamma: bool = False,
+    precision: Precision | None = None,
+) -> keras.Model:
     """Makes the network, with stock Keras layers only: what it saves loads without this package.
 
     Args:
         architecture: what to build.
         weight_decay: L2 on every trained number, as the paper means it: it adds `weight_decay * w` to the gradient.
         seed: of the initial weights.
+        zero_gamma: whether each residual starts at 0, so that the net starts as its shortcuts.
+        precision: what layers compute in; None is Keras's policy of this process. Mean, pooling, classifier and
+            probabilities are float32 always.
 
     Returns:
         A model that takes RGB pixels 0..255 of shape (batch, image_size, image_size, 3), uint8 or float, and returns
         probabilities of shape (batch, num_classes). Mid-grey is subtracted until `subtract_mean` has seen a training
         set.
     """
-    blocks = Blocks(weight_decay, seed)
+    blocks = Blocks(weight_decay, seed, zero_gamma, precision)
     size = architecture.image_size
     image = keras.Input((size, size, 3), name="image")
     axes = (1, 2, 3) if architecture.mean == "pixel" else -1
-    x = layers.Normalization(axis=axes, name="mean")(image)
+    x = layers.Normalization(axis=axes, dtype="float32", name="mean")(image)
     x = blocks.conv_bn(x, architecture.stem_convolution, relu="conv1_relu")
     if architecture.stem.pool:
-        x = layers.ZeroPadding2D(1, data_format="channels_last", name="pool1_pad")(x)
-        x = layers.MaxPooling2D(3, strides=2, data_format="channels_last", name="pool1_pool")(x)
+        x = layers.ZeroPadding2D(1, data_format="channels_last", dtype=precision, name="pool1_pad")(x)
+        x = layers.MaxPooling2D(3, strides=2, data_format="channels_last", dtype=precision, name="pool1_pool")(x)
 
     units = list(architecture.units())
     if architecture.depth <= FLAT_DEPTH:
@@ -58,24 +68,22 @@ def build(architecture: Architecture, *, weight_decay: float = CIFAR10.weight_de
     return model
 
 
-def subtract_mean(model: keras.Model, images: np.ndarray) -> None:
-    """Sets what the model subtracts to the mean of training images (section 4.2: "the per-pixel mean subtracted").
+def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:
+    """Sets what the model subtracts (section 4.2: "the per-pixel mean subtracted").
 
     Args:
         model: one that `build` made.
-        images: (n, image_size, image_size, 3), pixels 0..255.
+        mean: of training images on a scale of 0..255: (image_size, image_size, 3) or (3,). A model that subtracts one
+            number for each channel takes the mean of the former.
 
     Raises:
-        ValueError: images of another size than the model's.
+        ValueError: a mean of another shape.
     """
     expected = model.input_shape[1:]
-    if images.shape[1:] != expected or not len(images):
-        raise InvalidValue(f"The mean is taken over images of shape {expected}. Received: an array of {images.shape}.")
-    # Chunks: the float64 copy of all of CIFAR-10 would take a gigabyte.
-    chunks = (images[start : start + 1000].sum(axis=0, dtype=np.float64) for start in range(0, len(images), 1000))
-    mean = sum(chunks) / len(images)
+    if mean.shape not in (expected, (3,)):
+        raise InvalidValue(f"A mean has the shape {expected} or (3,). Received: an array of {mean.shape}.")
     per_channel = model.get_layer("mean").axis == (-1,)
-    _set_mean(model, mean.mean(axis=(0, 1)) if per_channel else mean)
+    _set_mean(model, mean.mean(axis=(0, 1)) if per_channel and mean.ndim == 3 else mean)
 
 
 def _chain(blocks: Blocks, x: Tensor, units: Sequence[Unit]) -> Tensor:

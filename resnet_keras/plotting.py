@@ -331,11 +331,11 @@ def _title(runs: Sequence[Run]) -> str:
 def _settings(runs: Sequence[Run]) -> str:
     """One line under the figure: what was run."""
     recipe = runs[0].settings["recipe"]
-    falls = " and ".join(f"{boundary:,}" for boundary in recipe["boundaries"])
+    schedule = runs[0].recipe.schedule
     seeds = sorted({run.settings["seed"] for run in runs})
     backends = " and ".join(sorted({run.settings["backend"] for run in runs}))
     return (
         f"{recipe['iterations']:,} iterations of {recipe['batch_size']} images, "
-        f"learning rate {recipe['learning_rate']:g}{f', divided by 10 at {falls}' if falls else ''}; "
+        f"learning rate {recipe['learning_rate']:g}, {schedule}; "
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"
     )

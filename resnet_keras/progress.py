@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from resnet_keras.recipe import Recipe
 from resnet_keras.records import Row
 
 REFRESH_SECONDS = 0.5
@@ -25,17 +26,16 @@ class TrainingProgress(keras.callbacks.Callback):
 
     Args:
         name: of the network.
-        iterations: of the whole run.
-        batch_size: images an iteration.
+        recipe: of the whole run.
         console: where to write.
     """
 
-    def __init__(self, name: str, iterations: int, batch_size: int, console: Console | None = None) -> None:
+    def __init__(self, name: str, recipe: Recipe, console: Console | None = None) -> None:
         super().__init__()
         self.step_seconds = 0.0
         """Spent between the end of a period's first step and the end of its last."""
         self._console = console or Console()
-        self._name, self._iterations = name, iterations
+        self._name, self._iterations, self._parts = name, recipe.iterations, recipe.accumulate
         self._first_step_end = self._shown = 0.0
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -48,7 +48,7 @@ class TrainingProgress(keras.callbacks.Callback):
             disable=not self._console.is_terminal,
             speed_estimate_period=30,
         )
-        self._task = self._bar.add_task(name, total=iterations, error="starting", batch_size=batch_size)
+        self._task = self._bar.add_task(name, total=recipe.iterations, error="starting", batch_size=recipe.batch_size)
 
     def __enter__(self) -> "TrainingProgress":
         self._bar.start()
@@ -69,7 +69,8 @@ class TrainingProgress(keras.callbacks.Callback):
         self._first_step_end = self._first_step_end or now
         if self._bar.disable:
             return
-        self._bar.advance(self._task)
+        if (batch + 1) % self._parts == 0:
+            self._bar.advance(self._task)
         if logs and now - self._shown > REFRESH_SECONDS:
             self._shown = now
             self._bar.update(self._task, error=f"training error {100 * (1 - float(logs['accuracy'])):.1f} %")

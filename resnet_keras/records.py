@@ -38,8 +38,8 @@ class Results(NamedTuple):
     train_error: float
     """Of the last period."""
     validation_error: float
-    test_error: float
-    """On the test set, evaluated once."""
+    test_error: float | None
+    """On the test set, evaluated once; None where the data has none of its own."""
 
 
 def best(rows: Iterable[Row]) -> Row | None:

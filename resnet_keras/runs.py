@@ -18,7 +18,7 @@ from typing import Any
 
 from resnet_keras import records, storage
 from resnet_keras.errors import Damaged, InputOutput
-from resnet_keras.recipe import cifar10_recipe
+from resnet_keras.recipe import Recipe, cifar10_recipe
 from resnet_keras.records import Results, Row
 
 RUN, METRICS, MODEL = "run.json", "metrics.csv", "model.keras"
@@ -54,6 +54,18 @@ class Run:
     def name(self) -> str:
         """The network's: "plain-20", "ResNet-56", ..."""
         return str(self.settings["architecture"]["name"])
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it was trained.
+
+        Raises:
+            OSError: another version of this program wrote it.
+        """
+        try:
+            return Recipe.from_dict(self.settings["recipe"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Damaged(f"A run says its recipe as this version does. Received: {self.path / RUN}.") from None
 
     @property
     def follows_paper(self) -> bool:

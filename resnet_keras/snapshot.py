@@ -40,6 +40,9 @@ def put(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
             raise Damaged(f"{name} has the shape {tuple(variable.shape)}. Received: a checkpoint with {array.shape}.")
     for name, variable in variables.items():
         variable.assign(arrays[name])
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # what it subtracts is made of its variables once
 
 
 def put_metrics(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:

@@ -73,7 +73,7 @@ def errors(runs: Sequence[Run]) -> Table:
             (
                 run.name,
                 f"{run.settings['architecture']['parameters']:,}",
-                *(f"{error:.2f}" for error in run.results),
+                *(_number(error) for error in run.results),
                 f"{paper:.2f}" if run.follows_paper and (paper := cifar10_error(run.name)) else "",
             )
             for run in runs
@@ -140,7 +140,7 @@ def table_6(runs: Iterable[Run]) -> Table:
     """CIFAR-10's test errors: the paper's rows, and the mean of our runs where images and schedule are the paper's."""
     finished: dict[str, list[float]] = {}
     for run in runs:
-        if run.results is not None and run.follows_paper:
+        if run.results is not None and run.results.test_error is not None and run.follows_paper:
             finished.setdefault(run.name, []).append(run.results.test_error)
     return Table(
         ("net", "parameters, millions", "paper, test error %", "ours, test error %"),

@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -12,31 +13,28 @@ from rich.console import Console
 
 from resnet_keras import snapshot
 from resnet_keras.checkpoints import State
-from resnet_keras.data.images import ImageData
-from resnet_keras.data.stream import Stream
+from resnet_keras.data.dataset import Batch, Batches, Dataset, TrainingBatches
 from resnet_keras.errors import Diverged, InvalidValue, Stopped
 from resnet_keras.folder import RunFolder
 from resnet_keras.progress import TrainingProgress
-from resnet_keras.recipe import Period, Recipe
+from resnet_keras.recipe import Recipe
 from resnet_keras.records import Results, Row
+from resnet_keras.schedules import Period
 from resnet_keras.stopping import Stop
-
-EVALUATION_BATCH = 500
-"""Divides CIFAR-10's 5,000 and 10,000 images, so a compiled net sees one shape."""
 
 
 class _Batches(keras.utils.PyDataset):
-    """The batches of a `Stream` for updates `start` to `stop` (exclusive), for `fit`."""
+    """Batches number `start` to `stop` (exclusive), for `fit` and `evaluate`."""
 
-    def __init__(self, stream: Stream, start: int, stop: int) -> None:
+    def __init__(self, batch: Callable[[int], Batch], start: int, stop: int) -> None:
         super().__init__()
-        self._stream, self._start, self._stop = stream, start, stop
+        self._batch, self._start, self._stop = batch, start, stop
 
     def __len__(self) -> int:
         return self._stop - self._start
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._stream.batch(self._start + index)
+    def __getitem__(self, index: int) -> Batch:
+        return self._batch(self._start + index)
 
 
 def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
@@ -56,8 +54,14 @@ def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
     twin = keras.Model(model.inputs, last.input, name=f"{model.name}_logits")
     twin.compile(
         # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
-        optimizer=keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        optimizer=keras.optimizers.SGD(
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            use_ema=recipe.average_over > 0,
+            ema_momentum=1 - 1 / max(1, recipe.average_over),
+            gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
+        ),
+        loss=_loss(recipe),
         metrics=[
             keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
             # `loss` holds the weight decay's penalty as well.
@@ -67,10 +71,24 @@ def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
     return twin
 
 
+def _loss(recipe: Recipe) -> Any:
+    if not recipe.label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def smoothed(labels: Any, logits: Any) -> Any:
+        # Keras smooths one-hot labels only.
+        labels = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1], dtype=logits.dtype)
+        return keras.losses.categorical_crossentropy(
+            labels, logits, from_logits=True, label_smoothing=recipe.label_smoothing
+        )
+
+    return smoothed
+
+
 def train(
     model: keras.Model,
     recipe: Recipe,
-    data: ImageData,
+    data: Dataset,
     folder: RunFolder,
     *,
     seed: int = 0,
@@ -81,7 +99,7 @@ def train(
     Args:
         model: raw pixels to probabilities, as `build` makes it; it ends with the trained weights.
         recipe: the schedule.
-        data: what to train, validate and test on; the test images are evaluated once, at the end.
+        data: what to train, validate and test on; test images, where there are any, are evaluated once, at the end.
         folder: where rows, checkpoints, the model and the results go.
         seed: of order and augmentation.
         console: where progress is shown; None is standard output.
@@ -95,29 +113,63 @@ def train(
         OSError: the run folder cannot be written.
         ValueError: images or classes of another size than the model's.
     """
-    if model.input_shape[1:] != data.x_train.shape[1:] or model.output_shape[1] != data.num_classes:
+    images = data.description
+    shape = (images.image_size, images.image_size, 3)
+    if model.input_shape[1:] != shape or model.output_shape[1] != images.num_classes:
         raise InvalidValue(
             f"Model and images fit. Received: a model of {model.input_shape[1:]} and {model.output_shape[1]} classes, "
-            f"{data.name} of {data.x_train.shape[1:]} and {data.num_classes}."
+            f"{images.name} of {shape} and {images.num_classes}."
         )
     twin = trainable_twin(model, recipe)
-    with TrainingProgress(model.name, recipe.iterations, recipe.batch_size, console) as progress, Stop() as stop:
-        trainee = _Trainee(twin, recipe, data, folder, seed, progress, stop)
+    with (
+        closing(data.stream(recipe.batch_size // recipe.accumulate, seed, recipe.augmentation)) as stream,
+        closing(data.validation_batches()) as held_out,
+        TrainingProgress(model.name, recipe, console) as progress,
+        Stop() as stop,
+    ):
+        trainee = _Trainee(twin, recipe, stream, held_out, folder, progress, stop)
         for period in recipe.periods():
             if period.stop > trainee.state.iteration or (
                 period.stop == trainee.state.iteration and trainee.state.inside
             ):
                 trainee.train(period)
-        test = trainee.evaluate(data.x_test, data.y_test)
+        tested = data.test_batches()
+        test = None if tested is None else _error(trainee.evaluate(tested))
         row = trainee.state.rows[-1]
-        results = Results(row.train_error, row.validation_error, _error(test))
-        # Compiled, so that whoever loads the file can `evaluate` it at once; with the optimizer's state, to train on.
-        model.compile(twin.optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        results = Results(row.train_error, row.validation_error, test)
+        _compile_as_saved(model, twin, recipe)
         folder.save_model(lambda path: model.save(path))
         folder.finish(results)
         if stop.signum is not None:
             raise Stopped(stop.signum, f"{folder.path} is finished")
     return results
+
+
+def _compile_as_saved(model: keras.Model, twin: keras.Model, recipe: Recipe) -> None:
+    """Compiles the trained model, so that whoever loads its file can `evaluate` it at once, and train on.
+
+    Its optimizer is SGD with its momentum, whatever else the recipe needed of one.
+    """
+    if recipe.average_over:
+        keras.callbacks.SwapEMAWeights.on_test_begin(_averages(twin))
+    optimizer = keras.optimizers.SGD(float(twin.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
+    optimizer.build(twin.trainable_variables)
+    held = {_slot(variable): variable for variable in twin.optimizer.variables}
+    for variable in optimizer.variables:
+        variable.assign(held[_slot(variable)])
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+
+
+def _slot(variable: keras.Variable) -> str:
+    """An optimizer's variable without the optimizer's own name."""
+    return str(variable.path.partition("/")[2])
+
+
+def _averages(model: keras.Model) -> keras.callbacks.SwapEMAWeights:
+    """Puts averaged weights into a model for as long as it is evaluated."""
+    swap = keras.callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    return swap
 
 
 class _Trainee:
@@ -127,14 +179,14 @@ class _Trainee:
         self,
         twin: keras.Model,
         recipe: Recipe,
-        data: ImageData,
+        stream: TrainingBatches,
+        held_out: Batches,
         folder: RunFolder,
-        seed: int,
         progress: TrainingProgress,
         stop: Stop,
     ) -> None:
-        self._twin, self._recipe, self._data, self._folder = twin, recipe, data, folder
-        self._stream = Stream(data.x_train, data.y_train, recipe.batch_size, seed, recipe.pad, recipe.flip)
+        self._twin, self._recipe, self._folder = twin, recipe, folder
+        self._stream, self._held_out = stream, held_out
         self._progress, self._stop = progress, stop
         twin.optimizer.build(twin.trainable_variables)
         snapshot.build_metrics(twin)
@@ -153,7 +205,7 @@ class _Trainee:
         self._check(trained["loss"], metrics, period, rate)
         if self._stop.asked:
             self._leave(metrics, speed)
-        held_out = self.evaluate(self._data.x_validation, self._data.y_validation, (metrics, speed))
+        held_out = self.evaluate(self._held_out, (metrics, speed))
         self._check(held_out["loss"], {}, period, rate)
         seconds = time.perf_counter() - self._begun
         row = Row(
@@ -171,13 +223,13 @@ class _Trainee:
         self._folder.record(row)
         self._progress.report(row)
 
-    def evaluate(
-        self, x: np.ndarray, y: np.ndarray, inside: tuple[dict[str, np.ndarray], float] | None = None
-    ) -> dict[str, float]:
+    def evaluate(self, batches: Batches, inside: tuple[dict[str, np.ndarray], float] | None = None) -> dict[str, float]:
         """Measures; `inside` is what to save if a signal comes meanwhile."""
-        watch = _Watch(self._stop)
+        callbacks: list[keras.callbacks.Callback] = [_Watch(self._stop)]
+        if self._recipe.average_over:
+            callbacks.append(keras.callbacks.SwapEMAWeights())
         measured = self._twin.evaluate(
-            x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True, callbacks=[watch]
+            _Batches(batches.__getitem__, 0, len(batches)), verbose=0, return_dict=True, callbacks=callbacks
         )
         if self._stop.asked:
             self._leave(*inside) if inside else self._leave()
@@ -186,15 +238,18 @@ class _Trainee:
     def _fit(self, period: Period, rate: float) -> float:
         """Makes the updates of a period that are still to be made; returns images a second."""
         start = max(period.start, self.state.iteration)
-        watch = _Watch(self._stop, self.state.arrays if self.state.inside else {})
+        parts = self._recipe.accumulate
+        watch = _Watch(self._stop, self.state.arrays if self.state.inside else {}, parts)
         if start == period.stop:  # stopped between the last update and the row
             snapshot.put_metrics(self._twin, self.state.arrays)
             return self.state.images_per_second
         self._twin.optimizer.learning_rate = rate
-        batches = _Batches(self._stream, start, period.stop)
+        batches = _Batches(self._stream.batch, start * parts, period.stop * parts)
         self._twin.fit(batches, shuffle=False, verbose=0, callbacks=[self._progress, watch])
-        self.state = replace(self.state, iteration=start + watch.updates)
-        return self._recipe.batch_size * (watch.updates - 1) / max(self._progress.step_seconds, 1e-9)
+        watch.restore()
+        self.state = replace(self.state, iteration=start + watch.batches // parts)
+        images = self._recipe.batch_size // parts * (watch.batches - 1)
+        return images / max(self._progress.step_seconds, 1e-9)
 
     def _check(self, loss: float, arrays: Mapping[str, np.ndarray], period: Period, rate: float) -> None:
         wild = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
@@ -225,20 +280,38 @@ class _Trainee:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Ends `fit` and `evaluate` after the step in which a signal came, and gives `fit` the metrics to go on with."""
+    """Ends `fit` and `evaluate` after the update in which a signal came.
 
-    def __init__(self, stop: Stop, metrics: Mapping[str, np.ndarray] | None = None) -> None:
+    Args:
+        stop: tells of the signal.
+        metrics: for `fit` to go on with.
+        parts: batches an update.
+    """
+
+    def __init__(self, stop: Stop, metrics: Mapping[str, np.ndarray] | None = None, parts: int = 1) -> None:
         super().__init__()
-        self.updates = 0
-        self._stop, self._metrics = stop, metrics or {}
+        self.batches = 0
+        self._stop, self._metrics, self._parts = stop, metrics or {}, parts
+        self._weights: list[np.ndarray] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         snapshot.put_metrics(self.model, self._metrics)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.updates += 1
-        if self._stop.asked:
+        self.batches += 1
+        if self._stop.asked and self.batches % self._parts == 0:
             self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self.model.optimizer.use_ema:
+            # The end of `fit` writes the average over the weights, and here training goes on with these.
+            variables = self.model.trainable_variables
+            self._weights = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+    def restore(self) -> None:
+        """Undoes what the end of `fit` does to the weights of an optimizer that averages them."""
+        for variable, weights in zip(self.model.trainable_variables, self._weights or [], strict=False):
+            variable.assign(weights)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if self._stop.asked:

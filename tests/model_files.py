@@ -23,7 +23,7 @@ def write(path: Path | str, architecture: Architecture, *, compiled: bool = True
     """Builds a net, gives every number of it another value, and saves it as a run does."""
     model = build(architecture, seed=1)
     x = images(architecture)
-    subtract_mean(model, x)
+    subtract_mean(model, x.mean(axis=0))
     random = np.random.default_rng(5)
     for weight in model.weights:
         if "moving" in weight.path or weight.path.endswith(("gamma", "beta", "bias")):

@@ -11,6 +11,7 @@ from resnet_keras.data import sources
 from resnet_keras.data.generated import CLASSES, generated
 from resnet_keras.data.images import split
 from resnet_keras.data.stream import Stream, augmentation, order
+from resnet_keras.recipe import PaddedCrop
 
 pytestmark = pytest.mark.any_backend
 
@@ -20,7 +21,7 @@ IMAGES = 50
 @pytest.fixture
 def stream():
     x = np.random.default_rng(0).integers(1, 256, (IMAGES, 8, 8, 3)).astype(np.uint8)
-    return Stream(x, np.arange(IMAGES, dtype=np.int32), batch_size=16, seed=4, pad=2, flip=True)
+    return Stream(x, np.arange(IMAGES, dtype=np.int32), batch_size=16, seed=4, augmentation=PaddedCrop(2))
 
 
 def test_every_epoch_has_every_image_once_in_another_order(stream):
@@ -32,13 +33,13 @@ def test_every_epoch_has_every_image_once_in_another_order(stream):
 
 
 def test_a_batch_depends_on_seed_and_iteration_alone(stream):
-    fresh = Stream(stream.x, stream.y, 16, 4, 2, True)
+    fresh = Stream(stream.x, stream.y, 16, 4, PaddedCrop(2))
     order.cache_clear()
     augmentation.cache_clear()
     for iteration in (20, 3, 1_000):  # in any sequence
         for mine, other in zip(fresh.batch(iteration), stream.batch(iteration), strict=True):
             np.testing.assert_array_equal(mine, other)
-    other_seed = Stream(stream.x, stream.y, 16, 5, 2, True)
+    other_seed = Stream(stream.x, stream.y, 16, 5, PaddedCrop(2))
     assert (other_seed.batch(0)[1] != stream.batch(0)[1]).any()
 
 
@@ -71,13 +72,13 @@ def test_augmentation_is_drawn_for_each_image_and_anew_each_epoch():
 
 def test_without_padding_and_mirror_the_images_are_as_they_are():
     x = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
-    images, labels = Stream(x, np.arange(10, dtype=np.int32), 10, 0, 0, False).batch(0)
+    images, labels = Stream(x, np.arange(10, dtype=np.int32), 10, 0, PaddedCrop(0, flip=False)).batch(0)
     np.testing.assert_array_equal(images, x[labels])
 
 
 def test_a_batch_may_be_larger_than_the_training_set():
     x = np.zeros((3, 8, 8, 3), np.uint8)
-    _, labels = Stream(x, np.arange(3, dtype=np.int32), 8, 0, 1, True).batch(0)
+    _, labels = Stream(x, np.arange(3, dtype=np.int32), 8, 0, PaddedCrop(1)).batch(0)
     assert sorted(labels[:3]) == sorted(labels[3:6]) == [0, 1, 2]
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from resnet_keras import CIFAR10, InvalidValue, build, cifar10, cifar10_recipe, imagenet, subtract_mean
+from resnet_keras.recipe import PaddedCrop
 from resnet_keras.reference import CIFAR10_ERRORS
+from resnet_keras.schedules import Period
 
 CIFAR10_PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
 IMAGENET_PARAMETERS = {
@@ -92,10 +94,10 @@ def test_what_the_paper_does_not_have_is_refused_in_one_line(wrong):
 def test_recipe_of_section_4_2():
     rates = {0: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 0.001, 63_999: 0.001}
     for iteration, rate in rates.items():
-        assert CIFAR10.learning_rate_at(iteration) == pytest.approx(rate)
+        assert CIFAR10.learning_rate_of(Period(iteration, iteration + 1), ()) == pytest.approx(rate)
     assert (CIFAR10.iterations, CIFAR10.batch_size, CIFAR10.momentum) == (64_000, 128, 0.9)
     assert CIFAR10.weight_decay == 1e-4
-    assert CIFAR10.pad == 4
+    assert CIFAR10.augmentation == PaddedCrop(4, flip=True)
     assert cifar10_recipe(56).warmup is None
     warmup = cifar10_recipe(110).warmup
     assert (warmup.learning_rate, warmup.until_train_error) == (0.01, 80)
@@ -109,11 +111,12 @@ def test_a_shortened_schedule_keeps_its_shares(iterations):
     assert periods[-1].stop == iterations
     assert all(before.stop == after.start for before, after in pairwise(periods))
     for period in periods:
-        for iteration in (period.start, period.stop - 1):
-            assert period.learning_rate == recipe.learning_rate_at(iteration)
+        falls = sum(period.start >= boundary for boundary in recipe.schedule.boundaries)
+        assert falls == sum(period.stop - 1 >= boundary for boundary in recipe.schedule.boundaries)
+        assert recipe.learning_rate_of(period, ()) == pytest.approx(0.1 / 10**falls)
     if iterations >= 100:  # an error is never that of a few batches
         assert min(period.stop - period.start for period in periods) >= recipe.evaluate_every / 2
-    for boundary, share in zip(recipe.boundaries, (1 / 2, 3 / 4), strict=True):
+    for boundary, share in zip(recipe.schedule.boundaries, (1 / 2, 3 / 4), strict=True):
         assert boundary == pytest.approx(iterations * share, abs=0.5)
 
 
@@ -154,7 +157,7 @@ def test_batch_normalisation_states_momentum_and_epsilon():
 def test_the_per_pixel_mean_is_subtracted_and_nothing_else():
     images = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3)).astype(np.uint8)
     model = build(cifar10(8))
-    subtract_mean(model, images)
+    subtract_mean(model, images.mean(axis=0))
     centred = keras.Model(model.input, model.get_layer("mean").output).predict(images[:5], verbose=0)
     np.testing.assert_allclose(centred, images[:5] - images.mean(axis=0), atol=1e-4)
 
@@ -162,6 +165,6 @@ def test_the_per_pixel_mean_is_subtracted_and_nothing_else():
 def test_an_imagenet_net_subtracts_the_mean_of_each_channel():
     images = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3)).astype(np.uint8)
     model = build(imagenet(18, num_classes=5, image_size=64))
-    subtract_mean(model, images)
+    subtract_mean(model, images.mean(axis=0))
     centred = keras.Model(model.input, model.get_layer("mean").output).predict(images[:5], verbose=0)
     np.testing.assert_allclose(centred, images[:5] - images.mean(axis=(0, 1, 2)), atol=1e-4)

@@ -13,6 +13,7 @@ from resnet_keras.data import photographs, splits
 from resnet_keras.data.augmentation import Drawn, augmented, colour_shift, draw
 from resnet_keras.data.decoding import decode
 from resnet_keras.data.stream import order
+from resnet_keras.recipe import ScaledCrop
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.any_backend
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.any_backend
 CLASSES = ("n01", "n02", "n03")
 IMAGES = 13
 """In each class of the training part; a prime, so that no batch divides an epoch."""
+PAPER = ScaledCrop()
 
 
 def picture(seed, height=40, width=56):
@@ -143,8 +145,8 @@ def test_a_bad_photograph_is_one_line_with_its_path(name, own_folder):
     skipping = photographs.load(own_folder, 32, skip_bad=1)
     assert skipping.skipped == (f"train/n02/{name}",)
     assert len(skipping.train) == 6
-    assert skipping.to_dict()["skipped"] == [f"train/n02/{name}"]
-    assert skipping.fingerprint != data.fingerprint
+    assert skipping.description.skipped == (f"train/n02/{name}",)
+    assert skipping.description.fingerprint != data.description.fingerprint
     assert skipping.stream(7, seed=0).batch(0)[0].shape == (7, 32, 32, 3)
 
 
@@ -189,8 +191,8 @@ def test_folders_that_are_no_data_set_are_named(own_folder, tmp_path, monkeypatc
 
 def test_a_data_set_says_what_it_is_without_this_machines_path(folder):
     data = photographs.load(folder, 32)
-    assert data.class_names == CLASSES
-    said = data.to_dict()
+    assert data.train.class_names == CLASSES
+    said = data.description.to_dict()
     assert (said["name"], said["num_classes"], said["train_images"], said["validation_images"]) == ("flowers", 3, 39, 6)
     assert said["generated"] is False
     assert str(folder) not in str(said)
@@ -222,9 +224,9 @@ def test_a_batch_depends_on_seed_and_iteration_alone(folder):
 
 
 def test_what_is_drawn_is_new_each_epoch_and_uniform():
-    drawn = [draw(0, epoch, index, 224) for epoch in range(20) for index in range(200)]
+    drawn = [draw(PAPER, 0, epoch, index, 224) for epoch in range(20) for index in range(200)]
     assert len({(one.shorter_side, one.left, one.top) for one in drawn}) == 4000
-    assert draw(0, 3, 5, 224).left == draw(0, 3, 5, 224).left
+    assert draw(PAPER, 0, 3, 5, 224).left == draw(PAPER, 0, 3, 5, 224).left
     sides = np.array([one.shorter_side for one in drawn])
     assert (sides.min(), sides.max()) == (256, 480)
     assert sides.mean() == pytest.approx(368, abs=3)  # uniform: standard deviation 65, of the mean 1
@@ -233,7 +235,7 @@ def test_what_is_drawn_is_new_each_epoch_and_uniform():
     alpha = np.stack([one.alpha for one in drawn])
     np.testing.assert_allclose(alpha.mean(axis=0), 0, atol=0.006)
     np.testing.assert_allclose(alpha.std(axis=0), 0.1, atol=0.005)
-    assert {draw(0, 0, index, 64).shorter_side for index in range(3000)} == set(range(73, 138))  # times 64/224
+    assert {draw(PAPER, 0, 0, index, 64).shorter_side for index in range(3000)} == set(range(73, 138))  # times 64/224
 
 
 def test_a_crop_is_cut_from_the_resized_image_or_its_mirror():
@@ -273,7 +275,7 @@ def test_centre_crops_are_the_validation_part_in_its_order(folder):
     assert np.abs(batches[0][0][0] - whole[9:41, 2:34]).max() <= 1
     mean = np.mean([x for crops, _ in [next(iter(data.validation_batches(6)))] for x in crops], axis=(0, 1, 2))
     swapped = photographs.Photographs(data.validation, data.train, 32)
-    np.testing.assert_allclose(swapped.channel_mean(), mean)
+    np.testing.assert_allclose(swapped.mean(), mean)
 
 
 def test_memory_does_not_grow_with_the_photographs_read(folder):
@@ -345,8 +347,8 @@ def test_tensorflow_datasets_are_read_without_tensorflow(prepare, folder, file_f
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(5, 24, 24, 3) 39 6 False"
     data, files = photographs.load(target, 24), photographs.load(folder, 24)
-    assert data.class_names == CLASSES
-    assert data.source == "TensorFlow Datasets imagenet2012/5.1.0"
+    assert data.train.class_names == CLASSES
+    assert data.description.source == "TensorFlow Datasets imagenet2012/5.1.0"
 
     def every(part):
         # TensorFlow Datasets shuffles what it writes: compare as a set, photograph by photograph with its label.
@@ -394,8 +396,8 @@ def imagenette():
 def test_photographs_of_imagenet_are_read_to_the_last(imagenette, prepare):
     data = photographs.load(imagenette, 32, skip_bad=1)
     assert data.skipped == ()
-    assert data.num_classes == 10
+    assert data.description.num_classes == 10
     # The mean of ImageNet in common use is 123.7, 116.3, 103.5; these are ten of its thousand classes.
-    np.testing.assert_allclose(data.channel_mean(1000), [123.7, 116.3, 103.5], atol=12)
+    np.testing.assert_allclose(data.mean(), [123.7, 116.3, 103.5], atol=12)
     converted = photographs.load(prepare(imagenette, "array_record", limit=20), 32)
     assert converted.stream(64, seed=0).batch(2)[0].shape == (64, 32, 32, 3)

@@ -77,7 +77,7 @@ def write(folder, name, architecture, images=8, passing_on=False):
     size = architecture.image_size
     x = np.random.default_rng(3).integers(0, 256, (images, size, size, 3)).astype(np.uint8)
     model = build(architecture, seed=1)
-    subtract_mean(model, x)
+    subtract_mean(model, x.mean(axis=0))
     if passing_on:
         pass_on(model)
     adapt(model, x)

@@ -18,7 +18,7 @@ def test_cifar10_trains_a_users_own_images(tmp_path, small_npz):
     done = run_python(*arguments, "--data-dir", str(small_npz), "--out", str(out))
     assert done.returncode == 0, done.stderr
     settings = run_json(out)
-    assert settings["recipe"]["boundaries"] == [2, 3]
+    assert settings["recipe"]["schedule"]["boundaries"] == [2, 3]
     assert settings["recipe"]["batch_size"] == 8
     assert settings["seed"] == 3
     assert f"test error {settings['results']['test_error']:.2f} %" in done.stdout

@@ -23,12 +23,19 @@ from resnet_keras import (
     training,
 )
 from resnet_keras.folder import hold, look, place
-from resnet_keras.recipe import Warmup
+from resnet_keras.recipe import PaddedCrop
 from resnet_keras.records import TIMES
+from resnet_keras.schedules import Steps, Warmup
 
 NET = cifar10(8, num_classes=3, image_size=8)
 RECIPE = Recipe(
-    iterations=6, boundaries=(3,), batch_size=6, learning_rate=0.02, pad=1, evaluate_every=3, warmup=Warmup(0.001, 100)
+    iterations=6,
+    schedule=Steps((3,)),
+    batch_size=6,
+    learning_rate=0.02,
+    augmentation=PaddedCrop(1),
+    evaluate_every=3,
+    warmup=Warmup(0.001, 100),
 )
 
 

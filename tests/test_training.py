@@ -12,10 +12,18 @@ from resnet_keras.data.images import split
 from resnet_keras.data.stream import Stream
 from resnet_keras.experiment import run as experiment_run
 from resnet_keras.folder import RunFolder
-from resnet_keras.recipe import Warmup
+from resnet_keras.recipe import PaddedCrop
+from resnet_keras.schedules import Steps, Warmup
 from resnet_keras.training import train
 
-RECIPE = Recipe(iterations=7, boundaries=(3, 5), batch_size=6, learning_rate=0.01, pad=1, evaluate_every=2)
+RECIPE = Recipe(
+    iterations=7,
+    schedule=Steps((3, 5)),
+    batch_size=6,
+    learning_rate=0.01,
+    augmentation=PaddedCrop(1),
+    evaluate_every=2,
+)
 
 
 @pytest.fixture
@@ -37,7 +45,13 @@ def test_sgd_with_momentum_and_coupled_weight_decay_by_hand(tmp_path, small_data
     """A linear classifier: its gradient fits on a line. v = 0.9 v - rate (gradient + decay w); w = w + v."""
     decay = 0.1
     recipe = Recipe(
-        iterations=4, boundaries=(2, 3), batch_size=10, learning_rate=0.01, weight_decay=decay, pad=0, evaluate_every=2
+        iterations=4,
+        schedule=Steps((2, 3)),
+        batch_size=10,
+        learning_rate=0.01,
+        weight_decay=decay,
+        augmentation=PaddedCrop(0),
+        evaluate_every=2,
     )
     image = keras.Input((8, 8, 3))
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
@@ -47,7 +61,7 @@ def test_sgd_with_momentum_and_coupled_weight_decay_by_hand(tmp_path, small_data
 
     weights = [np.zeros((192, 3)), np.zeros(3)]
     velocity = [np.zeros((192, 3)), np.zeros(3)]
-    stream = Stream(small_data.x_train, small_data.y_train, 10, 2, 0, True)
+    stream = Stream(small_data.x_train, small_data.y_train, 10, 2, PaddedCrop(0))
     for iteration, rate in enumerate((0.01, 0.01, 0.001, 0.0001)):
         images, labels = stream.batch(iteration)
         inputs = images.reshape(10, -1) / 255
@@ -77,7 +91,7 @@ def test_the_run_folder_says_what_was_run(finished):
     settings = run_json(finished.path)
     assert settings["architecture"]["depth"] == 8
     assert settings["architecture"]["shortcut"] == "A"
-    assert settings["recipe"]["boundaries"] == [3, 5]
+    assert settings["recipe"]["schedule"] == {"kind": "steps", "boundaries": [3, 5]}
     assert settings["data"]["name"] == "small"
     assert settings["seed"] == 5
     assert settings["backend"] == keras.backend.backend()
@@ -104,7 +118,7 @@ def test_a_bare_process_evaluates_the_model_to_the_test_error_of_the_run(finishe
 
 def test_it_learns_what_can_be_learnt_at_once(tmp_path, small_data, net):
     """Brightness tells the three classes: chance is 66.7 %."""
-    recipe = replace(RECIPE, iterations=60, boundaries=(45,), batch_size=18, evaluate_every=20)
+    recipe = replace(RECIPE, iterations=60, schedule=Steps((45,)), batch_size=18, evaluate_every=20)
     results = experiment_run(net, recipe, small_data, seed=0, out=tmp_path / "run").results
     assert results.test_error < 15
 
@@ -113,7 +127,7 @@ def test_the_cross_entropy_is_without_the_penalty(tmp_path, small_data):
     net = cifar10(8, None, num_classes=3, image_size=8)
     rows = []
     for decay in (0.0, 1.0):  # at rate ~0 the nets stay the same; the penalty alone is thousands of nats
-        recipe = replace(RECIPE, iterations=2, boundaries=(), learning_rate=1e-12, weight_decay=decay)
+        recipe = replace(RECIPE, iterations=2, schedule=Steps(()), learning_rate=1e-12, weight_decay=decay)
         rows.append(experiment_run(net, recipe, small_data, seed=0, out=tmp_path / str(decay)).rows[-1])
     assert rows[0].cross_entropy == pytest.approx(rows[1].cross_entropy, rel=1e-4)
 
@@ -130,7 +144,7 @@ def test_the_warm_up_lasts_until_the_training_error_is_low_enough_and_then_ends(
 
 def test_a_diverged_run_stops_and_keeps_its_rows(tmp_path, small_data, net):
     """Two good iterations in the warm-up, then a rate that no net stands."""
-    recipe = replace(RECIPE, iterations=40, boundaries=(), learning_rate=1e30, warmup=Warmup(0.001, 100.1))
+    recipe = replace(RECIPE, iterations=40, schedule=Steps(()), learning_rate=1e30, warmup=Warmup(0.001, 100.1))
     with pytest.raises(Diverged, match=r"iterations 2 to 4 at learning rate 1e\+30"):
         experiment_run(net, recipe, small_data, seed=0, out=tmp_path / "run")
     kept = runs.read(tmp_path / "run")
@@ -140,7 +154,7 @@ def test_a_diverged_run_stops_and_keeps_its_rows(tmp_path, small_data, net):
 
 
 def test_a_net_destroyed_by_its_last_update_is_not_a_result(tmp_path, small_data, net):
-    recipe = replace(RECIPE, iterations=1, boundaries=(), learning_rate=1e30)
+    recipe = replace(RECIPE, iterations=1, schedule=Steps(()), learning_rate=1e30)
     with pytest.raises(Diverged):
         experiment_run(net, recipe, small_data, seed=0, out=tmp_path / "run")
 

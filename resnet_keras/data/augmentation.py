@@ -9,14 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from resnet_keras.recipe import ScaledCrop
 from resnet_keras.views import crop, in_proportion, resized_sides
 
 PHOTOGRAPH = 2
 """The stream of random numbers, beside `stream.ORDER` and `stream.AUGMENTATION`."""
-SHORTER_SIDE = (256, 480)
-"""Section 3.4: pixels, both included, for crops of 224."""
-ALPHA_DEVIATION = 0.1
-"""Krizhevsky et al. 2012, section 4.1: the colour's standard deviation along each principal component."""
 EIGENVALUES = (0.2175, 0.0188, 0.0045)
 EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
 """Of ImageNet's RGB pixels on a scale of 0..1, rows R, G, B; fb.resnet.torch, datasets/imagenet.lua."""
@@ -40,12 +37,14 @@ class Drawn:
     alpha: np.ndarray
 
 
-def draw(seed: int, epoch: int, index: int, image_size: int) -> Drawn:
+def draw(augmentation: ScaledCrop, seed: int, epoch: int, index: int, image_size: int) -> Drawn:
     """Draws for image number `index` of the training set."""
     random = np.random.default_rng([PHOTOGRAPH, seed, epoch, index])
-    low, high = (in_proportion(side, image_size) for side in SHORTER_SIDE)
+    low, high = (in_proportion(side, image_size) for side in augmentation.shorter_side)
     left, top, mirror = random.random(3).tolist()
-    return Drawn(int(random.integers(low, high + 1)), left, top, mirror < 0.5, random.normal(0.0, ALPHA_DEVIATION, 3))
+    return Drawn(
+        int(random.integers(low, high + 1)), left, top, mirror < 0.5, random.normal(0.0, augmentation.colour, 3)
+    )
 
 
 def colour_shift(alpha: np.ndarray) -> np.ndarray:

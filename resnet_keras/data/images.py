@@ -1,18 +1,51 @@
 """`ImageData`: a set of small labelled images in memory, and what is checked of it before any work."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from resnet_keras.data.dataset import Batch, Description
+from resnet_keras.data.stream import Stream
 from resnet_keras.errors import InvalidValue
+from resnet_keras.recipe import PaddedCrop, ScaledCrop
 
 CIFAR10_VALIDATION = 5_000
 """Section 4.2: "a 45k/5k train/val split"."""
 VALIDATION_SHARE = 0.1
 """Of any other training set."""
+EVALUATION_BATCH = 500
+"""Divides CIFAR-10's 5,000 and 10,000 images, so a compiled net sees one shape."""
+
+
+@dataclass(frozen=True)
+class ArrayBatches:
+    """Images in memory, in batches.
+
+    Attributes:
+        x: (n, size, size, 3), uint8.
+        y: (n,), int32.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return -(-len(self.x) // EVALUATION_BATCH)
+
+    def __getitem__(self, number: int) -> Batch:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        part = slice(number * EVALUATION_BATCH, (number + 1) * EVALUATION_BATCH)
+        return self.x[part], self.y[part]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[number] for number in range(len(self)))
+
+    def close(self) -> None:
+        """Nothing works ahead."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +108,41 @@ class ImageData:
             self, x_train=shrink(self.x_train), x_validation=shrink(self.x_validation), x_test=shrink(self.x_test)
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    @property
+    def description(self) -> Description:
         """What `run.json` keeps of it."""
-        return {
-            "name": self.name,
-            "source": self.source,
-            "generated": self.generated,
-            "fingerprint": self.fingerprint,
-            "num_classes": self.num_classes,
-            "image_size": self.image_size,
-            "train_images": len(self.x_train),
-            "validation_images": len(self.x_validation),
-            "test_images": len(self.x_test),
-        }
+        return Description(
+            name=self.name,
+            source=self.source,
+            generated=self.generated,
+            fingerprint=self.fingerprint,
+            num_classes=self.num_classes,
+            image_size=self.image_size,
+            train_images=len(self.x_train),
+            validation_images=len(self.x_validation),
+            test_images=len(self.x_test),
+        )
+
+    def stream(self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop) -> Stream:
+        """Training batches: padded, cropped and mirrored."""
+        if not isinstance(augmentation, PaddedCrop):
+            raise InvalidValue(f"Images in memory are padded and cropped. Received: {augmentation!r} for {self.name}.")
+        return Stream(self.x_train, self.y_train, batch_size, seed, augmentation)
+
+    def validation_batches(self) -> ArrayBatches:
+        """The held-out images."""
+        return ArrayBatches(self.x_validation, self.y_validation)
+
+    def test_batches(self) -> ArrayBatches:
+        """The test images."""
+        return ArrayBatches(self.x_test, self.y_test)
+
+    def mean(self) -> np.ndarray:
+        """The mean of each pixel over the training images: (size, size, 3), on a scale of 0..255."""
+        # Chunks: the float64 copy of all of CIFAR-10 would take a gigabyte.
+        starts = range(0, len(self.x_train), 1000)
+        chunks = (self.x_train[start : start + 1000].sum(axis=0, dtype=np.float64) for start in starts)
+        return np.sum(list(chunks), axis=0) / len(self.x_train)
 
 
 def split(

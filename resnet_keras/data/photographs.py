@@ -10,14 +10,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
 from resnet_keras.data.augmentation import augmented, draw
+from resnet_keras.data.dataset import Batch, Description
 from resnet_keras.data.splits import LAYOUT, Split, available_cores, in_order, load_split, spread
 from resnet_keras.data.stream import order
 from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.recipe import IMAGENET, PaddedCrop, ScaledCrop
 from resnet_keras.views import SingleView
 
 AHEAD = 2
@@ -25,8 +26,8 @@ AHEAD = 2
 MEAN_IMAGES = 10_000
 """Photographs behind the channel mean: its standard error is below half a grey level of 255."""
 
-Batch = tuple[np.ndarray, np.ndarray]
-"""uint8 (n, size, size, 3) and int32 (n,)."""
+EVALUATION_BATCH = 100
+"""Divides ImageNet's 50,000 photographs, so a compiled net sees one shape."""
 _Item = tuple[int, int]  # epoch and index of a photograph
 
 
@@ -48,43 +49,38 @@ class Photographs:
     workers: int = field(default_factory=available_cores)
 
     @property
-    def name(self) -> str:
-        """Of the data set, as shown on screen and in figures."""
-        return self.train.name
-
-    @property
-    def source(self) -> str:
-        """What was read, without the path of this machine."""
-        return self.train.source
-
-    @property
-    def generated(self) -> bool:
-        """False: these are no stand-in."""
-        return False
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """In the order of the labels."""
-        return self.train.class_names
-
-    @property
-    def num_classes(self) -> int:
-        """Labels are 0 to num_classes - 1."""
-        return len(self.class_names)
-
-    @property
-    def fingerprint(self) -> str:
-        """16 digits of a SHA-256 over paths and sizes of all files, or over the data set's full name."""
+    def description(self) -> Description:
+        """What `run.json` keeps of it. The validation photographs are also what the paper tests on."""
         both = self.train.fingerprint + self.validation.fingerprint
-        return hashlib.sha256(both.encode()).hexdigest()[:16]
+        return Description(
+            name=self.train.name,
+            source=self.train.source,
+            generated=False,
+            fingerprint=hashlib.sha256(both.encode()).hexdigest()[:16],
+            num_classes=self.train.num_classes,
+            image_size=self.image_size,
+            train_images=len(self.train),
+            validation_images=len(self.validation),
+            test_images=0,
+            skipped=self.skipped,
+        )
 
-    def stream(self, batch_size: int, seed: int) -> "PhotographStream":
-        """Training batches, augmented; order and augmentation depend on the seed alone."""
-        return PhotographStream(self.train, self.image_size, batch_size, seed, self.workers)
+    def stream(
+        self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop = IMAGENET.augmentation
+    ) -> "PhotographStream":
+        """Training batches: resized, cropped, mirrored, with a colour shift."""
+        if not isinstance(augmentation, ScaledCrop):
+            raise InvalidValue(
+                f"Photographs are resized and cropped. Received: {augmentation!r} for {self.train.name}."
+            )
+        return PhotographStream(self.train, self.image_size, batch_size, seed, augmentation, self.workers)
 
-    def validation_batches(self, batch_size: int) -> "CentreCrops":
+    def validation_batches(self, batch_size: int = EVALUATION_BATCH) -> "CentreCrops":
         """The validation photographs' centre crops, in the order of the data set."""
         return CentreCrops(self.validation, self.image_size, batch_size, self.workers)
+
+    def test_batches(self) -> None:
+        """None: protocols test on the validation photographs, with `recipes/evaluate.py`."""
 
     def training_crops(self, images: int) -> Iterator[np.ndarray]:
         """Centre crops of at most `images` training photographs, evenly spread: (size, size, 3) each, uint8."""
@@ -92,30 +88,13 @@ class Photographs:
         places = spread(len(self.train), min(images, len(self.train))).tolist()
         return in_order(lambda index: view.of(self.train.photograph(index)[0])[0], places, self.workers)
 
-    def channel_mean(self, images: int = MEAN_IMAGES) -> np.ndarray:
-        """The mean of R, G and B over centre crops of training photographs, on a scale of 0..255.
-
-        `subtract_mean(model, np.broadcast_to(mean, (1, size, size, 3)))` sets it in a net.
-        """
+    def mean(self) -> np.ndarray:
+        """The mean of R, G and B over centre crops of training photographs: (3,), on a scale of 0..255."""
         total, count = np.zeros(3), 0
-        for pixels in self.training_crops(images):
+        for pixels in self.training_crops(MEAN_IMAGES):
             total += pixels.mean(axis=(0, 1), dtype=np.float64)
             count += 1
         return total / count
-
-    def to_dict(self) -> dict[str, Any]:
-        """What `run.json` keeps of it."""
-        return {
-            "name": self.name,
-            "source": self.source,
-            "generated": self.generated,
-            "fingerprint": self.fingerprint,
-            "num_classes": self.num_classes,
-            "image_size": self.image_size,
-            "train_images": len(self.train),
-            "validation_images": len(self.validation),
-            "skipped": list(self.skipped),
-        }
 
 
 def load(
@@ -232,11 +211,14 @@ class PhotographStream:
         image_size: side of the crops, in pixels.
         batch_size: photographs a batch.
         seed: of order and augmentation.
+        augmentation: of each photograph.
         workers: threads that decode.
     """
 
-    def __init__(self, split: Split, image_size: int, batch_size: int, seed: int, workers: int) -> None:
-        self._split, self._size, self._seed = split, image_size, seed
+    def __init__(
+        self, split: Split, image_size: int, batch_size: int, seed: int, augmentation: ScaledCrop, workers: int
+    ) -> None:
+        self._split, self._size, self._seed, self._augmentation = split, image_size, seed, augmentation
         self.batch_size = batch_size
         self._assembly = _Assembly(self._items, self._make, image_size, workers)
 
@@ -263,7 +245,7 @@ class PhotographStream:
     def _make(self, item: _Item) -> tuple[np.ndarray, int]:
         epoch, index = item
         image, label = self._split.photograph(index)
-        return augmented(image, draw(self._seed, epoch, index, self._size), self._size), label
+        return augmented(image, draw(self._augmentation, self._seed, epoch, index, self._size), self._size), label
 
 
 class CentreCrops:

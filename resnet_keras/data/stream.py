@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from resnet_keras.data.dataset import Batch
+from resnet_keras.recipe import PaddedCrop
+
 ORDER, AUGMENTATION = 0, 1
 """Independent streams of random numbers."""
 
@@ -45,26 +48,24 @@ class Stream:
         y: (n,), int32.
         batch_size: images a batch.
         seed: of order and augmentation.
-        pad: black pixels around the image before the crop.
-        flip: whether half of the images are mirrored.
+        augmentation: of each image.
     """
 
     x: np.ndarray
     y: np.ndarray
     batch_size: int
     seed: int
-    pad: int
-    flip: bool
+    augmentation: PaddedCrop
     _windows: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        size = self.x.shape[1]
-        padded = np.pad(self.x, ((0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0)))
+        size, pad = self.x.shape[1], (self.augmentation.pad,) * 2
+        padded = np.pad(self.x, ((0, 0), pad, pad, (0, 0)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
         # (n, top, left, channel, row, column): a view, nothing is copied until a crop is taken.
         object.__setattr__(self, "_windows", windows)
 
-    def batch(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, iteration: int) -> Batch:
         """The images and labels of update number `iteration`, counted from 0.
 
         Returns:
@@ -79,9 +80,12 @@ class Stream:
         x, y = zip(*parts, strict=True)
         return np.concatenate(x), np.concatenate(y)
 
+    def close(self) -> None:
+        """Nothing works ahead."""
+
     def _crops(self, epoch: int, indices: np.ndarray) -> np.ndarray:
-        top, left, mirrored = augmentation(self.seed, epoch, len(self.x), self.pad)
+        top, left, mirrored = augmentation(self.seed, epoch, len(self.x), self.augmentation.pad)
         crops = self._windows[indices, top[indices], left[indices]].transpose(0, 2, 3, 1)
-        if not self.flip:
+        if not self.augmentation.flip:
             return crops
         return np.where(mirrored[indices, None, None, None], crops[:, :, ::-1], crops)

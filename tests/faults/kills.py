@@ -21,12 +21,19 @@ from faults.processes import arm, calls, fork, wait
 from resnet_keras import Recipe, checkpoints, cifar10, runs, saved
 from resnet_keras.data.images import split
 from resnet_keras.experiment import run
-from resnet_keras.recipe import Warmup
+from resnet_keras.recipe import PaddedCrop
 from resnet_keras.records import TIMES
+from resnet_keras.schedules import Steps, Warmup
 
 NET = cifar10(8, num_classes=3, image_size=8)
 RECIPE = Recipe(
-    iterations=12, boundaries=(6,), batch_size=6, learning_rate=0.02, pad=1, evaluate_every=2, warmup=Warmup(0.001, 100)
+    iterations=12,
+    schedule=Steps((6,)),
+    batch_size=6,
+    learning_rate=0.02,
+    augmentation=PaddedCrop(1),
+    evaluate_every=2,
+    warmup=Warmup(0.001, 100),
 )
 SEED = 3
 

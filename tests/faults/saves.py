@@ -17,8 +17,9 @@ from resnet_keras import Recipe, checkpoints, runs
 from resnet_keras.checkpoints import State
 from resnet_keras.folder import Found, RunFolder
 from resnet_keras.records import Results, Row
+from resnet_keras.schedules import Steps
 
-RECIPE = Recipe(iterations=300, boundaries=(150,), evaluate_every=100)
+RECIPE = Recipe(iterations=300, schedule=Steps((150,)), evaluate_every=100)
 SETTINGS = {"architecture": {"name": "plain-8"}, "recipe": RECIPE.to_dict(), "data": {}, "seed": 0}
 ROWS = [Row(100 * k, 0.1, 50.0 / k, 50.0, 1.25, 1.5, 321.9, 12.5 * k) for k in (1, 2, 3)]
 

@@ -15,12 +15,21 @@ from conftest import BACKEND, ROOT, run_python, small_data_
 
 from faults.processes import compiler, preloaded
 from resnet_keras import Recipe, checkpoints, cifar10, experiment, run
+from resnet_keras.recipe import PaddedCrop
+from resnet_keras.schedules import Steps
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="file calls are counted on Linux, with a C compiler")
 FLIPS, TRUNCATIONS = (40, 1_000), 20
 KILLS, SOAK_SECONDS = (10, 100), 1_800
 NET = cifar10(8, num_classes=3, image_size=8)
-RECIPE = Recipe(iterations=4, boundaries=(2,), batch_size=6, learning_rate=0.02, pad=1, evaluate_every=2)
+RECIPE = Recipe(
+    iterations=4,
+    schedule=Steps((2,)),
+    batch_size=6,
+    learning_rate=0.02,
+    augmentation=PaddedCrop(1),
+    evaluate_every=2,
+)
 
 
 def program(*arguments, timeout=600):

@@ -1,0 +1,62 @@
+"""Train one plain or residual net on photographs as in section 3.4 of the paper.
+
+    KERAS_BACKEND=jax python recipes/imagenet.py --depth 34 --data-dir imagenet
+    KERAS_BACKEND=torch python recipes/imagenet.py --depth 50 --data-dir imagenet --recipe modern --accumulate 8
+
+600,000 iterations of 256 photographs, learning rate 0.1 divided by 10 when the validation error plateaus. --recipe
+steps is the form of most ports: 90 epochs, divided by 10 after 30 and 60. --recipe modern falls as a cosine, with label
+smoothing, averaged weights, residuals that start at 0, and the stride of a bottleneck unit in its 3x3 convolution.
+
+--data-dir holds train/<class>/* and val/<class>/*, or imagenet2012 as TensorFlow Datasets prepared it. Top-1 error to
+expect, percent, 10-crop (paper): 18 layers 27.88, 34 24.19 to 25.03, 50 22.85, 101 21.75, 152 21.43; plain: 18 27.94,
+34 28.54. recipes/evaluate.py tests by that and the other protocols.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from resnet_keras import cli
+from resnet_keras.architectures import imagenet
+from resnet_keras.data import photographs
+from resnet_keras.recipe import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
+from resnet_keras.storage import check_writable
+
+RECIPES = {"paper": IMAGENET, "steps": IMAGENET_STEPS, "modern": IMAGENET_MODERN}
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = cli.parser(__doc__, out="runs/<net>-seed<seed>", data=cli.PHOTOGRAPHS, data_required=True)
+    add = parser.add_argument
+    add("--depth", type=int, required=True, metavar="N", help="weighted layers: 18, 34, 50, 101 or 152")
+    add("--plain", action="store_true", help="without shortcuts")
+    add("--shortcut", default="paper", metavar="A|B|C", help="option of section 4.1 (default: A to 34 layers, then B)")
+    add("--recipe", choices=RECIPES, default="paper", help="schedule and what goes with it (default: paper)")
+    add("--image-size", type=int, default=224, metavar="PIXELS", help="side of the crops (default: 224)")
+    add("--skip-bad", type=int, default=0, metavar="N", help="leave out up to N damaged photographs (default: 0)")
+    add("--workers", type=int, metavar="N", help="threads that decode (default: one for each core)")
+    options = parser.parse(arguments)
+    stride_in = "3x3" if options.recipe == "modern" else "1x1"
+    architecture = imagenet(options.depth, options.shortcut, stride_in=stride_in, image_size=options.image_size)
+    if options.plain:
+        architecture = replace(architecture, shortcut=None)
+    recipe = cli.recipe_from(options, RECIPES[options.recipe])
+    out = options.out or Path("runs") / f"{architecture.name.replace(' ', '-')}-seed{options.seed}"
+    data = photographs.load(options.data_dir, options.image_size, skip_bad=options.skip_bad, workers=options.workers)
+    check_writable(out)
+    architecture = replace(architecture, num_classes=data.description.num_classes)
+    cli.choose_backend()
+    from resnet_keras.experiment import run  # imports Keras, with the backend just chosen
+
+    done = run(architecture, recipe, data, seed=options.seed, out=out, resume=options.resume)
+    results = done.results
+    assert results is not None
+    print(
+        f"{architecture.name}: training error {results.train_error:.2f} %, "
+        f"validation error {results.validation_error:.2f} % (top-1, centre crop)\n"
+        f"test it: python recipes/evaluate.py {done.path} --data-dir {options.data_dir} --protocol 10-crop"
+    )
+
+
+if __name__ == "__main__":
+    cli.main(program)

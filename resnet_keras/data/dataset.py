@@ -1,0 +1,96 @@
+"""What training asks of a set of images, wherever they come from: `ImageData` in memory, `Photographs` on disk."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from resnet_keras.recipe import PaddedCrop, ScaledCrop
+
+Batch = tuple[np.ndarray, np.ndarray]
+"""uint8 (n, size, size, 3) and int32 (n,)."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a header, a figure and `run.json` say of a data set.
+
+    Attributes:
+        name: as shown on screen and in figures.
+        source: what was read, without the path of this machine, or how the images were generated.
+        generated: True for the stand-in that is not a real data set.
+        fingerprint: 16 digits of a SHA-256: equal where two runs saw the same data.
+        num_classes: labels are 0 to num_classes - 1.
+        image_size: side of what the net is given, in pixels.
+        train_images, validation_images, test_images: how many.
+        skipped: paths of damaged images that are left out.
+    """
+
+    name: str
+    source: str
+    generated: bool
+    fingerprint: str
+    num_classes: int
+    image_size: int
+    train_images: int
+    validation_images: int
+    test_images: int
+    skipped: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, for `run.json`."""
+        return asdict(self)
+
+
+class TrainingBatches(Protocol):
+    """An endless sequence of augmented batches; an epoch's last batch is filled from the next epoch."""
+
+    def batch(self, iteration: int) -> Batch:
+        """Number `iteration`, counted from 0: a pure function of it."""
+        ...
+
+    def close(self) -> None:
+        """Ends what works ahead."""
+        ...
+
+
+class Batches(Protocol):
+    """Images as they are, in the order of the data set; the last batch may have fewer."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int) -> Batch: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def close(self) -> None:
+        """Ends what works ahead."""
+        ...
+
+
+class Dataset(Protocol):
+    """Images to train on and to hold out, and perhaps a test set of their own."""
+
+    @property
+    def description(self) -> Description: ...
+
+    def stream(self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop) -> TrainingBatches:
+        """Training batches; order and augmentation depend on the seed alone.
+
+        Raises:
+            ValueError: an augmentation that is not for such images.
+        """
+        ...
+
+    def validation_batches(self) -> Batches:
+        """The held-out images."""
+        ...
+
+    def test_batches(self) -> Batches | None:
+        """The test images, or None where there are none."""
+        ...
+
+    def mean(self) -> np.ndarray:
+        """What the net subtracts: of each pixel (size, size, 3) or of each channel (3,), on a scale of 0..255."""
+        ...
