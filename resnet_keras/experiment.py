@@ -123,7 +123,7 @@ def _header(
     )
     yield (
         f"  data    {images.name}: {images.train_images:,} training, {images.validation_images:,} validation, "
-        f"{images.test_images:,} test images of {images.image_size} x {images.image_size} pixels"
+        f"{f'{images.test_images:,}' if images.test_images else 'no'} test images of {images.image_size} x {images.image_size} pixels"
         + (f", {len(images.skipped)} damaged ones left out" if images.skipped else "")
     )
     yield (

@@ -58,7 +58,8 @@ def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
             recipe.learning_rate,
             momentum=recipe.momentum,
             use_ema=recipe.average_over > 0,
-            ema_momentum=1 - 1 / max(1, recipe.average_over),
+            # Keras averages after each part of a batch.
+            ema_momentum=1 - 1 / max(1, recipe.average_over * recipe.accumulate),
             gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
         ),
         loss=_loss(recipe),

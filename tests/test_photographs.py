@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import run_python
+from photograph_files import CLASSES, picture, prepare, write_folder
 
 from resnet_keras import InputOutput, InvalidValue
 from resnet_keras.data import photographs, splits
@@ -18,26 +19,7 @@ from resnet_keras.recipe import ScaledCrop
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.any_backend
 
-CLASSES = ("n01", "n02", "n03")
-IMAGES = 13
-"""In each class of the training part; a prime, so that no batch divides an epoch."""
 PAPER = ScaledCrop()
-
-
-def picture(seed, height=40, width=56):
-    blobs = np.random.default_rng(seed).integers(0, 256, (5, 5, 3)).astype(np.uint8)
-    return Image.fromarray(blobs).resize((width, height), Image.Resampling.BICUBIC)
-
-
-def write_folder(root: Path, images: int = IMAGES) -> Path:
-    for part, count in (("train", images), ("val", 2)):
-        for label, name in enumerate(CLASSES):
-            folder = root / part / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                sides = (40, 56) if number % 2 else (60, 44)
-                picture(1000 * label + number + (part == "val") * 500, *sides).save(folder / f"{number:03}.JPEG")
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -296,40 +278,6 @@ def test_memory_does_not_grow_with_the_photographs_read(folder):
 # TensorFlow Datasets.
 
 
-@pytest.fixture(scope="module")
-def prepare(tmp_path_factory):
-    """The files of a folder, written by TensorFlow Datasets itself in a given format."""
-    tfds = pytest.importorskip("tensorflow_datasets")
-
-    def write(folder, file_format, limit=None):
-        target = tmp_path_factory.mktemp(file_format)
-        images = {}
-        for name, part in (("train", "train"), ("validation", "val")):
-            files = [(label, path) for label, of in enumerate(sorted((folder / part).iterdir()))
-                     for path in sorted(of.iterdir())[:limit]]  # fmt: skip
-            images[name] = [
-                (number, {"file_name": path.name, "image": path.read_bytes(), "label": label})
-                for number, (label, path) in enumerate(files)
-            ]
-        tfds.dataset_builders.store_as_tfds_dataset(
-            name="imagenet2012",
-            version="5.1.0",
-            features=tfds.features.FeaturesDict(
-                {
-                    "file_name": tfds.features.Text(),
-                    "image": tfds.features.Image(encoding_format="jpeg"),
-                    "label": tfds.features.ClassLabel(names=[path.name for path in sorted((folder / "val").iterdir())]),
-                }
-            ),
-            split_datasets=images,
-            data_dir=target,
-            file_format=file_format,
-        )
-        return target
-
-    return write
-
-
 BARE = """
 import sys
 from pathlib import Path
@@ -341,8 +289,8 @@ print(x.shape, len(data.train), len(data.validation), "tensorflow" in sys.module
 
 
 @pytest.mark.parametrize("file_format", ["array_record", "tfrecord"])
-def test_tensorflow_datasets_are_read_without_tensorflow(prepare, folder, file_format):
-    target = prepare(folder, file_format)
+def test_tensorflow_datasets_are_read_without_tensorflow(tmp_path, folder, file_format):
+    target = prepare(tmp_path / "tfds", folder, file_format)
     done = run_python("-c", BARE, str(target))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(5, 24, 24, 3) 39 6 False"
@@ -359,8 +307,8 @@ def test_tensorflow_datasets_are_read_without_tensorflow(prepare, folder, file_f
     assert every(data.validation) == every(files.validation)
 
 
-def test_a_cut_tfrecord_is_refused_with_its_path(prepare, folder):
-    target = prepare(folder, "tfrecord")
+def test_a_cut_tfrecord_is_refused_with_its_path(tmp_path, folder):
+    target = prepare(tmp_path / "tfds", folder, "tfrecord")
     (shard,) = target.rglob("*train.tfrecord*")
     whole = shard.read_bytes()
     first = 12 + int.from_bytes(whole[:8], "little") + 4
@@ -371,7 +319,7 @@ def test_a_cut_tfrecord_is_refused_with_its_path(prepare, folder):
         assert "\n" not in str(caught.value)
 
 
-def test_labels_and_data_sets_out_of_place(prepare, folder, tmp_path):
+def test_labels_and_data_sets_out_of_place(folder, tmp_path):
     data = splits.load_split(folder, "val")
     wrong = splits.Split(data.name, data.source, CLASSES[:2], data.reader, data.fingerprint, data.indices)
     with pytest.raises(InvalidValue, match=r"Labels are 0 to 1\. Received: 2 in .*n03"):
@@ -384,20 +332,13 @@ def test_labels_and_data_sets_out_of_place(prepare, folder, tmp_path):
 # The photographs themselves: ten classes of ImageNet.
 
 
-@pytest.fixture
-def imagenette():
-    where = os.environ.get("IMAGENETTE_DIR")
-    if not where:
-        pytest.skip("needs IMAGENETTE_DIR")
-    return Path(where)
-
-
-@pytest.mark.real_data
-def test_photographs_of_imagenet_are_read_to_the_last(imagenette, prepare):
+@pytest.mark.real_photographs
+def test_photographs_of_imagenet_are_read_to_the_last(tmp_path):
+    imagenette = Path(os.environ["IMAGENETTE_DIR"])
     data = photographs.load(imagenette, 32, skip_bad=1)
     assert data.skipped == ()
     assert data.description.num_classes == 10
     # The mean of ImageNet in common use is 123.7, 116.3, 103.5; these are ten of its thousand classes.
     np.testing.assert_allclose(data.mean(), [123.7, 116.3, 103.5], atol=12)
-    converted = photographs.load(prepare(imagenette, "array_record", limit=20), 32)
+    converted = photographs.load(prepare(tmp_path / "tfds", imagenette, "array_record", limit=20), 32)
     assert converted.stream(64, seed=0).batch(2)[0].shape == (64, 32, 32, 3)

@@ -25,7 +25,7 @@ from resnet_keras import (
 from resnet_keras.folder import hold, look, place
 from resnet_keras.recipe import PaddedCrop
 from resnet_keras.records import TIMES
-from resnet_keras.schedules import Steps, Warmup
+from resnet_keras.schedules import Cosine, Steps, Warmup
 
 NET = cifar10(8, num_classes=3, image_size=8)
 RECIPE = Recipe(
@@ -95,6 +95,21 @@ def test_a_signal_saves_the_run_and_it_goes_on(point, straight, small_data, tmp_
     go(small_data, path)
     assert outcome(path) == straight
     assert runs.read(path).settings["continued"]
+
+
+def test_a_modern_recipe_goes_on_too(small_data, tmp_path, monkeypatch):
+    """Averaged weights and half of a batch's gradient are part of what goes on; it stops between two updates."""
+    modern = replace(
+        RECIPE, schedule=Cosine(), warmup=None, accumulate=2, average_over=4, label_smoothing=0.1, zero_gamma=True
+    )
+    go(small_data, tmp_path / "straight", modern)
+    for owner, name, call in ((*UPDATE, 2), (*TEST_STEP, 0), (*UPDATE, 0)):
+        with monkeypatch.context() as patch:
+            interrupt(patch, owner, name, call)
+            with pytest.raises(Stopped):
+                go(small_data, tmp_path / "run", modern)
+    go(small_data, tmp_path / "run", modern)
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "straight")
 
 
 def test_interrupted_at_every_point_in_turn(straight, small_data, tmp_path, monkeypatch):

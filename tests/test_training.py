@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from conftest import run_json, run_python
 
-from resnet_keras import Diverged, InvalidValue, Recipe, build, cifar10, run, runs
+import resnet_keras
+from resnet_keras import Diverged, InvalidValue, Recipe, build, cifar10, records, run, runs
 from resnet_keras.data.images import split
 from resnet_keras.data.stream import Stream
 from resnet_keras.experiment import run as experiment_run
@@ -41,39 +42,114 @@ def softmax(logits):
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def test_sgd_with_momentum_and_coupled_weight_decay_by_hand(tmp_path, small_data):
-    """A linear classifier: its gradient fits on a line. v = 0.9 v - rate (gradient + decay w); w = w + v."""
-    decay = 0.1
-    recipe = Recipe(
-        iterations=4,
-        schedule=Steps((2, 3)),
-        batch_size=10,
-        learning_rate=0.01,
-        weight_decay=decay,
-        augmentation=PaddedCrop(0),
-        evaluate_every=2,
-    )
+def linear_classifier(decay):
     image = keras.Input((8, 8, 3))
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
     l2 = keras.regularizers.L2(decay / 2)
     x = keras.layers.Dense(3, kernel_regularizer=l2, bias_regularizer=l2, kernel_initializer="zeros", name="dense")(x)
-    model = keras.Model(image, keras.layers.Activation("softmax")(x))
+    return keras.Model(image, keras.layers.Activation("softmax")(x))
 
+
+def trained_by_hand(data, rates, decay, smoothing):
+    """The weights after each update. v = 0.9 v - rate (gradient + decay w); w = w + v."""
     weights = [np.zeros((192, 3)), np.zeros(3)]
     velocity = [np.zeros((192, 3)), np.zeros(3)]
-    stream = Stream(small_data.x_train, small_data.y_train, 10, 2, PaddedCrop(0))
-    for iteration, rate in enumerate((0.01, 0.01, 0.001, 0.0001)):
+    stream = Stream(data.x_train, data.y_train, 10, 2, PaddedCrop(0))
+    for iteration, rate in enumerate(rates):
         images, labels = stream.batch(iteration)
         inputs = images.reshape(10, -1) / 255
-        wrong = (softmax(inputs @ weights[0] + weights[1]) - np.eye(3)[labels]) / 10
+        target = (1 - smoothing) * np.eye(3)[labels] + smoothing / 3
+        wrong = (softmax(inputs @ weights[0] + weights[1]) - target) / 10
         for k, gradient in enumerate((inputs.T @ wrong, wrong.sum(axis=0))):
             velocity[k] = 0.9 * velocity[k] - rate * (gradient + decay * weights[k])
             weights[k] = weights[k] + velocity[k]
+        yield list(weights)
+
+
+BY_HAND = Recipe(
+    iterations=4,
+    schedule=Steps((2, 3)),
+    batch_size=10,
+    learning_rate=0.01,
+    weight_decay=0.1,
+    augmentation=PaddedCrop(0),
+    evaluate_every=2,
+)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"label_smoothing": 0.3}, {"accumulate": 2}, {"accumulate": 5, "label_smoothing": 0.1}, {"average_over": 4}],
+    ids=str,
+)
+def test_sgd_with_momentum_and_coupled_weight_decay_by_hand(tmp_path, small_data, changed):
+    """A linear classifier: its gradient fits on a line."""
+    recipe = replace(BY_HAND, **changed)
+    model = linear_classifier(recipe.weight_decay)
+    rates = (0.01, 0.01, 0.001, 0.0001)
+    steps = list(trained_by_hand(small_data, rates, recipe.weight_decay, recipe.label_smoothing))
+    expected = steps[-1]
+    if recipe.average_over:  # from the weights after the first update on, 1/4 of each that follows
+        expected = steps[0]
+        for weights in steps[1:]:
+            expected = [0.75 * average + 0.25 * now for average, now in zip(expected, weights, strict=True)]
 
     folder = RunFolder(tmp_path / "linear", {})
     train(model, recipe, small_data, folder, seed=2)
-    for mine, expected in zip(model.get_layer("dense").get_weights(), weights, strict=True):
-        np.testing.assert_allclose(mine, expected, atol=1e-6)
+    for mine, by_hand in zip(model.get_layer("dense").get_weights(), expected, strict=True):
+        np.testing.assert_allclose(mine, by_hand, atol=1e-6)
+
+
+def test_averaged_weights_are_what_is_measured(tmp_path, small_data):
+    """The validation error of the last row, and the file's, are those of the average by hand."""
+    recipe = replace(BY_HAND, average_over=3, iterations=5, schedule=Steps(()), learning_rate=0.5, weight_decay=0.0)
+    model = linear_classifier(0.0)
+    steps = list(trained_by_hand(small_data, [0.5] * 5, 0.0, 0.0))
+    average = steps[0]
+    for weights in steps[1:]:
+        average = [2 / 3 * old + 1 / 3 * now for old, now in zip(average, weights, strict=True)]
+    folder = RunFolder(tmp_path / "linear", {})
+    train(model, recipe, small_data, folder, seed=2)
+    x, y = small_data.x_validation, small_data.y_validation
+    chances = softmax(x.reshape(len(x), -1) / 255 @ average[0] + average[1])
+    by_hand = -np.log(chances[np.arange(len(y)), y]).mean()
+    # The rates differ enough for the average to be told from the weights.
+    last = softmax(x.reshape(len(x), -1) / 255 @ steps[-1][0] + steps[-1][1])
+    assert abs(by_hand + np.log(last[np.arange(len(y)), y]).mean()) > 1e-3
+    row = records.from_csv((folder.path / runs.METRICS).read_text())[-1]
+    assert row.validation_cross_entropy == pytest.approx(by_hand, rel=1e-4)
+    np.testing.assert_allclose(model.predict(x, verbose=0), chances, atol=1e-5)
+
+
+def test_a_residual_may_start_at_zero():
+    """Goyal et al. 2017, section 5.1: the last normalisation of each residual; the net starts as its shortcuts."""
+    net = cifar10(8, num_classes=3, image_size=8)
+    gammas = {
+        layer.name: layer.get_weights()[0]
+        for layer in build(net, zero_gamma=True).layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    zero = {name for name, gamma in gammas.items() if not gamma.any()}
+    assert zero == {f"conv{stage}_block1_2_bn" for stage in (2, 3, 4)}
+    assert all((gamma == 1).all() for name, gamma in gammas.items() if name not in zero)
+
+
+def test_mixed_precision_keeps_float32_where_it_must(tmp_path, small_data, net):
+    recipe = replace(RECIPE, precision="mixed_bfloat16", iterations=40, schedule=Steps((30,)), evaluate_every=20)
+    finished = run(net, recipe, small_data, seed=0, out=tmp_path / "run")
+    model = keras.models.load_model(finished.path / "model.keras")
+    computed = {layer.name: layer.compute_dtype for layer in model.layers}
+    exact = {"mean", "avg_pool", "predictions", "probabilities"}
+    assert {name for name, dtype in computed.items() if dtype == "float32" and name != "image"} == exact
+    assert set(computed.values()) == {"float32", "bfloat16"}
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    float32 = build(net, precision="float32")
+    float32.set_weights(model.get_weights())
+    float32.get_layer("mean").finalize_state()
+    x = small_data.x_test
+    np.testing.assert_allclose(model.predict(x, verbose=0), float32.predict(x, verbose=0), atol=0.05)
+    assert resnet_keras.load(finished.path / "model.keras").count_params() == model.count_params()
+    assert finished.results.train_error < 60  # chance is 66.7 %
 
 
 def test_rows_are_keyed_by_iteration_with_the_rate_of_their_updates(finished):
