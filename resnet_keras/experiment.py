@@ -113,6 +113,7 @@ def _header(
 ) -> Iterator[str]:
     versions = here["versions"]
     images = data.description
+    test = f"{images.test_images:,}" if images.test_images else "no"
     yield (
         f"{architecture.name}  {architecture.parameters:,} parameters, "
         f"{architecture.multiply_adds / 1e6:,.1f} million multiply-adds"
@@ -123,7 +124,7 @@ def _header(
     )
     yield (
         f"  data    {images.name}: {images.train_images:,} training, {images.validation_images:,} validation, "
-        f"{f'{images.test_images:,}' if images.test_images else 'no'} test images of {images.image_size} x {images.image_size} pixels"
+        f"{test} test images of {images.image_size} x {images.image_size} pixels"
         + (f", {len(images.skipped)} damaged ones left out" if images.skipped else "")
     )
     yield (
