@@ -16,6 +16,7 @@ from resnet_keras.checkpoints import State
 from resnet_keras.data.dataset import Batch, Batches, Dataset, TrainingBatches
 from resnet_keras.errors import Diverged, InvalidValue, Stopped
 from resnet_keras.folder import RunFolder
+from resnet_keras.fused import fused
 from resnet_keras.progress import TrainingProgress
 from resnet_keras.recipe import Recipe
 from resnet_keras.records import Results, Row
@@ -38,7 +39,7 @@ class _Batches(keras.utils.PyDataset):
 
 
 def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
-    """The same layers up to the logits, compiled for training.
+    """The same variables up to the logits, compiled for training.
 
     Keras's cross-entropy of probabilities clips them at 1e-7, so that images which a net gets very wrong have no
     gradient.
@@ -51,7 +52,7 @@ def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
         last, keras.layers.Activation
     ):
         raise InvalidValue(f"Training takes a model whose last layer is a softmax Activation. Received: {last.name!r}.")
-    twin = keras.Model(model.inputs, last.input, name=f"{model.name}_logits")
+    twin = fused(keras.Model(model.inputs, last.input, name=f"{model.name}_logits"))
     twin.compile(
         # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
         optimizer=keras.optimizers.SGD(
@@ -78,7 +79,8 @@ def _loss(recipe: Recipe) -> Any:
 
     def smoothed(labels: Any, logits: Any) -> Any:
         # Keras smooths one-hot labels only.
-        labels = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1], dtype=logits.dtype)
+        labels = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
+        labels = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
         return keras.losses.categorical_crossentropy(
             labels, logits, from_logits=True, label_smoothing=recipe.label_smoothing
         )
@@ -154,7 +156,7 @@ def _compile_as_saved(model: keras.Model, twin: keras.Model, recipe: Recipe) -> 
     if recipe.average_over:
         keras.callbacks.SwapEMAWeights.on_test_begin(_averages(twin))
     optimizer = keras.optimizers.SGD(float(twin.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
-    optimizer.build(twin.trainable_variables)
+    optimizer.build(model.trainable_variables)
     held = {_slot(variable): variable for variable in twin.optimizer.variables}
     for variable in optimizer.variables:
         variable.assign(held[_slot(variable)])

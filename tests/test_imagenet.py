@@ -105,8 +105,9 @@ def test_the_recipe_as_a_user_runs_it(folder, tmp_path):
     arguments += ["--image-size", "32", "--iterations", "2", "--batch-size", "4", "--accumulate", "2", "--seed", "2"]
     arguments += ["--out", str(tmp_path / "run")]
     failed = run_python(*arguments)
-    assert (failed.returncode, len(failed.stderr.strip().splitlines())) == (4, 1), failed.stderr
-    assert str(bad) in failed.stderr
+    assert failed.returncode == 4, failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert str(bad) in failed.stderr.splitlines()[-1]  # TensorFlow has lines of its own before
 
     done = run_python(*arguments, "--skip-bad", "1")
     assert done.returncode == 0, done.stderr

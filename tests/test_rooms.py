@@ -40,6 +40,7 @@ ROOMS = [
     "machine",
     "blocks",
     "models",
+    "fused",
     "loading",
     "precise",
     "evaluation",

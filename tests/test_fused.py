@@ -1,0 +1,91 @@
+"""Batch normalisation in one kernel: against a computation by hand, and against the stock layers of Keras."""
+
+import keras
+import numpy as np
+import pytest
+
+from resnet_keras import build, cifar10
+from resnet_keras.fused import fused
+
+ONE_KERNEL = ("torch", "tensorflow")
+"""Backends with a kernel of their own; XLA fuses on JAX."""
+
+
+def numpy(tensor):
+    return np.array(keras.ops.convert_to_numpy(tensor))
+
+
+@pytest.fixture
+def pair():
+    image = keras.Input((5, 4, 3))
+    norm = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, axis=-1, name="norm")
+    stock = keras.Model(image, norm(image))
+    random = np.random.default_rng(0)
+    norm.set_weights([random.uniform(0.5, 2, 3), random.normal(0, 1, 3), random.normal(0, 1, 3), np.full(3, 2.0)])
+    return stock, fused(stock)
+
+
+def test_it_is_what_the_backend_has_a_kernel_for(pair):
+    stock, one = pair
+    assert (one is stock) == (keras.backend.backend() not in ONE_KERNEL)
+    assert [variable.path for variable in one.variables] == [variable.path for variable in stock.variables]
+    assert {id(variable) for variable in one.variables} == {id(variable) for variable in stock.variables}
+
+
+def test_a_training_step_by_hand(pair):
+    stock, one = pair
+    x = np.random.default_rng(1).normal(3, 2, (6, 5, 4, 3)).astype(np.float32)
+    gamma, beta, moving_mean, moving_variance = stock.get_weights()
+    got = numpy(one(x, training=True))
+    mean, variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))  # divided by n
+    np.testing.assert_allclose(got, (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta, atol=2e-5)
+    kept = stock.get_weights()
+    np.testing.assert_allclose(kept[2], 0.9 * moving_mean + 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(kept[3], 0.9 * moving_variance + 0.1 * variance, rtol=1e-5)
+    at_rest = numpy(one(x, training=False))
+    np.testing.assert_allclose(at_rest, (x - kept[2]) / np.sqrt(kept[3] + 1e-5) * gamma + beta, atol=2e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_net_trains_as_with_stock_layers(precision):
+    x = np.random.default_rng(2).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
+    y = np.arange(6) % 3
+    nets = [build(cifar10(8, "B", 3, image_size=8), seed=1, precision=precision) for _ in range(2)]
+    for net, trained in zip(nets, (nets[0], fused(nets[1])), strict=True):
+        trained.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss="sparse_categorical_crossentropy")
+        for _ in range(2):
+            trained.train_on_batch(x, y)
+        assert net.layers  # the net itself holds what was trained
+    tolerance = {"float32": 1e-3, "mixed_bfloat16": 0.05}[precision]
+    for mine, other in zip(*(net.weights for net in nets), strict=True):
+        np.testing.assert_allclose(numpy(mine), numpy(other), atol=tolerance, rtol=tolerance, err_msg=mine.path)
+
+
+def test_nested_models_too():
+    """As in nets of more than 152 layers."""
+    inner_input = keras.Input((5, 4, 3))
+    inner = keras.Model(inner_input, keras.layers.BatchNormalization(axis=-1)(inner_input), name="inner")
+    image = keras.Input((5, 4, 3))
+    one = fused(keras.Model(image, inner(image)))
+    kinds = {type(layer).__name__ for layer in one.get_layer("inner").layers}
+    assert ("BatchNormalization" in kinds) == (keras.backend.backend() not in ONE_KERNEL)
+    x = np.random.default_rng(1).normal(3, 2, (6, 5, 4, 3)).astype(np.float32)
+    one(x, training=True)
+    np.testing.assert_allclose(inner.get_weights()[2], 0.01 * x.mean(axis=(0, 1, 2)), rtol=1e-4)
+
+
+def test_what_is_frozen_or_no_stock_layer_stays_as_it_is(pair):
+    stock, one = pair
+    stock.get_layer("norm").trainable = False
+    x = np.random.default_rng(1).normal(3, 2, (6, 5, 4, 3)).astype(np.float32)
+    before = stock.get_weights()
+    one(x, training=True)
+    for old, new in zip(before, stock.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+    class Own(keras.layers.BatchNormalization):
+        pass
+
+    image = keras.Input((5, 4, 3))
+    other = fused(keras.Model(image, Own(name="own")(keras.layers.BatchNormalization(axis=1, name="rows")(image))))
+    assert [type(layer).__name__ for layer in other.layers[1:]] == ["BatchNormalization", "Own"]
