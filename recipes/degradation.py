@@ -80,7 +80,8 @@ def program(arguments: Sequence[str]) -> None:
     if size is None:
         size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
     data = data.averaged_to(size)
-    from resnet_keras.experiment import look, run  # import Keras, with the backend just chosen
+    from resnet_keras.estimate import duration, estimate  # import Keras, with the backend just chosen
+    from resnet_keras.experiment import look, run
 
     jobs = [
         (
@@ -90,6 +91,12 @@ def program(arguments: Sequence[str]) -> None:
         )
         for net, recipe in zip(nets, recipes, strict=True)
     ]
+    if options.estimate:
+        estimates = [estimate(net, recipe, data, seed=options.seed) for net, recipe, _ in jobs]
+        for (net, _, _), one in zip(jobs, estimates, strict=True):
+            print(net.name, *one.lines(), sep="\n")
+        print(f"all     {duration(sum(one.seconds for one in estimates))}")
+        return
     for net, recipe, folder in jobs:  # before hours of work, not after
         look(net, recipe, data, seed=options.seed, out=folder)
     finished = [run(net, recipe, data, seed=options.seed, out=folder, console=console) for net, recipe, folder in jobs]

@@ -46,8 +46,12 @@ def program(arguments: Sequence[str]) -> None:
     check_writable(out)
     architecture = replace(architecture, num_classes=data.description.num_classes)
     cli.choose_backend()
-    from resnet_keras.experiment import run  # imports Keras, with the backend just chosen
+    from resnet_keras.estimate import estimate  # imports Keras, with the backend just chosen
+    from resnet_keras.experiment import run
 
+    if options.estimate:
+        print(*estimate(architecture, recipe, data, seed=options.seed).lines(), sep="\n")
+        return
     done = run(architecture, recipe, data, seed=options.seed, out=out, resume=options.resume)
     results = done.results
     assert results is not None

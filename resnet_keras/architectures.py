@@ -119,6 +119,19 @@ class Architecture:
             if unit.projection:
                 yield unit.projection
 
+    def sized_convolutions(self) -> Iterator[tuple[Convolution, int]]:
+        """Every convolution with the side of its input in pixels."""
+        yield self.stem_convolution, self.image_size
+        size = self.stem_convolution.output_size(self.image_size)
+        if self.stem.pool:
+            size = (size + 2 - 3) // 2 + 1
+        for unit in self.units():
+            if unit.projection:
+                yield unit.projection, size
+            for convolution in unit.convolutions:
+                yield convolution, size
+                size = convolution.output_size(size)
+
     def _unit(self, name: str, filters_in: int, width: int, strides: int) -> Unit:
         if self.unit == "basic":
             filters = width
@@ -166,20 +179,9 @@ class Architecture:
     @property
     def multiply_adds(self) -> int:
         """Multiply-adds of convolutions and the dense layer for one image (Table 1's FLOPs)."""
-        stem = self.stem_convolution
-        total = stem.multiply_adds(self.image_size)
-        size = stem.output_size(self.image_size)
-        if self.stem.pool:
-            size = (size + 2 - 3) // 2 + 1
-        features = self.stem.filters
-        for unit in self.units():
-            if unit.projection:
-                total += unit.projection.multiply_adds(size)
-            for convolution in unit.convolutions:
-                total += convolution.multiply_adds(size)
-                size = convolution.output_size(size)
-            features = unit.filters
-        return total + features * self.num_classes
+        features = [unit.filters for unit in self.units()][-1]
+        convolutions = sum(convolution.multiply_adds(size) for convolution, size in self.sized_convolutions())
+        return convolutions + features * self.num_classes
 
     @property
     def name(self) -> str:

@@ -113,6 +113,7 @@ def parser(
         default="auto",
         help="auto: go on with the run that is in --out; fresh: start over in a new folder beside it (default: auto)",
     )
+    add("--estimate", action="store_true", help="say how long it will take, and train nothing")
     add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
     return options
 

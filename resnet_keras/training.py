@@ -24,7 +24,7 @@ from resnet_keras.schedules import Period
 from resnet_keras.stopping import Stop
 
 
-class _Batches(keras.utils.PyDataset):
+class BatchRange(keras.utils.PyDataset):
     """Batches number `start` to `stop` (exclusive), for `fit` and `evaluate`."""
 
     def __init__(self, batch: Callable[[int], Batch], start: int, stop: int) -> None:
@@ -232,7 +232,10 @@ class _Trainee:
         if self._recipe.average_over:
             callbacks.append(keras.callbacks.SwapEMAWeights())
         measured = self._twin.evaluate(
-            _Batches(batches.__getitem__, 0, len(batches)), verbose=0, return_dict=True, callbacks=callbacks
+            BatchRange(batches.__getitem__, 0, len(batches)),
+            verbose=0,
+            return_dict=True,
+            callbacks=_Callbacks(self._twin, callbacks),
         )
         if self._stop.asked:
             self._leave(*inside) if inside else self._leave()
@@ -247,8 +250,8 @@ class _Trainee:
             snapshot.put_metrics(self._twin, self.state.arrays)
             return self.state.images_per_second
         self._twin.optimizer.learning_rate = rate
-        batches = _Batches(self._stream.batch, start * parts, period.stop * parts)
-        self._twin.fit(batches, shuffle=False, verbose=0, callbacks=[self._progress, watch])
+        batches = BatchRange(self._stream.batch, start * parts, period.stop * parts)
+        self._twin.fit(batches, shuffle=False, verbose=0, callbacks=_Callbacks(self._twin, [self._progress, watch]))
         watch.restore()
         self.state = replace(self.state, iteration=start + watch.batches // parts)
         images = self._recipe.batch_size // parts * (watch.batches - 1)
@@ -280,6 +283,22 @@ class _Trainee:
     def _save(self, state: State) -> None:
         self._folder.save_state(state)
         self.state = state
+
+
+class _Callbacks(keras.callbacks.CallbackList):
+    """Gives callbacks the running metrics where they are: Keras's own list makes numbers of them after every step, for
+    which the device has to finish the step before the next can be sent to it."""
+
+    def __init__(self, model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> None:
+        super().__init__(callbacks, add_history=True, model=model, verbose=0, epochs=1)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_test_batch_end(batch, logs)
 
 
 class _Watch(keras.callbacks.Callback):

@@ -47,6 +47,7 @@ ROOMS = [
     "progress",
     "snapshot",
     "training",
+    "estimate",
     "experiment",
 ]
 FIRST_WITH_KERAS = ROOMS.index("machine")
