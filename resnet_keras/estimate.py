@@ -15,9 +15,10 @@ import numpy as np
 
 from resnet_keras.architectures import Architecture
 from resnet_keras.data.dataset import Dataset
+from resnet_keras.loop import BatchRange
 from resnet_keras.models import build
 from resnet_keras.recipe import Precision, Recipe
-from resnet_keras.training import BatchRange, trainable_twin
+from resnet_keras.training import trainable_twin
 
 MATRIX, VECTOR = 2048, 1 << 26
 """Sides of the matrices, numbers in the vectors: beyond any cache."""

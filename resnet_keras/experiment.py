@@ -1,6 +1,7 @@
 """`run`: one experiment from its settings to its run folder, as every recipe does it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +66,64 @@ def run(
         ArithmeticError: training diverged.
         KeyboardInterrupt: a signal came; the run is saved.
     """
-    console = console or Console()
-    out = folder.place(out, resume)
-    with folder.hold(out):
-        found = look(architecture, recipe, data, seed=seed, out=out)
-        for warning in found.warnings:
-            console.print(f"WARNING: {warning}", style="bold", highlight=False, soft_wrap=True)
-        if found.finished is not None:
-            console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
-            return found.finished
+    (done,) = run_seeds(architecture, recipe, data, outs={seed: out}, resume=resume, console=console)
+    return done
 
-        recipe = found.recipe
+
+def run_seeds(
+    architecture: Architecture,
+    recipe: Recipe,
+    data: Dataset,
+    *,
+    outs: Mapping[int, Path],
+    resume: Resume = "auto",
+    console: Console | None = None,
+) -> list[runs.Run]:
+    """As `run`, for several seeds: on JAX all in one program, elsewhere one after the other.
+
+    Each seed's run folder is the one that it would have alone, its numbers equal to rounding.
+
+    Args:
+        architecture: as for `run`.
+        recipe: as for `run`.
+        data: as for `run`.
+        outs: the run folder of each seed.
+        resume: as for `run`.
+        console: as for `run`.
+
+    Raises:
+        OSError, ArithmeticError, KeyboardInterrupt: as for `run`.
+    """
+    console = console or Console()
+    seeds = list(outs)
+    if len(seeds) > 1 and keras.backend.backend() != "jax":
+        return [
+            run(architecture, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds
+        ]
+    places = {seed: folder.place(out, resume) for seed, out in outs.items()}
+    with ExitStack() as stack:
+        for out in places.values():
+            stack.enter_context(folder.hold(out))
+        found = {seed: look(architecture, recipe, data, seed=seed, out=out) for seed, out in places.items()}
+        for seed, out in places.items():
+            for warning in found[seed].warnings:
+                console.print(f"WARNING: {warning}", style="bold", highlight=False, soft_wrap=True)
+            if found[seed].finished is not None:
+                console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
+        open_seeds = [seed for seed in seeds if found[seed].finished is None]
+        if open_seeds:
+            _train(architecture, data, {seed: (places[seed], found[seed]) for seed in open_seeds}, console)
+        return [found[seed].finished or runs.read(places[seed]) for seed in seeds]
+
+
+def _train(
+    architecture: Architecture, data: Dataset, begun: Mapping[int, tuple[Path, Found]], console: Console
+) -> None:
+    """Trains what is not finished, from where it is."""
+    recipe = next(iter(begun.values()))[1].recipe
+    mean = None
+    models, folders = [], []
+    for seed, (out, found) in begun.items():
         model = build(
             architecture,
             weight_decay=recipe.weight_decay,
@@ -84,16 +132,16 @@ def run(
             precision=recipe.precision,
         )
         if found.checkpoint is None:  # which holds the mean
-            subtract_mean(model, data.mean())
+            mean = data.mean() if mean is None else mean
+            subtract_mean(model, mean)
         here = machine.describe(model)
-        written = RunFolder(out, settings_of(architecture, recipe, data, seed) | here, found)
-        for line in (
-            *_header(architecture, recipe, data, seed, here, out),
-            *_continuation(found, here),
-        ):
-            console.print(line, highlight=False, soft_wrap=True)
-        train(model, recipe, data, written, seed=seed, console=console)
-        return runs.read(out)
+        models.append(model)
+        folders.append(RunFolder(out, settings_of(architecture, recipe, data, seed) | here, found))
+        if len(models) == 1:
+            lines = _header(architecture, recipe, data, list(begun), here)
+            console.print(*lines, sep="\n", highlight=False, soft_wrap=True)
+        console.print(f"  out     {out}", *_continuation(found, here), sep="\n", highlight=False, soft_wrap=True)
+    train(models, recipe, data, folders, seeds=list(begun), console=console)
 
 
 def _continuation(found: Found, here: Mapping[str, Any]) -> Iterator[str]:
@@ -109,7 +157,7 @@ def _continuation(found: Found, here: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _header(
-    architecture: Architecture, recipe: Recipe, data: Dataset, seed: int, here: Mapping[str, Any], out: Path
+    architecture: Architecture, recipe: Recipe, data: Dataset, seeds: Sequence[int], here: Mapping[str, Any]
 ) -> Iterator[str]:
     versions = here["versions"]
     images = data.description
@@ -129,6 +177,6 @@ def _header(
     )
     yield (
         f"  recipe  {recipe.iterations:,} iterations of {recipe.batch_size} images, learning rate "
-        f"{recipe.learning_rate:g}, {recipe.schedule}, {recipe.precision}, seed {seed}"
+        f"{recipe.learning_rate:g}, {recipe.schedule}, {recipe.precision}, "
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     )
-    yield f"  out     {out}"

@@ -35,7 +35,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self.step_seconds = 0.0
         """Spent between the end of a period's first step and the end of its last."""
         self._console = console or Console()
-        self._name, self._iterations, self._parts = name, recipe.iterations, recipe.accumulate
+        self._iterations, self._parts = recipe.iterations, recipe.accumulate
         self._first_step_end = self._shown = 0.0
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -78,11 +78,11 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.step_seconds = time.perf_counter() - self._first_step_end
 
-    def report(self, row: Row) -> None:
-        """Writes the line of a period."""
+    def report(self, name: str, row: Row) -> None:
+        """Writes the line of a period of a net."""
         left = row.seconds / row.iteration * (self._iterations - row.iteration)
         self._console.print(
-            f"{self._name}  iteration {row.iteration:,} of {self._iterations:,}  rate {row.learning_rate:g}  "
+            f"{name}  iteration {row.iteration:,} of {self._iterations:,}  rate {row.learning_rate:g}  "
             f"training error {row.train_error:.2f} %  validation error {row.validation_error:.2f} %  "
             f"{row.images_per_second:,.0f} images/s  {_minutes(left)} left",
             highlight=False,

@@ -1,10 +1,11 @@
-"""`train`: a model, a recipe and images become a run folder (sections 3.4 and 4.2). It rides on `model.fit`."""
+"""`train`: a model, a recipe and images become a run folder (sections 3.4 and 4.2)."""
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import keras
@@ -13,29 +14,17 @@ from rich.console import Console
 
 from resnet_keras import snapshot
 from resnet_keras.checkpoints import State
-from resnet_keras.data.dataset import Batch, Batches, Dataset, TrainingBatches
+from resnet_keras.data.dataset import Batches, Dataset, TrainingBatches
 from resnet_keras.errors import Diverged, InvalidValue, Stopped
 from resnet_keras.folder import RunFolder
 from resnet_keras.fused import fused
+from resnet_keras.loop import KerasLoop, Learner, Loop, swap_averages
 from resnet_keras.progress import TrainingProgress
 from resnet_keras.recipe import Recipe
 from resnet_keras.records import Results, Row
 from resnet_keras.schedules import Period
 from resnet_keras.stopping import Stop
-
-
-class BatchRange(keras.utils.PyDataset):
-    """Batches number `start` to `stop` (exclusive), for `fit` and `evaluate`."""
-
-    def __init__(self, batch: Callable[[int], Batch], start: int, stop: int) -> None:
-        super().__init__()
-        self._batch, self._start, self._stop = batch, start, stop
-
-    def __len__(self) -> int:
-        return self._stop - self._start
-
-    def __getitem__(self, index: int) -> Batch:
-        return self._batch(self._start + index)
+from resnet_keras.vectorised import VectorisedLoop
 
 
 def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
@@ -89,63 +78,131 @@ def _loss(recipe: Recipe) -> Any:
 
 
 def train(
-    model: keras.Model,
+    models: Sequence[keras.Model],
     recipe: Recipe,
     data: Dataset,
-    folder: RunFolder,
+    folders: Sequence[RunFolder],
     *,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     console: Console | None = None,
-) -> Results:
-    """Trains a model and writes its run folder; goes on where `folder.state` says.
+) -> list[Results]:
+    """Trains a model and writes its run folder, or several that differ in their seed, at once; goes on where
+    `folder.state` says.
 
     Args:
-        model: raw pixels to probabilities, as `build` makes it; it ends with the trained weights.
+        models: raw pixels to probabilities, as `build` makes them; they end with the trained weights. Several are
+            trained in one program, which only JAX makes.
         recipe: the schedule.
         data: what to train, validate and test on; test images, where there are any, are evaluated once, at the end.
-        folder: where rows, checkpoints, the model and the results go.
-        seed: of order and augmentation.
+        folders: where each one's rows, checkpoints, model and results go.
+        seeds: of each one's order and augmentation.
         console: where progress is shown; None is standard output.
 
     Returns:
-        The errors at the end, in percent.
+        The errors of each at the end, in percent.
 
     Raises:
-        ArithmeticError: the loss or a weight is no longer finite; rows, checkpoints and earlier files stay.
-        KeyboardInterrupt: a signal came; the run is saved and goes on from there.
-        OSError: the run folder cannot be written.
-        ValueError: images or classes of another size than the model's.
+        ArithmeticError: a loss or a weight is no longer finite; rows, checkpoints and earlier files stay.
+        KeyboardInterrupt: a signal came; the runs are saved and go on from there.
+        OSError: a run folder cannot be written.
+        ValueError: images or classes of another size than the model's, or several models where there is no JAX.
     """
     images = data.description
     shape = (images.image_size, images.image_size, 3)
-    if model.input_shape[1:] != shape or model.output_shape[1] != images.num_classes:
-        raise InvalidValue(
-            f"Model and images fit. Received: a model of {model.input_shape[1:]} and {model.output_shape[1]} classes, "
-            f"{images.name} of {shape} and {images.num_classes}."
-        )
-    twin = trainable_twin(model, recipe)
-    with (
-        closing(data.stream(recipe.batch_size // recipe.accumulate, seed, recipe.augmentation)) as stream,
-        closing(data.validation_batches()) as held_out,
-        TrainingProgress(model.name, recipe, console) as progress,
-        Stop() as stop,
-    ):
-        trainee = _Trainee(twin, recipe, stream, held_out, folder, progress, stop)
-        for period in recipe.periods():
-            if period.stop > trainee.state.iteration or (
-                period.stop == trainee.state.iteration and trainee.state.inside
-            ):
-                trainee.train(period)
+    for model in models:
+        if model.input_shape[1:] != shape or model.output_shape[1] != images.num_classes:
+            raise InvalidValue(
+                f"Model and images fit. Received: a model of {model.input_shape[1:]} and {model.output_shape[1]} "
+                f"classes, {images.name} of {shape} and {images.num_classes}."
+            )
+    with ExitStack() as stack:
+        held_out = stack.enter_context(closing(data.validation_batches()))
+        progress = stack.enter_context(TrainingProgress(models[0].name, recipe, console))
+        stop = stack.enter_context(Stop())
+        trainees = []
+        for model, folder, seed in zip(models, folders, seeds, strict=True):
+            batches = data.stream(recipe.batch_size // recipe.accumulate, seed, recipe.augmentation)
+            stream = stack.enter_context(closing(batches))
+            name = model.name if len(models) == 1 else f"{model.name} seed {seed}"
+            trainees.append(_Trainee(name, model, recipe, stream, folder))
+        course = _Course(trainees, recipe, held_out, progress, stop)
+        course.train()
         tested = data.test_batches()
-        test = None if tested is None else _error(trainee.evaluate(tested))
-        row = trainee.state.rows[-1]
-        results = Results(row.train_error, row.validation_error, test)
-        _compile_as_saved(model, twin, recipe)
-        folder.save_model(lambda path: model.save(path))
-        folder.finish(results)
+        tests = [None] * len(models) if tested is None else [_error(one) for one in course.evaluate(trainees, tested)]
+        results = [trainee.finish(test) for trainee, test in zip(trainees, tests, strict=True)]
         if stop.signum is not None:
-            raise Stopped(stop.signum, f"{folder.path} is finished")
+            raise Stopped(stop.signum, f"{_names(trainees)} finished")
     return results
+
+
+class _Course:
+    """Takes nets through the periods of a recipe; those that have come equally far go together."""
+
+    def __init__(
+        self,
+        trainees: Sequence["_Trainee"],
+        recipe: Recipe,
+        held_out: Batches,
+        progress: TrainingProgress,
+        stop: Stop,
+    ) -> None:
+        self._trainees, self._recipe, self._held_out = trainees, recipe, held_out
+        self._progress, self._stop = progress, stop
+        kind = KerasLoop if len(trainees) == 1 else VectorisedLoop
+        self._loop: Loop = kind(progress, stop, recipe.accumulate, averaged=recipe.average_over > 0)
+        progress.skip(min(trainee.state.iteration for trainee in trainees))
+
+    def train(self) -> None:
+        """Trains all to the end of the recipe."""
+        while True:
+            ahead = [(trainee, period) for trainee in self._trainees if (period := trainee.next_period()) is not None]
+            if not ahead:
+                return
+            # A process that ends between two checkpoints leaves one net behind the others.
+            first, period = min(ahead, key=lambda pair: (pair[1].stop, pair[0].state.iteration))
+            where = (first.state.iteration, first.state.inside)
+            group = [trainee for trainee, _ in ahead if (trainee.state.iteration, trainee.state.inside) == where]
+            self._period(group, period)
+
+    def evaluate(self, group: Sequence["_Trainee"], batches: Batches) -> list[dict[str, float]]:
+        """Measures; a signal that comes meanwhile saves the nets as they are."""
+        measured = self._loop.evaluate([trainee.learner for trainee in group], batches)
+        if self._stop.asked:
+            self._leave(group)
+        return measured
+
+    def _period(self, group: Sequence["_Trainee"], period: Period) -> None:
+        """Trains to the end of a period, measures the errors and writes a row and a checkpoint of each net."""
+        self._fit(group, period)
+        if self._stop.asked:
+            self._leave(group)
+        for trainee, held_out in zip(group, self.evaluate(group, self._held_out), strict=True):
+            self._progress.report(trainee.name, trainee.measured(held_out, period))
+
+    def _fit(self, group: Sequence["_Trainee"], period: Period) -> None:
+        """Makes the updates of a period that are still to be made."""
+        for trainee in group:
+            trainee.begin(period)
+        start, parts = max(period.start, group[0].state.iteration), self._recipe.accumulate
+        batches, speed = 0, group[0].state.images_per_second
+        if start < period.stop:
+            wanted = range(start * parts, period.stop * parts)
+            metrics = [trainee.metrics for trainee in group]
+            batches = self._loop.fit([trainee.learner for trainee in group], wanted, metrics)
+            images = self._recipe.batch_size // parts * (batches - 1)
+            speed = images / max(self._progress.step_seconds, 1e-9)
+        for trainee in group:
+            trainee.fitted(period, start + batches // parts, speed)
+
+    def _leave(self, group: Sequence["_Trainee"]) -> NoReturn:
+        """Saves runs that a signal stops, as far as they are not saved."""
+        assert self._stop.signum is not None
+        for trainee in group:
+            trainee.save_inside()
+        raise Stopped(
+            self._stop.signum,
+            f"saved at iteration {group[0].state.iteration:,} in {_names(group)}; the same command goes on from there",
+        )
 
 
 def _compile_as_saved(model: keras.Model, twin: keras.Model, recipe: Recipe) -> None:
@@ -154,7 +211,7 @@ def _compile_as_saved(model: keras.Model, twin: keras.Model, recipe: Recipe) -> 
     Its optimizer is SGD with its momentum, whatever else the recipe needed of one.
     """
     if recipe.average_over:
-        keras.callbacks.SwapEMAWeights.on_test_begin(_averages(twin))
+        swap_averages(twin)
     optimizer = keras.optimizers.SGD(float(twin.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
     optimizer.build(model.trainable_variables)
     held = {_slot(variable): variable for variable in twin.optimizer.variables}
@@ -168,176 +225,116 @@ def _slot(variable: keras.Variable) -> str:
     return str(variable.path.partition("/")[2])
 
 
-def _averages(model: keras.Model) -> keras.callbacks.SwapEMAWeights:
-    """Puts averaged weights into a model for as long as it is evaluated."""
-    swap = keras.callbacks.SwapEMAWeights()
-    swap.set_model(model)
-    return swap
-
-
 class _Trainee:
     """A net, and how far it has come: `state` is what a checkpoint would hold."""
 
     def __init__(
-        self,
-        twin: keras.Model,
-        recipe: Recipe,
-        stream: TrainingBatches,
-        held_out: Batches,
-        folder: RunFolder,
-        progress: TrainingProgress,
-        stop: Stop,
+        self, name: str, model: keras.Model, recipe: Recipe, stream: TrainingBatches, folder: RunFolder
     ) -> None:
-        self._twin, self._recipe, self._folder = twin, recipe, folder
-        self._stream, self._held_out = stream, held_out
-        self._progress, self._stop = progress, stop
+        self.name = name
+        self._model, self._recipe, self._folder = model, recipe, folder
+        twin = trainable_twin(model, recipe)
+        self.learner = Learner(twin, stream)
         twin.optimizer.build(twin.trainable_variables)
         snapshot.build_metrics(twin)
         if folder.state is not None:
             snapshot.put(twin, folder.state.arrays)
         self.state = folder.state or State(0, (), {})
         self._begun = time.perf_counter() - self.state.seconds
-        progress.skip(self.state.iteration)
+        self._fresh: State | None = None
+        """What is not yet in a checkpoint: the updates since the last row."""
+        self._trained: dict[str, float] = {}
 
-    def train(self, period: Period) -> None:
-        """Trains to the end of a period, measures the errors and writes a row and a checkpoint."""
-        rate = self._recipe.learning_rate_of(period, self.state.rows)
-        speed = self._fit(period, rate)
-        trained = {name: float(value) for name, value in self._twin.get_metrics_result().items()}
-        metrics = snapshot.take(self._twin, metrics=True)
-        self._check(trained["loss"], metrics, period, rate)
-        if self._stop.asked:
-            self._leave(metrics, speed)
-        held_out = self.evaluate(self._held_out, (metrics, speed))
-        self._check(held_out["loss"], {}, period, rate)
-        seconds = time.perf_counter() - self._begun
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self._folder.path
+
+    @property
+    def metrics(self) -> Mapping[str, np.ndarray]:
+        """The running metrics that a period goes on with."""
+        return self.state.arrays if self.state.inside else {}
+
+    def next_period(self) -> Period | None:
+        """The period that it is in, or None at the end of the recipe."""
+        done, inside = self.state.iteration, self.state.inside
+        return next((one for one in self._recipe.periods() if one.stop > done or (one.stop == done and inside)), None)
+
+    def begin(self, period: Period) -> None:
+        """Sets the rate of a period, and the metrics that it goes on with."""
+        self.learner.twin.optimizer.learning_rate = self._rate(period)
+        snapshot.put_metrics(self.learner.twin, self.metrics)
+
+    def fitted(self, period: Period, iteration: int, speed: float) -> None:
+        """Takes what updates have made of the net."""
+        twin = self.learner.twin
+        self._trained = {name: float(value) for name, value in twin.get_metrics_result().items()}
+        arrays = snapshot.take(twin, metrics=True)
+        self._check(self._trained["loss"], arrays, period)
+        self._fresh = replace(
+            self.state, iteration=iteration, arrays=arrays, inside=True, images_per_second=speed, seconds=self._seconds
+        )
+
+    def measured(self, held_out: Mapping[str, float], period: Period) -> Row:
+        """Writes the row and the checkpoint of a period."""
+        assert self._fresh is not None
+        self._check(held_out["loss"], {}, period)
         row = Row(
             iteration=period.stop,
-            learning_rate=rate,
-            train_error=_error(trained),
+            learning_rate=self._rate(period),
+            train_error=_error(self._trained),
             validation_error=_error(held_out),
-            cross_entropy=trained["cross_entropy"],
+            cross_entropy=self._trained["cross_entropy"],
             validation_cross_entropy=held_out["cross_entropy"],
-            images_per_second=speed,
-            seconds=seconds,
+            images_per_second=self._fresh.images_per_second,
+            seconds=self._seconds,
         )
-        arrays = {name: array for name, array in metrics.items() if not name.startswith(snapshot.METRICS)}
-        self._save(State(period.stop, (*self.state.rows, row), arrays, seconds=seconds))
+        arrays = {name: array for name, array in self._fresh.arrays.items() if not name.startswith(snapshot.METRICS)}
+        self._save(State(period.stop, (*self.state.rows, row), arrays, seconds=row.seconds))
         self._folder.record(row)
-        self._progress.report(row)
+        return row
 
-    def evaluate(self, batches: Batches, inside: tuple[dict[str, np.ndarray], float] | None = None) -> dict[str, float]:
-        """Measures; `inside` is what to save if a signal comes meanwhile."""
-        callbacks: list[keras.callbacks.Callback] = [_Watch(self._stop)]
-        if self._recipe.average_over:
-            callbacks.append(keras.callbacks.SwapEMAWeights())
-        measured = self._twin.evaluate(
-            BatchRange(batches.__getitem__, 0, len(batches)),
-            verbose=0,
-            return_dict=True,
-            callbacks=_Callbacks(self._twin, callbacks),
-        )
-        if self._stop.asked:
-            self._leave(*inside) if inside else self._leave()
-        return measured
+    def save_inside(self) -> None:
+        """Saves updates that no row tells of yet, if there are any."""
+        if self._fresh is not None:
+            self._save(replace(self._fresh, seconds=self._seconds))
 
-    def _fit(self, period: Period, rate: float) -> float:
-        """Makes the updates of a period that are still to be made; returns images a second."""
-        start = max(period.start, self.state.iteration)
-        parts = self._recipe.accumulate
-        watch = _Watch(self._stop, self.state.arrays if self.state.inside else {}, parts)
-        if start == period.stop:  # stopped between the last update and the row
-            snapshot.put_metrics(self._twin, self.state.arrays)
-            return self.state.images_per_second
-        self._twin.optimizer.learning_rate = rate
-        batches = BatchRange(self._stream.batch, start * parts, period.stop * parts)
-        self._twin.fit(batches, shuffle=False, verbose=0, callbacks=_Callbacks(self._twin, [self._progress, watch]))
-        watch.restore()
-        self.state = replace(self.state, iteration=start + watch.batches // parts)
-        images = self._recipe.batch_size // parts * (watch.batches - 1)
-        return images / max(self._progress.step_seconds, 1e-9)
+    def finish(self, test_error: float | None) -> Results:
+        """Writes the model and the results."""
+        row = self.state.rows[-1]
+        results = Results(row.train_error, row.validation_error, test_error)
+        _compile_as_saved(self._model, self.learner.twin, self._recipe)
+        self._folder.save_model(lambda path: self._model.save(path))
+        self._folder.finish(results)
+        return results
 
-    def _check(self, loss: float, arrays: Mapping[str, np.ndarray], period: Period, rate: float) -> None:
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._begun
+
+    def _rate(self, period: Period) -> float:
+        return self._recipe.learning_rate_of(period, self.state.rows)
+
+    def _check(self, loss: float, arrays: Mapping[str, np.ndarray], period: Period) -> None:
         wild = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
         if math.isfinite(loss) and wild is None:
             return
         what = f"a loss of {loss}" if not math.isfinite(loss) else f"{wild} with NaN or infinity"
         last = self._folder.last_checkpoint
-        where = f"Last finite: {last}." if last else "No checkpoint was written before."
+        where = f"Last finite: {last}." if last else f"No checkpoint was written before in {self.path}."
         raise Diverged(
             f"Loss and weights stay finite. Received: {what} in iterations {period.start} to {period.stop} "
-            f"at learning rate {rate:g}. {where} Lower the rate, with --fresh."
-        )
-
-    def _leave(self, arrays: dict[str, np.ndarray] | None = None, speed: float = 0.0) -> NoReturn:
-        """Saves a run that a signal stops, if there is something to save."""
-        assert self._stop.signum is not None
-        if arrays is not None:
-            seconds = time.perf_counter() - self._begun
-            self._save(replace(self.state, arrays=arrays, inside=True, images_per_second=speed, seconds=seconds))
-        raise Stopped(
-            self._stop.signum,
-            f"saved at iteration {self.state.iteration:,} in {self._folder.path}; the same command goes on from there",
+            f"at learning rate {self._rate(period):g}. {where} Lower the rate, with --fresh."
         )
 
     def _save(self, state: State) -> None:
         self._folder.save_state(state)
-        self.state = state
+        self.state, self._fresh = state, None
 
 
-class _Callbacks(keras.callbacks.CallbackList):
-    """Gives callbacks the running metrics where they are: Keras's own list makes numbers of them after every step, for
-    which the device has to finish the step before the next can be sent to it."""
-
-    def __init__(self, model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> None:
-        super().__init__(callbacks, add_history=True, model=model, verbose=0, epochs=1)
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_train_batch_end(batch, logs)
-
-    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_test_batch_end(batch, logs)
-
-
-class _Watch(keras.callbacks.Callback):
-    """Ends `fit` and `evaluate` after the update in which a signal came.
-
-    Args:
-        stop: tells of the signal.
-        metrics: for `fit` to go on with.
-        parts: batches an update.
-    """
-
-    def __init__(self, stop: Stop, metrics: Mapping[str, np.ndarray] | None = None, parts: int = 1) -> None:
-        super().__init__()
-        self.batches = 0
-        self._stop, self._metrics, self._parts = stop, metrics or {}, parts
-        self._weights: list[np.ndarray] | None = None
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        snapshot.put_metrics(self.model, self._metrics)
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.batches += 1
-        if self._stop.asked and self.batches % self._parts == 0:
-            self.model.stop_training = True
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if self.model.optimizer.use_ema:
-            # The end of `fit` writes the average over the weights, and here training goes on with these.
-            variables = self.model.trainable_variables
-            self._weights = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-    def restore(self) -> None:
-        """Undoes what the end of `fit` does to the weights of an optimizer that averages them."""
-        for variable, weights in zip(self.model.trainable_variables, self._weights or [], strict=False):
-            variable.assign(weights)
-
-    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if self._stop.asked:
-            self.model.stop_evaluating = True
+def _names(trainees: Sequence[_Trainee]) -> str:
+    first, *others = (trainee.path for trainee in trainees)
+    return f"{first} and {len(others)} more" if others else str(first)
 
 
 def _error(measured: Mapping[str, float]) -> float:

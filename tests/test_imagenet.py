@@ -11,7 +11,7 @@ import pytest
 from conftest import run_json, run_python
 from photograph_files import prepare, write_folder
 
-from resnet_keras import InvalidValue, Recipe, Stopped, imagenet, run, runs, training
+from resnet_keras import InvalidValue, Recipe, Stopped, imagenet, loop, run, runs
 from resnet_keras.data import photographs
 from resnet_keras.recipe import IMAGENET, PaddedCrop
 
@@ -51,7 +51,7 @@ def test_the_validation_error_is_that_of_centre_crops(straight, folder):
 
 
 def test_it_goes_on_where_it_was_interrupted(straight, folder, tmp_path, monkeypatch):
-    real, calls = training._Watch.on_train_batch_end, []
+    real, calls = loop._Watch.on_train_batch_end, []
 
     def interrupted(self, *arguments, **named):
         calls.append(None)
@@ -60,7 +60,7 @@ def test_it_goes_on_where_it_was_interrupted(straight, folder, tmp_path, monkeyp
         real(self, *arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Watch, "on_train_batch_end", interrupted)
+        patch.setattr(loop._Watch, "on_train_batch_end", interrupted)
         with pytest.raises(Stopped):
             run(NET, RECIPE, photographs.load(folder, SIZE), seed=1, out=tmp_path / "run")
     # The mean of the photographs comes from the checkpoint, not from reading them again.

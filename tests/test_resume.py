@@ -18,6 +18,7 @@ from resnet_keras import (
     checkpoints,
     cifar10,
     experiment,
+    loop,
     run,
     runs,
     training,
@@ -74,7 +75,7 @@ def interrupt(monkeypatch, owner, name, call):
     monkeypatch.setattr(owner, name, counted)
 
 
-UPDATE, TEST_STEP = (training._Watch, "on_train_batch_end"), (training._Watch, "on_test_batch_end")
+UPDATE, TEST_STEP = (loop._Watch, "on_train_batch_end"), (loop._Watch, "on_test_batch_end")
 POINTS = {
     "inside a period": (*UPDATE, 1),
     "the last update of a period": (*UPDATE, 2),

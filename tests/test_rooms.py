@@ -46,6 +46,8 @@ ROOMS = [
     "evaluation",
     "progress",
     "snapshot",
+    "loop",
+    "vectorised",
     "training",
     "estimate",
     "experiment",

@@ -95,7 +95,7 @@ def test_sgd_with_momentum_and_coupled_weight_decay_by_hand(tmp_path, small_data
             expected = [0.75 * average + 0.25 * now for average, now in zip(expected, weights, strict=True)]
 
     folder = RunFolder(tmp_path / "linear", {})
-    train(model, recipe, small_data, folder, seed=2)
+    train([model], recipe, small_data, [folder], seeds=[2])
     for mine, by_hand in zip(model.get_layer("dense").get_weights(), expected, strict=True):
         np.testing.assert_allclose(mine, by_hand, atol=1e-6)
 
@@ -109,7 +109,7 @@ def test_averaged_weights_are_what_is_measured(tmp_path, small_data):
     for weights in steps[1:]:
         average = [2 / 3 * old + 1 / 3 * now for old, now in zip(average, weights, strict=True)]
     folder = RunFolder(tmp_path / "linear", {})
-    train(model, recipe, small_data, folder, seed=2)
+    train([model], recipe, small_data, [folder], seeds=[2])
     x, y = small_data.x_validation, small_data.y_validation
     chances = softmax(x.reshape(len(x), -1) / 255 @ average[0] + average[1])
     by_hand = -np.log(chances[np.arange(len(y)), y]).mean()
@@ -257,11 +257,11 @@ def test_the_same_seed_gives_the_same_run(finished, small_data, net, tmp_path):
 def test_a_model_of_another_size_or_without_softmax_is_refused(tmp_path, small_data):
     folder = RunFolder(tmp_path / "run", {})
     with pytest.raises(InvalidValue, match=r"\(32, 32, 3\)"):
-        train(build(cifar10(8)), RECIPE, small_data, folder)
+        train([build(cifar10(8))], RECIPE, small_data, [folder])
     image = keras.Input((8, 8, 3))
     logits = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image)))
     with pytest.raises(InvalidValue, match="softmax"):
-        train(logits, RECIPE, small_data, folder)
+        train([logits], RECIPE, small_data, [folder])
 
 
 def test_data_of_two_classes_and_any_square_size(tmp_path):
