@@ -2,6 +2,7 @@
 
     KERAS_BACKEND=jax python recipes/cifar10.py --depth 56
     KERAS_BACKEND=torch python recipes/cifar10.py --depth 20 --plain --iterations 4000
+    KERAS_BACKEND=jax python recipes/cifar10.py --depth 20 --seeds 0-4
 
 64,000 iterations of 128 images, learning rate 0.1 divided by 10 at 32,000 and 48,000, on 45,000 training images. Test
 error to expect, percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110 6.43, 1202 7.93.
@@ -9,9 +10,8 @@ error to expect, percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from resnet_keras import cli
+from resnet_keras import cli, tables
 from resnet_keras.architectures import cifar10
 from resnet_keras.data import sources
 from resnet_keras.recipe import cifar10_recipe
@@ -23,32 +23,29 @@ def program(arguments: Sequence[str]) -> None:
     parser.add_argument("--depth", type=int, required=True, metavar="N", help="weighted layers: 6n + 2, from 8 to 1202")
     parser.add_argument("--plain", action="store_true", help="without shortcuts")
     parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="option of section 4.1 (default: A)")
+    cli.add_seeds(parser)
     options = parser.parse(arguments)
     architecture = cifar10(options.depth, options.shortcut)
     if options.plain:
         architecture = replace(architecture, shortcut=None)
     recipe = cli.recipe_from(options, cifar10_recipe(options.depth))
-    out = options.out or Path("runs") / f"{architecture.name.replace(' ', '-')}-seed{options.seed}"
+    outs = cli.outs(options, architecture.name)
     sources.check_folder(options.data_dir)
-    check_writable(out)
+    for out in outs.values():
+        check_writable(out)
     cli.choose_backend()
 
     data = sources.load(options.data_dir)
     architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
     from resnet_keras.estimate import estimate  # imports Keras, with the backend just chosen
-    from resnet_keras.experiment import run
+    from resnet_keras.experiment import run_seeds
 
     if options.estimate:
         print(*estimate(architecture, recipe, data, seed=options.seed).lines(), sep="\n")
         return
-    done = run(architecture, recipe, data, seed=options.seed, out=out, resume=options.resume)
-    results = done.results
-    assert results is not None
-    print(
-        f"{architecture.name}: training error {results.train_error:.2f} %, "
-        f"validation error {results.validation_error:.2f} %, test error {results.test_error:.2f} %\n"
-        f"load it: keras.models.load_model({str(done.path / 'model.keras')!r})"
-    )
+    finished = run_seeds(architecture, recipe, data, outs=outs, resume=options.resume)
+    print(tables.ending(finished))
+    print(f"load it: keras.models.load_model({str(finished[0].path / 'model.keras')!r})")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ expect, percent, 10-crop (paper): 18 layers 27.88, 34 24.19 to 25.03, 50 22.85, 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from resnet_keras import cli
+from resnet_keras import cli, tables
 from resnet_keras.architectures import imagenet
 from resnet_keras.data import photographs
 from resnet_keras.recipe import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
@@ -31,6 +30,7 @@ def program(arguments: Sequence[str]) -> None:
     add("--depth", type=int, required=True, metavar="N", help="weighted layers: 18, 34, 50, 101 or 152")
     add("--plain", action="store_true", help="without shortcuts")
     add("--shortcut", default="paper", metavar="A|B|C", help="option of section 4.1 (default: A to 34 layers, then B)")
+    cli.add_seeds(parser)
     add("--recipe", choices=RECIPES, default="paper", help="schedule and what goes with it (default: paper)")
     add("--image-size", type=int, default=224, metavar="PIXELS", help="side of the crops (default: 224)")
     add("--skip-bad", type=int, default=0, metavar="N", help="leave out up to N damaged photographs (default: 0)")
@@ -41,25 +41,21 @@ def program(arguments: Sequence[str]) -> None:
     if options.plain:
         architecture = replace(architecture, shortcut=None)
     recipe = cli.recipe_from(options, RECIPES[options.recipe])
-    out = options.out or Path("runs") / f"{architecture.name.replace(' ', '-')}-seed{options.seed}"
+    outs = cli.outs(options, architecture.name)
     data = photographs.load(options.data_dir, options.image_size, skip_bad=options.skip_bad, workers=options.workers)
-    check_writable(out)
+    for out in outs.values():
+        check_writable(out)
     architecture = replace(architecture, num_classes=data.description.num_classes)
     cli.choose_backend()
     from resnet_keras.estimate import estimate  # imports Keras, with the backend just chosen
-    from resnet_keras.experiment import run
+    from resnet_keras.experiment import run_seeds
 
     if options.estimate:
         print(*estimate(architecture, recipe, data, seed=options.seed).lines(), sep="\n")
         return
-    done = run(architecture, recipe, data, seed=options.seed, out=out, resume=options.resume)
-    results = done.results
-    assert results is not None
-    print(
-        f"{architecture.name}: training error {results.train_error:.2f} %, "
-        f"validation error {results.validation_error:.2f} % (top-1, centre crop)\n"
-        f"test it: python recipes/evaluate.py {done.path} --data-dir {options.data_dir} --protocol 10-crop"
-    )
+    finished = run_seeds(architecture, recipe, data, outs=outs, resume=options.resume)
+    print(tables.ending(finished))
+    print(f"test it: python recipes/evaluate.py {finished[0].path} --data-dir {options.data_dir} --protocol 10-crop")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, Ot
 from resnet_keras.recipe import CIFAR10, Recipe, cifar10_recipe
 
 if TYPE_CHECKING:
-    from resnet_keras.experiment import run
+    from resnet_keras.experiment import run, run_seeds
     from resnet_keras.loading import load
     from resnet_keras.models import build, subtract_mean
 
@@ -37,6 +37,7 @@ __all__ = [
     "imagenet",
     "load",
     "run",
+    "run_seeds",
     "subtract_mean",
 ]
 
@@ -45,6 +46,7 @@ _WITH_KERAS = {
     "subtract_mean": "resnet_keras.models",
     "load": "resnet_keras.loading",
     "run": "resnet_keras.experiment",
+    "run_seeds": "resnet_keras.experiment",
 }
 
 

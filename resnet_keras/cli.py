@@ -24,7 +24,7 @@ from resnet_keras.recipe import MOST, Precision, Recipe
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras's name of a backend, and the package it needs."""
 INTERRUPTED = 130
-MOST_SEED = 2**32 - 1
+MOST_SEED, MOST_SEEDS = 2**32 - 1, 1_000
 LONGEST_LINE = 1_000
 """Characters of an error that are shown: a value on the command line can be of any length."""
 
@@ -116,6 +116,45 @@ def parser(
     add("--estimate", action="store_true", help="say how long it will take, and train nothing")
     add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
     return options
+
+
+def add_seeds(options: OneLineParser) -> None:
+    """Adds `--seeds`, for recipes that train one net."""
+    options.add_argument(
+        "--seeds",
+        type=seeds,
+        metavar="N-N,N,...",
+        help="several instead of --seed, in folders of their own in --out; on JAX all in one program",
+    )
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """The type of `--seeds`: "0-4", "1,3", "0-2,7".
+
+    Raises:
+        ArgumentTypeError: a text that is no such list, or a seed twice or out of range.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash) and max(len(first), len(last)) <= 10):
+            raise argparse.ArgumentTypeError(f"seeds are 0-4 or 0,2,7. Received: {text!r}")
+        low, high = int(first), int(last or first)
+        if not low <= high <= MOST_SEED or high - low >= MOST_SEEDS - len(found):
+            raise argparse.ArgumentTypeError(f"at most {MOST_SEEDS} seeds up to {MOST_SEED:,}. Received: {text!r}")
+        found += range(low, high + 1)
+    if len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"each seed is given once. Received: {text!r}")
+    return tuple(found)
+
+
+def outs(options: argparse.Namespace, name: str) -> dict[int, Path]:
+    """The run folder of each seed, by default `runs/<net>-seed<seed>`."""
+    if options.seeds is None:
+        named = Path("runs") / f"{name.replace(' ', '-')}-seed{options.seed}"
+        return {options.seed: options.out or named}
+    parent = options.out or Path("runs")
+    return {seed: parent / f"{name.replace(' ', '-')}-seed{seed}" for seed in options.seeds}
 
 
 def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:

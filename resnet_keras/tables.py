@@ -82,6 +82,18 @@ def errors(runs: Sequence[Run]) -> Table:
     )
 
 
+def ending(runs: Sequence[Run]) -> str:
+    """What finished runs of one net ended with, in a sentence: several as mean ± standard deviation."""
+    done = [run.results for run in runs if run.results is not None]
+    tests = [results.test_error for results in done if results.test_error is not None]
+    said = [
+        f"training error {_mean([results.train_error for results in done])} %",
+        f"validation error {_mean([results.validation_error for results in done])} %",
+        *([f"test error {_mean(tests)} %"] if tests else []),
+    ]
+    return f"{runs[0].name}{f', {len(runs)} seeds' if len(runs) > 1 else ''}: {', '.join(said)}"
+
+
 def read_evaluation(path: Path) -> list[Measured]:
     """What `recipes/evaluate.py --json` wrote: each net, and all of them together where there are several.
 

@@ -18,6 +18,7 @@ HUGE = ["9" * 30, "9" * 5000, "1" + "0" * 400]
 BAD = {
     "count": [*WORDS, *HUGE],
     "rate": ["", " ", "x", "-1", "0", "nan", "inf", "-inf", "1e999", "1,5", "0x1", "--"],
+    "seeds": ["", "x", "-1", "1.5", "3-1", "1,1", "0-4,2", "1,", "-", "0-99999", "0x1", *HUGE],
     "seed": ["", "x", "-1", "1.5", "nan", *HUGE],
     "depth": [*WORDS, *HUGE, "7", "9", "21", "1208", "2", "-20"],
     "path": ["", " ", "\\0", "a\\0b"],
@@ -30,14 +31,15 @@ KINDS = {
     "--data-dir": "folder", "--figure": "choice", "--axis": "choice", "--table": "choice", "--protocol": "choice",
     "--scales": "count", "--weights": "rate", "--preprocessing": "choice", "--limit": "count", "--json": "path",
     "--cache": "path", "--images": "count", "--accumulate": "count", "--precision": "choice", "--recipe": "choice",
-    "--skip-bad": "count", "--workers": "count",
+    "--skip-bad": "count", "--seeds": "seeds", "--workers": "count",
 }
 RECIPES = {
     "cifar10.py": (["--depth", "8"], ["--iterations", "--batch-size", "--learning-rate", "--seed", "--depth",
-                                      "--shortcut", "--resume", "--out", "--data-dir", "--accumulate", "--precision"]),
+                                      "--shortcut", "--resume", "--out", "--data-dir", "--accumulate", "--precision",
+                                      "--seeds"]),
     "imagenet.py": (["--depth", "18"], ["--iterations", "--batch-size", "--learning-rate", "--seed", "--depth",
                                         "--shortcut", "--resume", "--out", "--data-dir", "--accumulate", "--precision",
-                                        "--recipe", "--image-size", "--skip-bad", "--workers"]),
+                                        "--recipe", "--image-size", "--skip-bad", "--workers", "--seeds"]),
     "degradation.py": ([], ["--iterations", "--batch-size", "--learning-rate", "--seed", "--depths", "--image-size",
                             "--resume", "--out", "--data-dir"]),
     "figures.py": (["/nonexistent"], ["--figure", "--axis", "--out"]),

@@ -1,0 +1,106 @@
+"""Several seeds at once: each run folder is the one that its seed has alone, to rounding."""
+
+import signal
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from conftest import run_json, run_python
+
+from resnet_keras import InvalidValue, Recipe, Stopped, cifar10, run, run_seeds, runs, vectorised
+from resnet_keras.recipe import PaddedCrop
+from resnet_keras.schedules import Cosine, Steps, Warmup
+
+NET = cifar10(8, num_classes=3, image_size=8)
+RECIPE = Recipe(
+    iterations=6,
+    schedule=Steps((3,)),
+    batch_size=6,
+    learning_rate=0.02,
+    augmentation=PaddedCrop(1),
+    evaluate_every=3,
+    warmup=Warmup(0.001, 60),  # the training error of a seed decides, so that rates may differ between seeds
+)
+MODERN = replace(RECIPE, warmup=None, schedule=Cosine(), accumulate=2, average_over=4, label_smoothing=0.1)
+on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="one program of several nets is made on JAX")
+
+
+def together(data, tmp_path, recipe, seeds=(0, 3)):
+    return run_seeds(NET, recipe, data, outs={seed: tmp_path / f"seed{seed}" for seed in seeds})
+
+
+def alike(mine, other):
+    assert [(row.iteration, row.learning_rate) for row in mine.rows] == [
+        (row.iteration, row.learning_rate) for row in other.rows
+    ]
+    for own, alone in zip(mine.rows, other.rows, strict=True):
+        np.testing.assert_allclose(own[2:6], alone[2:6], rtol=1e-3, atol=1e-3)
+    weights = [keras.models.load_model(one.path / runs.MODEL).get_weights() for one in (mine, other)]
+    for own, alone in zip(*weights, strict=True):
+        np.testing.assert_allclose(own, alone, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, MODERN], ids=["paper", "modern"])
+def test_each_run_is_the_one_it_would_be_alone(small_data, tmp_path, recipe):
+    for done, seed in zip(together(small_data, tmp_path, recipe), (0, 3), strict=True):
+        alone = run(NET, recipe, small_data, seed=seed, out=tmp_path / f"alone{seed}")
+        alike(done, alone)
+        assert done.settings["seed"] == seed
+        assert done.results.test_error == pytest.approx(alone.results.test_error, abs=4)  # an image of thirty
+
+
+def test_seeds_differ(small_data, tmp_path):
+    first, second = together(small_data, tmp_path, RECIPE)
+    assert first.rows[-1].cross_entropy != second.rows[-1].cross_entropy
+
+
+@on_jax
+def test_they_go_on_together_after_a_signal(small_data, tmp_path, monkeypatch):
+    straight = together(small_data, tmp_path / "straight", RECIPE)
+    calls = []
+    real = vectorised.VectorisedLoop._compiled
+
+    def interrupted(self, twins, kind):
+        step = real(self, twins, kind)
+
+        def counted(*arguments):
+            calls.append(None)
+            if len(calls) == 2:
+                signal.raise_signal(signal.SIGTERM)
+            return step(*arguments)
+
+        return counted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vectorised.VectorisedLoop, "_compiled", interrupted)
+        with pytest.raises(Stopped, match=r"iteration 2 in .*seed0 and 1 more"):
+            together(small_data, tmp_path / "run", RECIPE)
+    for done, other in zip(together(small_data, tmp_path / "run", RECIPE), straight, strict=True):
+        assert [row[:6] for row in done.rows] == [row[:6] for row in other.rows]
+
+
+@on_jax
+def test_one_that_is_behind_catches_up(small_data, tmp_path):
+    """As where the process ended between two checkpoints: one of the nets has come further than the other."""
+    run(NET, replace(RECIPE, iterations=3, schedule=Steps(())), small_data, seed=0, out=tmp_path / "seed0")
+    longer = replace(RECIPE, iterations=9, schedule=Steps(()))
+    for done in together(small_data, tmp_path, longer):
+        assert [row.iteration for row in done.rows] == [3, 6, 9]
+    for seed, done in zip((0, 3), together(small_data, tmp_path, longer), strict=True):  # finished: read
+        alike(done, run(NET, longer, small_data, seed=seed, out=tmp_path / f"alone{seed}"))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="what other backends say")
+def test_other_backends_say_that_they_cannot():
+    with pytest.raises(InvalidValue, match="on JAX"):
+        vectorised.VectorisedLoop(None, None, 1, averaged=False)
+
+
+def test_a_recipe_takes_seeds(small_npz, tmp_path):
+    arguments = ["recipes/cifar10.py", "--depth", "8", "--iterations", "2", "--batch-size", "4", "--seeds", "1-2,5"]
+    done = run_python(*arguments, "--data-dir", str(small_npz), "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    for seed in (1, 2, 5):
+        assert run_json(tmp_path / f"ResNet-8-seed{seed}")["seed"] == seed
+    assert "3 seeds" in done.stdout
