@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -34,7 +35,7 @@ Name = Literal[
     "keras.applications fit",
 ]
 """`train`: ours as its users run it, with data, augmentation, metrics, callbacks. `fit`: `model.fit` of the same net with
-one batch over and over, no callbacks, no metrics but the loss. `keras step`: see `keras_steps`. `native step`: the
+one batch over and over, no callbacks but a clock, no metrics but the loss. `keras step`: see `keras_steps`. `native step`: the
 framework's own net with one batch over and over. `native loop`: the same with the order and augmentation of `train`, in
 the same NumPy code, and accuracy added up. `compiled ...`: by `torch.compile` or XLA. `keras.applications fit`: its
 ResNet50, as `fit`."""
@@ -51,17 +52,16 @@ class Contender:
 
     Attributes:
         name: see `Name`.
-        run: makes so many updates and returns when the device has finished.
+        run: makes so many updates, returns when the device has finished, and gives the seconds that all but the first
+            of them took: `fit` sets up its data before the first, and `train` is timed so.
     """
 
     name: Name
-    run: Callable[[int], None]
+    run: Callable[[int], float]
 
     def images_per_second(self, steps: int, batch_size: int) -> float:
         """Its speed over so many updates."""
-        start = time.perf_counter()
-        self.run(steps)
-        return steps * batch_size / (time.perf_counter() - start)
+        return (steps - 1) * batch_size / self.run(steps)
 
 
 def names(setting: Setting) -> tuple[Name, ...]:
@@ -139,9 +139,7 @@ def trainable(model: keras.Model) -> keras.Model:
 def recipe_for(setting: Setting, *, period: int = 1, periods: int = 1) -> Recipe:
     """The paper's, where no period of so many updates is cut by its schedule before `periods` are over."""
     recipe = CIFAR10.shortened(4 * period * (periods + 1))
-    return replace(
-        recipe, batch_size=setting.batch_size, learning_rate=LEARNING_RATE, evaluate_every=period
-    )
+    return replace(recipe, batch_size=setting.batch_size, learning_rate=LEARNING_RATE, evaluate_every=period)
 
 
 class _Enough(Exception):
@@ -206,27 +204,48 @@ class _SameBatch(keras.utils.PyDataset):
         return self._batch
 
 
-def _fit(model: keras.Model, batch: tuple[np.ndarray, np.ndarray]) -> Callable[[int], None]:
-    return lambda steps: model.fit(_SameBatch(batch, steps), shuffle=False, verbose=0)
+class _Clock(keras.callbacks.Callback):
+    """When the first update ended."""
+
+    first_step_end = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.first_step_end = self.first_step_end or time.perf_counter()
 
 
-def _repeat(step: Callable[[Any], None], wait: Callable[[], Any], batch: Any) -> Callable[[int], None]:
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            step(batch)
-        wait()
+def _fit(model: keras.Model, batch: tuple[np.ndarray, np.ndarray]) -> Callable[[int], float]:
+    def run(steps: int) -> float:
+        clock = _Clock()
+        model.fit(_SameBatch(batch, steps), shuffle=False, verbose=0, callbacks=[clock])
+        return time.perf_counter() - clock.first_step_end
 
     return run
 
 
-def _loop(loop: Loop, stream: Stream) -> Callable[[int], None]:
-    made = [0]
+def _repeat(step: Callable[[Any], None], wait: Callable[[], Any], batch: Any) -> Callable[[int], float]:
+    def run(steps: int) -> float:
+        step(batch)
+        wait()
+        start = time.perf_counter()
+        for _ in range(steps - 1):
+            step(batch)
+        wait()
+        return time.perf_counter() - start
 
-    def run(steps: int) -> None:
-        for iteration in range(made[0], made[0] + steps):
-            loop.step(loop.place(*stream.batch(iteration)))
-        made[0] += steps
+    return run
+
+
+def _loop(loop: Loop, stream: Stream) -> Callable[[int], float]:
+    batches = (stream.batch(iteration) for iteration in count())
+
+    def run(steps: int) -> float:
+        loop.step(loop.place(*next(batches)))
         loop.measure()
+        start = time.perf_counter()
+        for _ in range(steps - 1):
+            loop.step(loop.place(*next(batches)))
+        loop.measure()
+        return time.perf_counter() - start
 
     return run
 

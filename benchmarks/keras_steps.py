@@ -33,7 +33,7 @@ def _tensorflow(model: keras.Model) -> Parts:
 
     last = tf.Variable(0.0, trainable=False)
 
-    @tf.function(jit_compile=model.jit_compile)
+    @tf.function(jit_compile=model.jit_compile, autograph=False)
     def step(x: Any, y: Any) -> None:
         with tf.GradientTape() as tape:
             loss = model.loss(y, model(x, training=True)) + sum(model.losses)

@@ -1,6 +1,6 @@
 """Measures one setting in this process: all contenders take turns, round by round. `training.py` starts it.
 
-    KERAS_BACKEND=torch python benchmarks/rounds.py SETTING    with a `Setting` as JSON; prints JSON
+KERAS_BACKEND=torch python benchmarks/rounds.py SETTING    with a `Setting` as JSON; prints JSON
 """
 
 import json
@@ -18,7 +18,7 @@ from resnet_keras import machine
 from resnet_keras.records import Row
 
 LEAST_STEPS = 3
-"""A period's first update is not timed in `train`, so it needs some more."""
+"""The first is not timed."""
 
 
 def steps_for(contender: Contender, setting: Setting) -> int:
@@ -37,17 +37,13 @@ def measure(setting: Setting) -> dict[str, Any]:
     rates: dict[Name, list[float]] = {name: [] for name in contenders.names(setting)}
     others = [contenders.make(name, setting, data) for name in rates if name != "train"]
     steps = {contender.name: steps_for(contender, setting) for contender in others}
-    for contender in others:
-        contender.run(steps[contender.name] // 4)
 
     def take_turns(row: Row) -> None:
         if row.iteration <= steps["fit"]:
             return  # what is compiled is in it
         rates["train"].append(row.images_per_second)
         for contender in others:
-            rates[contender.name].append(
-                contender.images_per_second(steps[contender.name], setting.batch_size)
-            )
+            rates[contender.name].append(contender.images_per_second(steps[contender.name], setting.batch_size))
         latest = "  ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items())
         print(f"  round {len(rates['train'])}, images/s: {latest}", file=sys.stderr, flush=True)
 

@@ -1,6 +1,6 @@
 """Time from the start of a process to the end of its first update, and peak memory. `training.py` starts it.
 
-    KERAS_BACKEND=torch python benchmarks/startup.py train SETTING START    the last in seconds, as `time.time()`
+KERAS_BACKEND=torch python benchmarks/startup.py train SETTING START    the last in seconds, as `time.time()`
 """
 
 import json

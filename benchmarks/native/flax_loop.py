@@ -109,6 +109,7 @@ class FlaxLoop:
             right=jnp.zeros((), jnp.int32),
         )
         self._step = jax.jit(partial(_step, jnp.asarray(mean, jnp.float32)), donate_argnums=0)
+        self._predict = jax.jit(partial(net.apply, training=False))
         self._architecture, self._mean, self._seen = architecture, mean, 0
 
     @property
@@ -134,7 +135,7 @@ class FlaxLoop:
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         variables = {"params": self.state.params, "batch_stats": self.state.batch_stats}
-        return np.asarray(self.state.apply_fn(variables, jnp.asarray(x, jnp.float32) - self._mean, training=False))
+        return np.asarray(self._predict(variables, jnp.asarray(x, jnp.float32) - self._mean))
 
     def place(self, x: np.ndarray, y: np.ndarray) -> tuple[jax.Array, jax.Array]:
         return jax.device_put((x, y))

@@ -24,8 +24,10 @@ class ConvBN(tf.Module):
         self.variance = tf.Variable(tf.ones(filters), trainable=False)
 
     def __call__(self, x: Tensor, training: bool) -> Tensor:
-        padding = [[0, 0], [self.padding] * 2, [self.padding] * 2, [0, 0]]
-        x = tf.nn.conv2d(x, tf.cast(self.kernel, x.dtype), self.strides, padding)
+        if self.strides > 1 and self.padding:
+            # Twice as fast on a CPU as the same numbers in conv2d's own `padding`.
+            x = tf.pad(x, [[0, 0], [self.padding] * 2, [self.padding] * 2, [0, 0]])
+        x = tf.nn.conv2d(x, tf.cast(self.kernel, x.dtype), self.strides, "SAME" if self.strides == 1 else "VALID")
         x, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
             scale=self.gamma,
@@ -102,14 +104,12 @@ class TensorFlowLoop:
         self._loss, self._right = tf.Variable(0.0, trainable=False), tf.Variable(0, trainable=False)
         self._seen = 0
 
-        @tf.function(jit_compile=compiled)
+        @tf.function(jit_compile=compiled, autograph=False)
         def step(images: Tensor, labels: Tensor) -> None:
             with tf.GradientTape() as tape:
                 logits = self.net(images, training=True)
                 loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-            for variable, velocity, gradient in zip(
-                variables, velocities, tape.gradient(loss, variables), strict=True
-            ):
+            for variable, velocity, gradient in zip(variables, velocities, tape.gradient(loss, variables), strict=True):
                 velocity.assign(MOMENTUM * velocity + gradient + WEIGHT_DECAY * variable)
                 variable.assign_sub(learning_rate * velocity)
             right = tf.argmax(logits, 1, tf.int32) == labels
