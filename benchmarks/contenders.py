@@ -34,11 +34,15 @@ Name = Literal[
     "compiled native loop",
     "keras.applications fit",
 ]
-"""`train`: ours as its users run it, with data, augmentation, metrics, callbacks. `fit`: `model.fit` of the same net with
-one batch over and over, no callbacks but a clock, no metrics but the loss. `keras step`: see `keras_steps`. `native step`: the
-framework's own net with one batch over and over. `native loop`: the same with the order and augmentation of `train`, in
-the same NumPy code, and accuracy added up. `compiled ...`: by `torch.compile` or XLA. `keras.applications fit`: its
-ResNet50, as `fit`."""
+"""
+- `train`: ours as its users run it, with data, augmentation, metrics, callbacks.
+- `fit`: `model.fit` of the same net with one batch over and over, no callbacks but a clock, no metrics but the loss.
+- `keras step`: see `keras_steps`.
+- `native step`: the framework's own net with one batch over and over.
+- `native loop`: the same with the order and augmentation of `train`, in the same NumPy code.
+- `compiled ...`: by `torch.compile` or XLA.
+- `keras.applications fit`: its ResNet50, as `fit`. It has biases in its convolutions, and no weight decay.
+"""
 
 LEARNING_RATE = 1e-3
 """So small that the deepest net stays finite on noise; it costs what 0.1 does."""

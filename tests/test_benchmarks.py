@@ -16,6 +16,8 @@ pytestmark = pytest.mark.any_backend  # the native nets are compared with Keras 
 
 MODULES = {"torch": "torch", "flax": "flax", "tf": "tensorflow"}
 CLASSES = {"torch": "TorchLoop", "flax": "FlaxLoop", "tf": "TensorFlowLoop"}
+PROGRAM = "benchmarks/training.py"
+SMALL = ("--net", "resnet-8", "--batch-size", "8")
 LEARNING_RATE = 0.05
 NETS = {
     "option A": cifar10(8, image_size=16),
@@ -103,12 +105,8 @@ def test_updates_of_a_native_net_are_ours(loop_of, framework):
 @pytest.mark.slow
 def test_the_program_writes_speeds_and_ratios(tmp_path):
     pytest.importorskip("flax" if BACKEND == "jax" else BACKEND)
-    done = run_python(
-        *"benchmarks/training.py --net resnet-8 --batch-size 8 --seconds 0.2 --rounds 2 --json".split(),
-        str(tmp_path / "out.json"),
-        "--markdown",
-        str(tmp_path / "out.md"),
-    )
+    files = ("--json", str(tmp_path / "out.json"), "--markdown", str(tmp_path / "out.md"))
+    done = run_python(PROGRAM, *SMALL, "--seconds", "0.2", "--rounds", "2", *files)
     assert done.returncode == 0, done.stderr
     (result,) = json.loads((tmp_path / "out.json").read_text())
     assert result["setting"]["backend"] == BACKEND
@@ -122,9 +120,7 @@ def test_the_program_writes_speeds_and_ratios(tmp_path):
 @pytest.mark.slow
 def test_the_program_measures_the_start(tmp_path):
     pytest.importorskip("flax" if BACKEND == "jax" else BACKEND)
-    done = run_python(
-        *"benchmarks/training.py --net resnet-8 --batch-size 8 --start --json".split(), str(tmp_path / "out.json")
-    )
+    done = run_python(PROGRAM, *SMALL, "--start", "--json", str(tmp_path / "out.json"))
     assert done.returncode == 0, done.stderr
     (result,) = json.loads((tmp_path / "out.json").read_text())
     for name in ("train", "native loop"):
@@ -132,8 +128,8 @@ def test_the_program_measures_the_start(tmp_path):
         assert sys.platform == "win32" or result["start"][name]["peak_bytes"] > 1e7
 
 
-def test_a_wrong_net_is_one_line(tmp_path):
-    done = run_python("benchmarks/training.py", "--net", "resnet-21")
+def test_a_wrong_net_is_one_line():
+    done = run_python(PROGRAM, "--net", "resnet-21")
     assert done.returncode == 2
     assert "6n + 2" in done.stderr
     assert "Traceback" not in done.stderr

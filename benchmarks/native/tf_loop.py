@@ -1,4 +1,4 @@
-"""TensorFlow without Keras: variables, `tf.nn`, fused batch normalisation, a `GradientTape` inside one `tf.function`."""
+"""TensorFlow without Keras: variables, `tf.nn`, fused batch normalisation, a `GradientTape` in one `tf.function`."""
 
 from typing import Any
 
