@@ -1,28 +1,21 @@
-"""Who takes turns: this project's training, `fit` alone, the bare Keras step, the native step and the native loop."""
+"""Who takes turns: this project's training, `fit` alone, the bare Keras step, the native step and the native loop.
+
+Keras is imported for its own contenders only, so that a native loop starts as fast as it does alone.
+"""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import keras
 import numpy as np
-from keras_steps import KerasSteps
 from native.loop import Loop
-from rich.console import Console
 from setting import Backend, Setting
 
 from resnet_keras.data.images import ImageData
 from resnet_keras.data.stream import Stream
-from resnet_keras.folder import RunFolder
-from resnet_keras.models import build, subtract_mean
 from resnet_keras.recipe import CIFAR10, Recipe
-from resnet_keras.records import Row
-from resnet_keras.training import train
 
 Name = Literal[
     "train",
@@ -79,23 +72,21 @@ def names(setting: Setting) -> tuple[Name, ...]:
 
 
 def make(name: Name, setting: Setting, data: ImageData) -> Contender:
-    """A contender that is not `train`, which is not called but calls: see `train_in_periods`."""
+    """A contender that is not `train`, which is not called but calls: see `ours.train_in_periods`."""
+    batch = data.x_train[: setting.batch_size], data.y_train[: setting.batch_size]
     match name:
-        case "fit":
-            return Contender(name, _fit(trainable(our_model(setting, data)), _batch(setting, data)))
-        case "keras step":
-            steps = KerasSteps(trainable(our_model(setting, data)))
-            return Contender(name, _repeat(steps.step, steps.wait, steps.place(*_batch(setting, data))))
+        case "fit" | "keras step" | "keras.applications fit":
+            import ours
+
+            return Contender(name, ours.runner(name, setting, data, batch))
         case "native step" | "compiled native step":
-            loop = native_loop(setting, _mean(setting, data), compiled=name != "native step")
-            return Contender(name, _repeat(loop.step, loop.measure, loop.place(*_batch(setting, data))))
+            loop = native_loop(setting, mean_of(setting, data), compiled=name != "native step")
+            return Contender(name, repeat(loop.step, loop.measure, loop.place(*batch)))
         case "native loop" | "compiled native loop":
-            loop = native_loop(setting, _mean(setting, data), compiled=name != "native loop")
+            loop = native_loop(setting, mean_of(setting, data), compiled=name != "native loop")
             return Contender(name, _loop(loop, _stream(data, recipe_for(setting))))
-        case "keras.applications fit":
-            return Contender(name, _fit(_applications(setting), _batch(setting, data)))
         case "train":
-            raise ValueError("train is not made: it runs through train_in_periods")
+            raise ValueError("train is not made: it runs through ours.train_in_periods")
 
 
 def native_loop(setting: Setting, mean: np.ndarray, *, compiled: bool = False) -> Loop:
@@ -126,18 +117,10 @@ def _loop_class(backend: Backend) -> Callable[..., Loop]:
             return TensorFlowLoop
 
 
-def our_model(setting: Setting, data: ImageData) -> keras.Model:
-    """The net as `resnet_keras.run` builds it."""
-    keras.config.set_dtype_policy("mixed_bfloat16" if setting.precision == "bfloat16" else "float32")
-    model = build(setting.architecture)
-    subtract_mean(model, data.x_train[:MEAN_IMAGES])
-    return model
-
-
-def trainable(model: keras.Model) -> keras.Model:
-    """The net up to its logits, compiled with the recipe's optimizer and no metrics."""
-    twin = keras.Model(model.inputs, model.layers[-1].input)
-    return _compiled(twin, from_logits=True)
+def mean_of(setting: Setting, data: ImageData) -> np.ndarray:
+    """What a net subtracts, (size, size, 3) or (3,)."""
+    mean = data.x_train[:MEAN_IMAGES].mean(axis=0, dtype=np.float64)
+    return np.asarray(mean if setting.architecture.mean == "pixel" else mean.mean(axis=(0, 1)))
 
 
 def recipe_for(setting: Setting, *, period: int = 1, periods: int = 1) -> Recipe:
@@ -146,87 +129,9 @@ def recipe_for(setting: Setting, *, period: int = 1, periods: int = 1) -> Recipe
     return replace(recipe, batch_size=setting.batch_size, learning_rate=LEARNING_RATE, evaluate_every=period)
 
 
-class _Enough(Exception):
-    """Ends `train` from inside."""
+def repeat(step: Callable[[Any], None], wait: Callable[[], Any], batch: Any) -> Callable[[int], float]:
+    """Makes the same step over and over: see `Contender.run`."""
 
-
-def train_in_periods(
-    setting: Setting, data: ImageData, *, period: int, periods: int, after: Callable[[Row], None]
-) -> None:
-    """Trains as users do, and calls `after` at the end of each period: that is where others take their turns.
-
-    Training runs once, so nothing is compiled twice. The first period holds what is compiled.
-    """
-
-    class Folder(RunFolder):
-        def record(self, row: Row) -> None:
-            super().record(row)
-            after(row)
-            if row.iteration >= period * periods:
-                raise _Enough
-
-    model = our_model(setting, data)
-    with TemporaryDirectory(prefix="benchmark-") as folder, (Path(folder) / "log").open("w") as log:
-        try:
-            recipe = recipe_for(setting, period=period, periods=periods)
-            train(model, recipe, data, Folder(Path(folder), {}), console=Console(file=log))
-        except _Enough:
-            return
-
-
-@contextmanager
-def called_after_first_step(then: Callable[[], None]) -> Iterator[None]:
-    """Inside, whatever calls `fit` calls `then` at the end of its first update too."""
-
-    class First(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-            if batch == 0:
-                float((logs or {"loss": 0.0})["loss"])  # waits for the device
-                then()
-
-    fit = keras.Model.fit
-
-    def watched(model: keras.Model, *arguments: Any, callbacks: Any = (), **options: Any) -> Any:
-        return fit(model, *arguments, callbacks=[*callbacks, First()], **options)
-
-    keras.Model.fit = watched
-    try:
-        yield
-    finally:
-        keras.Model.fit = fit
-
-
-class _SameBatch(keras.utils.PyDataset):
-    def __init__(self, batch: tuple[np.ndarray, np.ndarray], steps: int) -> None:
-        super().__init__()
-        self._batch, self._steps = batch, steps
-
-    def __len__(self) -> int:
-        return self._steps
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._batch
-
-
-class _Clock(keras.callbacks.Callback):
-    """When the first update ended."""
-
-    first_step_end = 0.0
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.first_step_end = self.first_step_end or time.perf_counter()
-
-
-def _fit(model: keras.Model, batch: tuple[np.ndarray, np.ndarray]) -> Callable[[int], float]:
-    def run(steps: int) -> float:
-        clock = _Clock()
-        model.fit(_SameBatch(batch, steps), shuffle=False, verbose=0, callbacks=[clock])
-        return time.perf_counter() - clock.first_step_end
-
-    return run
-
-
-def _repeat(step: Callable[[Any], None], wait: Callable[[], Any], batch: Any) -> Callable[[int], float]:
     def run(steps: int) -> float:
         step(batch)
         wait()
@@ -254,31 +159,5 @@ def _loop(loop: Loop, stream: Stream) -> Callable[[int], float]:
     return run
 
 
-def _applications(setting: Setting) -> keras.Model:
-    keras.config.set_dtype_policy("mixed_bfloat16" if setting.precision == "bfloat16" else "float32")
-    net = setting.architecture
-    size = net.image_size
-    model = keras.applications.ResNet50(weights=None, input_shape=(size, size, 3), classes=net.num_classes)
-    return _compiled(model, from_logits=False)
-
-
-def _compiled(model: keras.Model, *, from_logits: bool) -> keras.Model:
-    model.compile(
-        keras.optimizers.SGD(LEARNING_RATE, momentum=CIFAR10.momentum),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits),
-    )
-    return model
-
-
 def _stream(data: ImageData, recipe: Recipe) -> Stream:
     return Stream(data.x_train, data.y_train, recipe.batch_size, seed=0, pad=recipe.pad, flip=recipe.flip)
-
-
-def _batch(setting: Setting, data: ImageData) -> tuple[np.ndarray, np.ndarray]:
-    return data.x_train[: setting.batch_size], data.y_train[: setting.batch_size]
-
-
-def _mean(setting: Setting, data: ImageData) -> np.ndarray:
-    """What our net subtracts, (size, size, 3) or (3,)."""
-    mean = data.x_train[:MEAN_IMAGES].mean(axis=0, dtype=np.float64)
-    return mean if setting.architecture.mean == "pixel" else mean.mean(axis=(0, 1))

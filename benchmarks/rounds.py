@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import contenders
+import ours
 from contenders import Contender, Name
 from setting import Setting
 
@@ -47,8 +48,8 @@ def measure(setting: Setting) -> dict[str, Any]:
         latest = "  ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items())
         print(f"  round {len(rates['train'])}, images/s: {latest}", file=sys.stderr, flush=True)
 
-    contenders.train_in_periods(setting, data, period=steps["fit"], periods=setting.rounds + 1, after=take_turns)
-    here = machine.describe(contenders.our_model(setting, data))
+    ours.train_in_periods(setting, data, period=steps["fit"], periods=setting.rounds + 1, after=take_turns)
+    here = machine.describe(ours.our_model(setting, data))
     return {"images_per_second": rates, "steps": steps, "load": os.getloadavg()[0]} | {
         field: here[field] for field in ("device", "compiled", "hardware", "versions", "commit")
     }

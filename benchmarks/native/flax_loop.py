@@ -117,7 +117,8 @@ class FlaxLoop:
         return sum(array.size for array in jax.tree.leaves(self.state.params))
 
     def load(self, weights: Weights) -> None:
-        params, stats = {}, {}
+        params: dict[str, Any] = {}
+        stats: dict[str, Any] = {}
         owners = {part.name: unit.name for unit in self._architecture.units() for part in _convolutions(unit)}
         for convolution in self._architecture.convolutions():
             name = convolution.name
