@@ -115,19 +115,22 @@ class _SameBatch(keras.utils.PyDataset):
 
 
 class _Clock(keras.callbacks.Callback):
-    """When the first update ended."""
+    """Seconds from the end of the first update to the end of the last, as `train` measures them."""
 
-    first_step_end = 0.0
+    seconds = _first_step_end = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.first_step_end = self.first_step_end or time.perf_counter()
+        self._first_step_end = self._first_step_end or time.perf_counter()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.seconds = time.perf_counter() - self._first_step_end
 
 
 def _fit(model: keras.Model, batch: Batch) -> Callable[[int], float]:
     def run(steps: int) -> float:
         clock = _Clock()
         model.fit(_SameBatch(batch, steps), shuffle=False, verbose=0, callbacks=[clock])
-        return time.perf_counter() - clock.first_step_end
+        return clock.seconds
 
     return run
 
