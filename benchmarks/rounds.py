@@ -45,7 +45,7 @@ def measure(setting: Setting) -> dict[str, Any]:
         rates["train"].append(row.images_per_second)
         for contender in others:
             rates[contender.name].append(contender.images_per_second(steps[contender.name], setting.batch_size))
-        latest = "  ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items())
+        latest = "  ".join(f"{name} {values[-1]:.3g}" for name, values in rates.items())
         print(f"  round {len(rates['train'])}, images/s: {latest}", file=sys.stderr, flush=True)
 
     ours.train_in_periods(setting, data, period=steps["fit"], periods=setting.rounds + 1, after=take_turns)

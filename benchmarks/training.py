@@ -91,8 +91,11 @@ def table(results: Sequence[dict[str, Any]]) -> Table:
     columns = list(dict.fromkeys(name for result in measured for name in result["median"]))
     ratios = list(dict.fromkeys(name for result in measured for name in result["median_ratio"]))
 
+    def number(value: float) -> str:
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
     def speed(values: list[float] | None) -> str:
-        return f"{statistics.median(values):,.0f} ({min(values):,.0f}..{max(values):,.0f})" if values else ""
+        return f"{number(statistics.median(values))} ({number(min(values))}..{number(max(values))})" if values else ""
 
     def ratio(value: float | None) -> str:
         return "" if value is None else f"{value:.2f}"
