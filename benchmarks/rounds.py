@@ -8,6 +8,8 @@ import os
 import sys
 import time
 from contextlib import redirect_stdout
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import contenders
@@ -18,6 +20,8 @@ from setting import Setting
 from resnet_keras import machine
 from resnet_keras.records import Row
 
+NATIVE = ("flax", "optax")
+"""Packages of native loops that `machine` does not list."""
 LEAST_STEPS = 3
 """The first is not timed."""
 
@@ -50,8 +54,9 @@ def measure(setting: Setting) -> dict[str, Any]:
 
     ours.train_in_periods(setting, data, period=steps["fit"], periods=setting.rounds + 1, after=take_turns)
     here = machine.describe(ours.our_model(setting, data))
-    return {"images_per_second": rates, "steps": steps, "load": os.getloadavg()[0]} | {
-        field: here[field] for field in ("device", "compiled", "hardware", "versions", "commit")
+    versions = here["versions"] | {package: version(package) for package in NATIVE if find_spec(package)}
+    return {"images_per_second": rates, "steps": steps, "versions": versions, "load": os.getloadavg()[0]} | {
+        field: here[field] for field in ("device", "compiled", "hardware", "commit")
     }
 
 

@@ -14,6 +14,7 @@ each layer adds is seen. Images are random and lie in memory. The JAX rows need:
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -58,7 +59,11 @@ def in_process(backend: Backend, program: str, *arguments: str) -> dict[str, Any
 def measure(setting: Setting, *, start: bool) -> dict[str, Any]:
     """One setting's numbers, with what they were measured on."""
     print(setting.label, flush=True)
-    when = {"setting": asdict(setting), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    when = {
+        "setting": asdict(setting),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": shlex.join(["python", *sys.argv]),
+    }
     if start:
         starts = {
             name: in_process(setting.backend, "startup.py", name, setting.to_json(), str(time.time()))
