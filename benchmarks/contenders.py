@@ -1,0 +1,163 @@
+"""Who takes turns: this project's training, `fit` alone, the bare Keras step, the native step and the native loop.
+
+Keras is imported for its own contenders only, so that a native loop starts as fast as it does alone.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, Literal
+
+import numpy as np
+from native.loop import Loop
+from setting import Backend, Setting
+
+from resnet_keras.data.images import ImageData
+from resnet_keras.data.stream import Stream
+from resnet_keras.recipe import CIFAR10, Recipe
+
+Name = Literal[
+    "train",
+    "fit",
+    "keras step",
+    "native step",
+    "native loop",
+    "compiled native step",
+    "compiled native loop",
+    "keras.applications fit",
+]
+"""
+- `train`: ours as its users run it, with data, augmentation, metrics, callbacks.
+- `fit`: `model.fit` of the same net with one batch over and over, no callbacks but a clock, no metrics but the loss.
+- `keras step`: see `keras_steps`.
+- `native step`: the framework's own net with one batch over and over.
+- `native loop`: the same with the order and augmentation of `train`, in the same NumPy code.
+- `compiled ...`: by `torch.compile` or XLA.
+- `keras.applications fit`: its ResNet50, as `fit`. It has biases in its convolutions, and no weight decay.
+"""
+
+LEARNING_RATE = 1e-3
+"""So small that the deepest net stays finite on noise; it costs what 0.1 does."""
+MEAN_IMAGES = 1000
+"""Of which the subtracted mean is taken."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Something that makes updates.
+
+    Attributes:
+        name: see `Name`.
+        run: makes so many updates, returns when the device has finished, and gives the seconds that all but the first
+            of them took: `fit` sets up its data before the first, and `train` is timed so.
+    """
+
+    name: Name
+    run: Callable[[int], float]
+
+    def images_per_second(self, steps: int, batch_size: int) -> float:
+        """Its speed over so many updates."""
+        return (steps - 1) * batch_size / self.run(steps)
+
+
+def names(setting: Setting) -> tuple[Name, ...]:
+    """The contenders of a setting, in the order of their turns."""
+    chosen: list[Name] = ["train", "fit", "keras step", "native step", "native loop"]
+    if setting.compiled and setting.backend != "jax":
+        chosen += ["compiled native step", "compiled native loop"]
+    if setting.net == "resnet-50":
+        chosen += ["keras.applications fit"]
+    return tuple(chosen)
+
+
+def make(name: Name, setting: Setting, data: ImageData) -> Contender:
+    """A contender that is not `train`, which is not called but calls: see `ours.train_in_periods`."""
+    batch = data.x_train[: setting.batch_size], data.y_train[: setting.batch_size]
+    match name:
+        case "fit" | "keras step" | "keras.applications fit":
+            import ours
+
+            return Contender(name, ours.runner(name, setting, data, batch))
+        case "native step" | "compiled native step":
+            loop = native_loop(setting, mean_of(setting, data), compiled=name != "native step")
+            return Contender(name, repeat(loop.step, loop.measure, loop.place(*batch)))
+        case "native loop" | "compiled native loop":
+            loop = native_loop(setting, mean_of(setting, data), compiled=name != "native loop")
+            return Contender(name, _loop(loop, _stream(data, recipe_for(setting))))
+        case "train":
+            raise ValueError("train is not made: it runs through ours.train_in_periods")
+
+
+def native_loop(setting: Setting, mean: np.ndarray, *, compiled: bool = False) -> Loop:
+    """The hand-written loop of a backend's own framework."""
+    return _loop_class(setting.backend)(
+        setting.architecture,
+        mean,
+        bfloat16=setting.precision == "bfloat16",
+        learning_rate=LEARNING_RATE,
+        compiled=compiled,
+    )
+
+
+def _loop_class(backend: Backend) -> Callable[..., Loop]:
+    # Each needs its framework: only the one that is asked for is imported.
+    match backend:
+        case "torch":
+            from native.torch_loop import TorchLoop
+
+            return TorchLoop
+        case "jax":
+            from native.flax_loop import FlaxLoop
+
+            return FlaxLoop
+        case "tensorflow":
+            from native.tf_loop import TensorFlowLoop
+
+            return TensorFlowLoop
+
+
+def mean_of(setting: Setting, data: ImageData) -> np.ndarray:
+    """What a net subtracts, (size, size, 3) or (3,)."""
+    mean = data.x_train[:MEAN_IMAGES].mean(axis=0, dtype=np.float64)
+    return np.asarray(mean if setting.architecture.mean == "pixel" else mean.mean(axis=(0, 1)))
+
+
+def recipe_for(setting: Setting, *, period: int = 1, periods: int = 1) -> Recipe:
+    """The paper's, where no period of so many updates is cut by its schedule before `periods` are over."""
+    recipe = CIFAR10.shortened(4 * period * (periods + 1))
+    return replace(recipe, batch_size=setting.batch_size, learning_rate=LEARNING_RATE, evaluate_every=period)
+
+
+def repeat(step: Callable[[Any], None], wait: Callable[[], Any], batch: Any) -> Callable[[int], float]:
+    """Makes the same step over and over: see `Contender.run`."""
+
+    def run(steps: int) -> float:
+        step(batch)
+        wait()
+        start = time.perf_counter()
+        for _ in range(steps - 1):
+            step(batch)
+        wait()
+        return time.perf_counter() - start
+
+    return run
+
+
+def _loop(loop: Loop, stream: Stream) -> Callable[[int], float]:
+    batches = (stream.batch(iteration) for iteration in count())
+
+    def run(steps: int) -> float:
+        loop.step(loop.place(*next(batches)))
+        loop.measure()
+        start = time.perf_counter()
+        for _ in range(steps - 1):
+            loop.step(loop.place(*next(batches)))
+        loop.measure()
+        return time.perf_counter() - start
+
+    return run
+
+
+def _stream(data: ImageData, recipe: Recipe) -> Stream:
+    return Stream(data.x_train, data.y_train, recipe.batch_size, seed=0, pad=recipe.pad, flip=recipe.flip)

@@ -1,0 +1,152 @@
+"""The contenders that ride on Keras: this project's training, `fit`, the bare step, and keras.applications."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+from contenders import LEARNING_RATE, MEAN_IMAGES, Name, recipe_for, repeat
+from keras_steps import KerasSteps
+from rich.console import Console
+from setting import Setting
+
+from resnet_keras.data.images import ImageData
+from resnet_keras.folder import RunFolder
+from resnet_keras.models import build, subtract_mean
+from resnet_keras.recipe import CIFAR10
+from resnet_keras.records import Row
+from resnet_keras.training import train
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+
+def runner(name: Name, setting: Setting, data: ImageData, batch: Batch) -> Callable[[int], float]:
+    """What a contender does with one batch: see `Contender.run`."""
+    match name:
+        case "fit":
+            return _fit(trainable(our_model(setting, data)), batch)
+        case "keras.applications fit":
+            return _fit(_applications(setting), batch)
+        case "keras step":
+            steps = KerasSteps(trainable(our_model(setting, data)))
+            return repeat(steps.step, steps.wait, steps.place(*batch))
+        case _:
+            raise ValueError(f"{name} does not ride on Keras with one batch")
+
+
+def our_model(setting: Setting, data: ImageData) -> keras.Model:
+    """The net as `resnet_keras.run` builds it."""
+    keras.config.set_dtype_policy("mixed_bfloat16" if setting.precision == "bfloat16" else "float32")
+    model = build(setting.architecture)
+    subtract_mean(model, data.x_train[:MEAN_IMAGES])
+    return model
+
+
+def trainable(model: keras.Model) -> keras.Model:
+    """The net up to its logits, compiled with the recipe's optimizer and no metrics."""
+    twin = keras.Model(model.inputs, model.layers[-1].input)
+    return compiled(twin, from_logits=True)
+
+
+class _Enough(Exception):
+    """Ends `train` from inside."""
+
+
+def train_in_periods(
+    setting: Setting, data: ImageData, *, period: int, periods: int, after: Callable[[Row], None]
+) -> None:
+    """Trains as users do, and calls `after` at the end of each period: that is where others take their turns.
+
+    Training runs once, so nothing is compiled twice. The first period holds what is compiled.
+    """
+
+    class Folder(RunFolder):
+        def record(self, row: Row) -> None:
+            super().record(row)
+            after(row)
+            if row.iteration >= period * periods:
+                raise _Enough
+
+    model = our_model(setting, data)
+    with TemporaryDirectory(prefix="benchmark-") as folder, (Path(folder) / "log").open("w") as log:
+        try:
+            recipe = recipe_for(setting, period=period, periods=periods)
+            train(model, recipe, data, Folder(Path(folder), {}), console=Console(file=log))
+        except _Enough:
+            return
+
+
+@contextmanager
+def called_after_first_step(then: Callable[[], None]) -> Iterator[None]:
+    """Inside, whatever calls `fit` calls `then` at the end of its first update too."""
+
+    class First(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+            if batch == 0:
+                float((logs or {"loss": 0.0})["loss"])  # waits for the device
+                then()
+
+    fit = keras.Model.fit
+
+    def watched(model: keras.Model, *arguments: Any, callbacks: Any = (), **options: Any) -> Any:
+        return fit(model, *arguments, callbacks=[*callbacks, First()], **options)
+
+    keras.Model.fit = watched
+    try:
+        yield
+    finally:
+        keras.Model.fit = fit
+
+
+class _SameBatch(keras.utils.PyDataset):
+    def __init__(self, batch: Batch, steps: int) -> None:
+        super().__init__()
+        self._batch, self._steps = batch, steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, index: int) -> Batch:
+        return self._batch
+
+
+class _Clock(keras.callbacks.Callback):
+    """Seconds from the end of the first update to the end of the last, as `train` measures them."""
+
+    seconds = _first_step_end = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._first_step_end = self._first_step_end or time.perf_counter()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.seconds = time.perf_counter() - self._first_step_end
+
+
+def _fit(model: keras.Model, batch: Batch) -> Callable[[int], float]:
+    def run(steps: int) -> float:
+        clock = _Clock()
+        model.fit(_SameBatch(batch, steps), shuffle=False, verbose=0, callbacks=[clock])
+        return clock.seconds
+
+    return run
+
+
+def _applications(setting: Setting) -> keras.Model:
+    keras.config.set_dtype_policy("mixed_bfloat16" if setting.precision == "bfloat16" else "float32")
+    net = setting.architecture
+    size = net.image_size
+    model = keras.applications.ResNet50(weights=None, input_shape=(size, size, 3), classes=net.num_classes)
+    return compiled(model, from_logits=False)
+
+
+def compiled(model: keras.Model, *, from_logits: bool) -> keras.Model:
+    """With the optimizer of the recipe, the loss, and no metrics."""
+    model.compile(
+        keras.optimizers.SGD(LEARNING_RATE, momentum=CIFAR10.momentum),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits),
+    )
+    return model

@@ -1,0 +1,100 @@
+"""`Setting`: what is measured. No framework is imported here."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from resnet_keras.architectures import IMAGENET_UNITS, Architecture, cifar10, imagenet
+from resnet_keras.data.images import ImageData, split
+from resnet_keras.errors import InvalidValue
+
+Backend = Literal["tensorflow", "jax", "torch"]
+Precision = Literal["float32", "bfloat16"]
+"""Of activations and convolutions; weights, statistics and the last layer are float32 in both."""
+
+RESIDENT_BYTES = 150_000_000
+"""Of training images in memory: CIFAR-10's 50,000, so that the caches of the processor are as cold as in training."""
+HELD_OUT = 10
+"""Validation images, and test images: training needs some, and their time does not count."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One net on one backend, and for how long it is measured.
+
+    Attributes:
+        backend: Keras's, and the native loop's.
+        net: "resnet-20", "plain-110": of Table 1 where it has such a depth (18, 34, 50, 101, 152), else of section 4.2.
+        batch_size: images an update.
+        precision: see `Precision`.
+        image_size: side in pixels; None is the paper's, 32 or 224.
+        seconds: that each contender runs in each round, about.
+        rounds: in which every contender takes its turn.
+        compiled: whether the native loops run compiled too (`torch.compile`, XLA) where they are not always.
+    """
+
+    backend: Backend
+    net: str
+    batch_size: int = 128
+    precision: Precision = "float32"
+    image_size: int | None = None
+    seconds: float = 10.0
+    rounds: int = 5
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        for field, choices in (("backend", get_args(Backend)), ("precision", get_args(Precision))):
+            if getattr(self, field) not in choices:
+                raise InvalidValue(f"A {field} is one of {', '.join(choices)}. Received: {getattr(self, field)!r}.")
+        if self.batch_size < 1 or self.rounds < 1 or not self.seconds > 0:
+            raise InvalidValue(f"Batch size, rounds and seconds are above 0. Received: {self}.")
+        _ = self.architecture
+
+    @property
+    def architecture(self) -> Architecture:
+        """What is built."""
+        kind, _, number = self.net.partition("-")
+        if kind not in ("resnet", "plain") or not number.isdecimal():
+            raise InvalidValue(f"A net is named like resnet-20 or plain-20. Received: {self.net!r}.")
+        make = imagenet if int(number) in IMAGENET_UNITS else cifar10
+        net = make(int(number)) if kind == "resnet" else make(int(number), None)
+        return net if self.image_size is None else replace(net, image_size=self.image_size)
+
+    @property
+    def label(self) -> str:
+        """As a line of output names it."""
+        return f"{self.net} {self.backend} {self.precision} batch {self.batch_size} {self.architecture.image_size} px"
+
+    def data(self, *, small: bool = False) -> ImageData:
+        """Random images and labels: speed does not depend on what they show.
+
+        Args:
+            small: two batches only, where it is the start that is measured.
+        """
+        net, random = self.architecture, np.random.default_rng(0)
+        images = 2 * self.batch_size if small else max(2 * self.batch_size, RESIDENT_BYTES // (net.image_size**2 * 3))
+
+        def part(count: int) -> tuple[np.ndarray, np.ndarray]:
+            shape = (count, net.image_size, net.image_size, 3)
+            return random.integers(0, 256, shape, np.uint8), random.integers(0, net.num_classes, count, np.int32)
+
+        return split(
+            name="noise",
+            source="benchmarks",
+            train=part(images + HELD_OUT),
+            test=part(HELD_OUT),
+            num_classes=net.num_classes,
+            validation=HELD_OUT,
+            generated=True,
+        )
+
+    def to_json(self) -> str:
+        """The fields as text, for another process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Setting":
+        """What `to_json` wrote."""
+        return cls(**json.loads(text))

@@ -1,0 +1,72 @@
+"""Time from the start of a process to the end of its first update, and peak memory. `training.py` starts it.
+
+KERAS_BACKEND=torch python benchmarks/startup.py train SETTING START    the last in seconds, as `time.time()`
+"""
+
+import json
+import sys
+import time
+from contextlib import redirect_stdout, suppress
+from typing import Any
+
+from contenders import Name, make
+from setting import Backend, Setting
+
+STEPS = 5
+"""Made before the memory is read."""
+
+
+def measure(name: Name, setting: Setting, start: float) -> dict[str, Any]:
+    """Seconds to the first step, and bytes, of one contender."""
+    data = setting.data(small=True)
+    seconds: list[float] = []
+    if name == "train":
+        import ours  # and with it Keras, which a native loop does without
+
+        with ours.called_after_first_step(lambda: seconds.append(time.time() - start)):
+            ours.train_in_periods(setting, data, period=STEPS, periods=1, after=lambda row: None)
+    else:
+        contender = make(name, setting, data)
+        contender.run(1)
+        seconds.append(time.time() - start)
+        contender.run(STEPS - 1)
+    return {
+        "first_step_seconds": seconds[0],
+        "peak_bytes": _peak_bytes(),
+        "device_peak_bytes": _device_peak_bytes(setting.backend),
+    }
+
+
+def _peak_bytes() -> int | None:
+    """The most that this process held in memory; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _device_peak_bytes(backend: Backend) -> int | None:
+    """The most that arrays took on a GPU; None without one."""
+    match backend:
+        case "torch":
+            import torch
+
+            return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+        case "jax":
+            import jax
+
+            return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+        case "tensorflow":
+            import tensorflow as tf
+
+            with suppress(ValueError):  # no such device
+                return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return None
+
+
+if __name__ == "__main__":
+    with redirect_stdout(sys.stderr):  # what frameworks print is no JSON
+        said = measure(sys.argv[1], Setting.from_json(sys.argv[2]), float(sys.argv[3]))  # type: ignore[arg-type]
+    print(json.dumps(said))
