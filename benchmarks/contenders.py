@@ -160,4 +160,4 @@ def _loop(loop: Loop, stream: Stream) -> Callable[[int], float]:
 
 
 def _stream(data: ImageData, recipe: Recipe) -> Stream:
-    return Stream(data.x_train, data.y_train, recipe.batch_size, seed=0, pad=recipe.pad, flip=recipe.flip)
+    return data.stream(recipe.batch_size, 0, recipe.augmentation)

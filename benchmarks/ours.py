@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from contenders import LEARNING_RATE, MEAN_IMAGES, Name, recipe_for, repeat
+from contenders import LEARNING_RATE, Name, mean_of, recipe_for, repeat
 from keras_steps import KerasSteps
 from rich.console import Console
 from setting import Setting
@@ -42,7 +42,7 @@ def our_model(setting: Setting, data: ImageData) -> keras.Model:
     """The net as `resnet_keras.run` builds it."""
     keras.config.set_dtype_policy("mixed_bfloat16" if setting.precision == "bfloat16" else "float32")
     model = build(setting.architecture)
-    subtract_mean(model, data.x_train[:MEAN_IMAGES])
+    subtract_mean(model, mean_of(setting, data))
     return model
 
 
@@ -75,7 +75,7 @@ def train_in_periods(
     with TemporaryDirectory(prefix="benchmark-") as folder, (Path(folder) / "log").open("w") as log:
         try:
             recipe = recipe_for(setting, period=period, periods=periods)
-            train(model, recipe, data, Folder(Path(folder), {}), console=Console(file=log))
+            train([model], recipe, data, [Folder(Path(folder), {})], console=Console(file=log))
         except _Enough:
             return
 
@@ -93,6 +93,10 @@ def called_after_first_step(then: Callable[[], None]) -> Iterator[None]:
     fit = keras.Model.fit
 
     def watched(model: keras.Model, *arguments: Any, callbacks: Any = (), **options: Any) -> Any:
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(first := First())
+            first.set_model(model)
+            return fit(model, *arguments, callbacks=callbacks, **options)
         return fit(model, *arguments, callbacks=[*callbacks, First()], **options)
 
     keras.Model.fit = watched

@@ -1,11 +1,10 @@
-"""Batch normalisation in one kernel while a net trains.
+"""Batch normalisation and convolutions each in one kernel while a net trains.
 
-Keras 3.15 computes it as a chain of elementwise operations, each of which goes through memory. XLA fuses them on JAX;
-on PyTorch and TensorFlow `fused` puts the backend's own kernel in their place. The variables are those of the stock
+Keras 3.15 computes batch normalisation as a chain of elementwise operations, each of which goes through memory, and on
+PyTorch copies the input of each convolution twice, into the other layout and back. XLA does neither on JAX; on PyTorch
+and TensorFlow `fused` puts the backend's own kernels in the place of these layers. The variables are those of the stock
 layers, so what is saved, and all numbers to rounding, stay as they were.
 """
-
-from typing import Any
 
 import keras
 
@@ -18,18 +17,32 @@ def fused(model: keras.Model) -> keras.Model:
     Args:
         model: a functional model, nested ones included; it stays as it is.
     """
-    kernel = _KERNELS.get(keras.backend.backend())
-    if kernel is None:
+    backend = keras.backend.backend()
+    if backend == "jax":
         return model
 
     def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
-        stock = type(layer) is keras.layers.BatchNormalization and layer.scale and layer.center and not layer.renorm
-        return kernel(layer) if stock and layer.axis in (-1, 3) else layer
+        if type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, 3) and _is_usual(layer):
+            return _TorchNormalization(layer) if backend == "torch" else _TensorFlowNormalization(layer)
+        if backend == "torch" and type(layer) is keras.layers.Conv2D and _keeps_its_layout(layer):
+            return _TorchConvolution(layer)
+        return layer
 
     return keras.models.clone_model(model, clone_function=replaced, recursive=True)
 
 
-class _Fused(keras.layers.Layer):
+def _is_usual(norm: keras.layers.BatchNormalization) -> bool:
+    return bool(norm.scale and norm.center and not norm.renorm)
+
+
+def _keeps_its_layout(layer: keras.layers.Conv2D) -> bool:
+    """Whether it is one of ours, which PyTorch's padding fits: no bias, symmetric."""
+    symmetric = layer.padding == "valid" or (layer.strides == (1, 1) and all(side % 2 for side in layer.kernel_size))
+    simple = layer.groups == 1 and layer.dilation_rate == (1, 1) and layer.activation is keras.activations.linear
+    return bool(layer.data_format == "channels_last" and symmetric and simple and not layer.use_bias)
+
+
+class _Normalization(keras.layers.Layer):
     """Computes a batch normalisation of (batch, height, width, channels), on the variables of a stock layer."""
 
     def __init__(self, norm: keras.layers.BatchNormalization) -> None:
@@ -55,7 +68,7 @@ class _Fused(keras.layers.Layer):
         raise NotImplementedError
 
 
-class _Torch(_Fused):
+class _TorchNormalization(_Normalization):
     def normalise(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         import torch
 
@@ -67,7 +80,7 @@ class _Torch(_Fused):
         return outputs.movedim(1, 3), mean.detach(), inverse.detach() ** -2 - norm.epsilon
 
 
-class _TensorFlow(_Fused):
+class _TensorFlowNormalization(_Normalization):
     def normalise(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         import tensorflow as tf
 
@@ -80,4 +93,25 @@ class _TensorFlow(_Fused):
         return outputs, mean, variance * (values - 1) / values
 
 
-_KERNELS: dict[str, Any] = {"torch": _Torch, "tensorflow": _TensorFlow}
+class _TorchConvolution(keras.layers.Layer):
+    """Computes a convolution of (batch, height, width, channels), on the kernel of a stock layer."""
+
+    def __init__(self, convolution: keras.layers.Conv2D) -> None:
+        super().__init__(name=f"{convolution.name}_fused", dtype=convolution.dtype_policy)
+        self.convolution = convolution
+        self.built = True
+
+    def compute_output_spec(self, inputs: Tensor, mask: None = None) -> Tensor:
+        return keras.KerasTensor(self.convolution.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+
+    def call(self, inputs: Tensor, mask: None = None) -> Tensor:
+        import torch
+
+        convolution = self.convolution
+        padding = [side // 2 for side in convolution.kernel_size] if convolution.padding == "same" else 0
+        # Views: in memory the images are what PyTorch calls channels_last.
+        kernel = convolution.kernel.value.to(inputs.dtype).permute(3, 2, 0, 1)
+        outputs = torch.nn.functional.conv2d(
+            inputs.permute(0, 3, 1, 2), kernel, stride=convolution.strides, padding=padding
+        )
+        return outputs.permute(0, 2, 3, 1)

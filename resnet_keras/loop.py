@@ -11,6 +11,9 @@ from resnet_keras.data.dataset import Batch, Batches, TrainingBatches
 from resnet_keras.progress import TrainingProgress
 from resnet_keras.stopping import Stop
 
+QUEUED = 4
+"""Batches that wait to be taken, at most."""
+
 
 class Learner(NamedTuple):
     """A net as a loop sees it."""
@@ -46,7 +49,10 @@ class BatchRange(keras.utils.PyDataset):
     """Batches number `start` to `stop` (exclusive), for `fit` and `evaluate`."""
 
     def __init__(self, batch: Callable[[int], Batch], start: int, stop: int) -> None:
-        super().__init__()
+        # On TensorFlow `fit` with one worker ends only after seconds in which nothing is computed. On the others two
+        # lose a batch: the first is taken to build the net, and Keras does not give it again.
+        two = keras.backend.backend() == "tensorflow"
+        super().__init__(workers=2 if two else 1, max_queue_size=QUEUED)
         self._batch, self._start, self._stop = batch, start, stop
 
     def __len__(self) -> int:

@@ -184,15 +184,19 @@ class _Assembly:
         self._items, self._make, self._size = items, make, image_size
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="photographs")
         self._begun: dict[int, list[Future[tuple[np.ndarray, int]]]] = {}
+        self._latest = 0
         self._lock = Lock()
         self.close = weakref.finalize(self, self._executor.shutdown, wait=False, cancel_futures=True)
 
     def batch(self, number: int) -> Batch:
         with self._lock:
-            for other in [other for other in self._begun if not number <= other <= number + AHEAD]:
+            # Two threads may ask, the later batch first: nothing between is given up or made twice.
+            near = abs(number - self._latest) <= AHEAD
+            self._latest = max(number, self._latest) if near else number
+            for other in [other for other in self._begun if abs(other - number) > AHEAD]:
                 for future in self._begun.pop(other):
                     future.cancel()
-            for wanted in range(number, number + 1 + AHEAD):
+            for wanted in (number, *range(self._latest + 1, number + 1 + AHEAD)):
                 if wanted not in self._begun:
                     self._begun[wanted] = [self._executor.submit(self._make, item) for item in self._items(wanted)]
             futures = self._begun.pop(number)
