@@ -242,7 +242,7 @@ class Architecture:
         return net
 
 
-CIFAR10_SIZE = 32
+CIFAR10_SIZE, IMAGENET_SIZE = 32, 224
 """Pixels."""
 
 
@@ -293,7 +293,7 @@ def imagenet(
     num_classes: int = 1000,
     stride_in: StrideIn = "1x1",
     *,
-    image_size: int = 224,
+    image_size: int = IMAGENET_SIZE,
 ) -> Architecture:
     """The network of Table 1.
 

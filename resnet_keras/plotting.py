@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from resnet_keras import storage
-from resnet_keras.architectures import CIFAR10_SIZE
+from resnet_keras.architectures import CIFAR10_SIZE, IMAGENET_SIZE
 from resnet_keras.errors import InvalidValue
 from resnet_keras.records import Row
 from resnet_keras.reference import cifar10_error
@@ -325,7 +325,8 @@ def _title(runs: Sequence[Run]) -> str:
     if data["generated"]:
         return f"{name}, {size} x {size} pixels: a stand-in, not CIFAR-10"
     averaged = f" averaged to {size} x {size} pixels" if name == "CIFAR-10" and size != CIFAR10_SIZE else ""
-    return f"{name}{averaged}"
+    cropped = f", {size} x {size} pixels" if name != "CIFAR-10" and size != IMAGENET_SIZE else ""
+    return f"{name}{averaged}{cropped}"
 
 
 def _settings(runs: Sequence[Run]) -> str:
