@@ -94,7 +94,7 @@ def called_after_first_step(then: Callable[[], None]) -> Iterator[None]:
 
     def watched(model: keras.Model, *arguments: Any, callbacks: Any = (), **options: Any) -> Any:
         if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(first := First())
+            callbacks.callbacks.append(first := First())
             first.set_model(model)
             return fit(model, *arguments, callbacks=callbacks, **options)
         return fit(model, *arguments, callbacks=[*callbacks, First()], **options)

@@ -65,6 +65,8 @@ class TrainingProgress(keras.callbacks.Callback):
         self._first_step_end = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self._first_step_end and logs:
+            float(logs["loss"])  # waits: a step that was sent to the device is not one that it has made
         now = time.perf_counter()
         self._first_step_end = self._first_step_end or now
         if self._bar.disable:
