@@ -19,11 +19,10 @@ from resnet_keras.storage import check_writable
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.parser(__doc__, out="runs/<net>-seed<seed>")
+    parser = cli.parser(__doc__, out="runs/<net>-seed<seed>", several_seeds=True)
     parser.add_argument("--depth", type=int, required=True, metavar="N", help="weighted layers: 6n + 2, from 8 to 1202")
     parser.add_argument("--plain", action="store_true", help="without shortcuts")
     parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="option of section 4.1 (default: A)")
-    cli.add_seeds(parser)
     options = parser.parse(arguments)
     architecture = cifar10(options.depth, options.shortcut)
     if options.plain:

@@ -80,8 +80,9 @@ def program(arguments: Sequence[str]) -> None:
     if size is None:
         size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
     data = data.averaged_to(size)
-    from resnet_keras.estimate import duration, estimate  # import Keras, with the backend just chosen
+    from resnet_keras.estimate import estimate  # import Keras, with the backend just chosen
     from resnet_keras.experiment import look, run
+    from resnet_keras.progress import clock
 
     jobs = [
         (
@@ -95,7 +96,7 @@ def program(arguments: Sequence[str]) -> None:
         estimates = [estimate(net, recipe, data, seed=options.seed) for net, recipe, _ in jobs]
         for (net, _, _), one in zip(jobs, estimates, strict=True):
             print(net.name, *one.lines(), sep="\n")
-        print(f"all     {duration(sum(one.seconds for one in estimates))}")
+        print(f"all     {clock(sum(one.seconds for one in estimates))}")
         return
     for net, recipe, folder in jobs:  # before hours of work, not after
         look(net, recipe, data, seed=options.seed, out=folder)

@@ -25,12 +25,13 @@ RECIPES = {"paper": IMAGENET, "steps": IMAGENET_STEPS, "modern": IMAGENET_MODERN
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.parser(__doc__, out="runs/<net>-seed<seed>", data=cli.PHOTOGRAPHS, data_required=True)
+    parser = cli.parser(
+        __doc__, out="runs/<net>-seed<seed>", data=cli.PHOTOGRAPHS, data_required=True, several_seeds=True
+    )
     add = parser.add_argument
     add("--depth", type=int, required=True, metavar="N", help="weighted layers: 18, 34, 50, 101 or 152")
     add("--plain", action="store_true", help="without shortcuts")
     add("--shortcut", default="paper", metavar="A|B|C", help="option of section 4.1 (default: A to 34 layers, then B)")
-    cli.add_seeds(parser)
     add("--recipe", choices=RECIPES, default="paper", help="schedule and what goes with it (default: paper)")
     add("--image-size", type=int, default=224, metavar="PIXELS", help="side of the crops (default: 224)")
     add("--skip-bad", type=int, default=0, metavar="N", help="leave out up to N damaged photographs (default: 0)")
@@ -42,11 +43,11 @@ def program(arguments: Sequence[str]) -> None:
         architecture = replace(architecture, shortcut=None)
     recipe = cli.recipe_from(options, RECIPES[options.recipe])
     outs = cli.outs(options, architecture.name)
-    data = photographs.load(options.data_dir, options.image_size, skip_bad=options.skip_bad, workers=options.workers)
     for out in outs.values():
         check_writable(out)
-    architecture = replace(architecture, num_classes=data.description.num_classes)
     cli.choose_backend()
+    data = photographs.load(options.data_dir, options.image_size, skip_bad=options.skip_bad, workers=options.workers)
+    architecture = replace(architecture, num_classes=data.description.num_classes)
     from resnet_keras.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiment import run_seeds
 

@@ -77,7 +77,12 @@ PHOTOGRAPHS = "folder with train/<class>/* and val/<class>/*, or a data set prep
 
 
 def parser(
-    description: str | None, *, out: str, data: str = SMALL_IMAGES, data_required: bool = False
+    description: str | None,
+    *,
+    out: str,
+    data: str = SMALL_IMAGES,
+    data_required: bool = False,
+    several_seeds: bool = False,
 ) -> OneLineParser:
     """An argument parser with the options of every recipe that trains.
 
@@ -86,16 +91,28 @@ def parser(
         out: the default of `--out`, for the help.
         data: what `--data-dir` names, for the help.
         data_required: whether `--data-dir` has no default.
+        several_seeds: whether there is `--seeds`, as for recipes that train one net.
     """
     options = OneLineParser(description)
     add = options.add_argument
+    seed = options.add_mutually_exclusive_group()
+    seed.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation, from 0 (default: 0)"
+    )
+    if several_seeds:
+        seed.add_argument(
+            "--seeds",
+            type=seeds,
+            metavar="N-N,N,...",
+            help="several instead of --seed, in folders of their own in --out; on JAX all in one program",
+        )
     add("--data-dir", type=path, metavar="PATH", required=data_required, help=data)
     add("--out", type=path, metavar="FOLDER", help=f"where the run is written (default: {out})")
     add(
         "--iterations",
         type=int,
         metavar="N",
-        help="updates in all; the learning rate falls at the same share of them (default: the recipe's)",
+        help="updates in all; what is told in updates keeps its share of them (default: the recipe's)",
     )
     add("--batch-size", type=int, metavar="N", help="images an update (default: the recipe's)")
     add("--accumulate", type=int, default=1, metavar="N", help="parts that a batch is computed in (default: 1)")
@@ -106,7 +123,6 @@ def parser(
         help="what layers compute in; weights stay float32 (default: float32)",
     )
     add("--learning-rate", type=float, metavar="RATE", help="of the first updates (default: the recipe's)")
-    add("--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation, from 0 (default: 0)")
     add(
         "--resume",
         choices=get_args(Resume),
@@ -116,16 +132,6 @@ def parser(
     add("--estimate", action="store_true", help="say how long it will take, and train nothing")
     add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
     return options
-
-
-def add_seeds(options: OneLineParser) -> None:
-    """Adds `--seeds`, for recipes that train one net."""
-    options.add_argument(
-        "--seeds",
-        type=seeds,
-        metavar="N-N,N,...",
-        help="several instead of --seed, in folders of their own in --out; on JAX all in one program",
-    )
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -149,7 +155,13 @@ def seeds(text: str) -> tuple[int, ...]:
 
 
 def outs(options: argparse.Namespace, name: str) -> dict[int, Path]:
-    """The run folder of each seed, by default `runs/<net>-seed<seed>`."""
+    """The run folder of each seed, by default `runs/<net>-seed<seed>`.
+
+    Raises:
+        ValueError: several seeds where time is estimated, which is that of one.
+    """
+    if options.seeds is not None and options.estimate:
+        raise InvalidValue("--estimate says how long one seed takes. Received: --seeds with it.")
     if options.seeds is None:
         named = Path("runs") / f"{name.replace(' ', '-')}-seed{options.seed}"
         return {options.seed: options.out or named}

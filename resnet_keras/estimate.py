@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+from rich.console import Console
 
 from resnet_keras.architectures import Architecture
 from resnet_keras.data.dataset import Dataset
-from resnet_keras.loop import BatchRange
+from resnet_keras.errors import Stopped
+from resnet_keras.loop import BatchRange, KerasLoop, Learner
 from resnet_keras.models import build
+from resnet_keras.progress import TrainingProgress, clock
 from resnet_keras.recipe import Precision, Recipe
+from resnet_keras.stopping import Stop
 from resnet_keras.training import trainable_twin
 
 MATRIX, VECTOR = 2048, 1 << 26
@@ -84,14 +88,16 @@ class Estimate:
         periods = sum(1 for _ in self.recipe.periods())
         yield (
             f"  run     {self.recipe.iterations:,} updates and {periods:,} measurements of {self.measurement:,.1f} s: "
-            f"{duration(self.seconds)}"
+            f"{clock(self.seconds)}"
         )
 
 
 def cost(architecture: Architecture, recipe: Recipe) -> Cost:
     """What one update has to do, from the net alone; the sums of batch normalisation and the like are left out."""
     images, number = recipe.batch_size, 4 if recipe.precision == "float32" else 2
-    operations = 2 * architecture.multiply_adds * images * FORWARD_AND_BACKWARD
+    # Nothing asks for the gradient of the images.
+    unasked = architecture.stem_convolution.multiply_adds(architecture.image_size)
+    operations = 2 * images * (FORWARD_AND_BACKWARD * architecture.multiply_adds - unasked)
     outputs = sum(
         convolution.filters * convolution.output_size(size) ** 2
         for convolution, size in architecture.sized_convolutions()
@@ -117,22 +123,32 @@ def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed:
     with (
         closing(data.stream(recipe.batch_size // parts, seed, recipe.augmentation)) as stream,
         closing(data.validation_batches()) as held_out,
+        TrainingProgress(model.name, recipe, Console(quiet=True)) as progress,
+        Stop() as stop,
     ):
+        loop = KerasLoop(progress, stop, parts, averaged=False)
 
         def updates(start: int, count: int) -> float:
+            """Seconds for each of so many updates, the first batch not counted, as a run counts."""
+            loop.fit([Learner(twin, stream)], range(start * parts, (start + count) * parts), [{}])
+            if stop.signum is not None:
+                raise Stopped(stop.signum, "nothing was trained")
+            return progress.step_seconds / (count * parts - 1) * parts
+
+        once = updates(0, 3)
+        count = max(3, round(SECONDS / 3 / once))
+        measured = [updates(3 + number * count, count) for number in range(3)]
+
+        def validated(batches: int) -> float:
             begun = time.perf_counter()
-            twin.fit(BatchRange(stream.batch, start * parts, (start + count) * parts), shuffle=False, verbose=0)
+            twin.evaluate(BatchRange(held_out.__getitem__, 0, batches), verbose=0)
             return time.perf_counter() - begun
 
-        updates(0, 2)
-        once = updates(2, 2) / 2
-        count = max(3, round(SECONDS / 3 / once))
-        measured = [updates(4 + number * count, count) / count for number in range(3)]
-        first = BatchRange(held_out.__getitem__, 0, 1)
-        twin.evaluate(first, verbose=0)
-        begun = time.perf_counter()
-        twin.evaluate(first, verbose=0)
-        measurement = (time.perf_counter() - begun) * len(held_out)
+        few = min(3, len(held_out))
+        validated(few)
+        first, all_of_them = validated(1), validated(few)
+        each = max(0.0, all_of_them - first) / (few - 1) if few > 1 else 0.0
+        measurement = first + each * (len(held_out) - 1)
     update = float(np.median(measured))
     seconds = recipe.iterations * update + sum(1 for _ in recipe.periods()) * measurement
     rates = operations_per_second(recipe.precision), bytes_per_second()
@@ -150,16 +166,6 @@ def bytes_per_second() -> float:
     """The machine's best, from a sum that reads one long vector and writes another."""
     vector = keras.ops.ones((VECTOR,), "float32")
     return 2 * 4 * VECTOR / _best(lambda: keras.ops.add(vector, 1.0))
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{seconds:,.0f} s"
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _best(work: Callable[[], object]) -> float:

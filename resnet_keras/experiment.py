@@ -81,7 +81,8 @@ def run_seeds(
 ) -> list[runs.Run]:
     """As `run`, for several seeds: on JAX all in one program, elsewhere one after the other.
 
-    Each seed's run folder is the one that it would have alone, its numbers equal to rounding.
+    Each seed's run folder is the one that it would have alone, its numbers equal to rounding. So they are after an
+    interruption; bit for bit where a signal stopped all at once, as the program is then the same.
 
     Args:
         architecture: as for `run`.
@@ -97,6 +98,8 @@ def run_seeds(
     console = console or Console()
     seeds = list(outs)
     if len(seeds) > 1 and keras.backend.backend() != "jax":
+        for seed, out in outs.items():  # before hours of work, not after
+            look(architecture, recipe, data, seed=seed, out=folder.place(out, resume))
         return [
             run(architecture, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds
         ]
@@ -110,9 +113,10 @@ def run_seeds(
                 console.print(f"WARNING: {warning}", style="bold", highlight=False, soft_wrap=True)
             if found[seed].finished is not None:
                 console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
-        open_seeds = [seed for seed in seeds if found[seed].finished is None]
-        if open_seeds:
-            _train(architecture, data, {seed: (places[seed], found[seed]) for seed in open_seeds}, console)
+        # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
+        for one in dict.fromkeys(found[seed].recipe for seed in seeds if found[seed].finished is None):
+            alike = [seed for seed in seeds if found[seed].finished is None and found[seed].recipe == one]
+            _train(architecture, data, {seed: (places[seed], found[seed]) for seed in alike}, console)
         return [found[seed].finished or runs.read(places[seed]) for seed in seeds]
 
 

@@ -32,7 +32,7 @@ def fused(model: keras.Model) -> keras.Model:
 
 
 def _is_usual(norm: keras.layers.BatchNormalization) -> bool:
-    return bool(norm.scale and norm.center and not norm.renorm)
+    return bool(norm.scale and norm.center and not norm.renorm and norm.input_spec.ndim == 4)
 
 
 def _keeps_its_layout(layer: keras.layers.Conv2D) -> bool:
@@ -77,7 +77,7 @@ class _TorchNormalization(_Normalization):
         outputs, mean, inverse = torch.native_batch_norm(
             inputs.movedim(3, 1), norm.gamma.value, norm.beta.value, None, None, True, 0.0, norm.epsilon
         )
-        return outputs.movedim(1, 3), mean.detach(), inverse.detach() ** -2 - norm.epsilon
+        return outputs.movedim(1, 3), mean.detach(), (inverse.detach() ** -2 - norm.epsilon).clamp(min=0)
 
 
 class _TensorFlowNormalization(_Normalization):
@@ -89,7 +89,7 @@ class _TensorFlowNormalization(_Normalization):
             inputs, tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta), epsilon=norm.epsilon
         )
         # The kernel's variance is divided by n - 1.
-        values = tf.cast(tf.size(inputs) / tf.shape(inputs)[3], variance.dtype)
+        values = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[3], variance.dtype)
         return outputs, mean, variance * (values - 1) / values
 
 

@@ -1,6 +1,7 @@
 """How updates are made and errors measured: by Keras's own `fit` and `evaluate`, one net at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import keras
@@ -54,19 +55,39 @@ class BatchRange(keras.utils.PyDataset):
         two = keras.backend.backend() == "tensorflow"
         super().__init__(workers=2 if two else 1, max_queue_size=QUEUED)
         self._batch, self._start, self._stop = batch, start, stop
+        self._error: Exception | None = None
 
     def __len__(self) -> int:
         return self._stop - self._start
 
     def __getitem__(self, index: int) -> Batch:
-        return self._batch(self._start + index)
+        try:
+            return self._batch(self._start + index)
+        except Exception as error:
+            self._error = error
+            raise
+
+    @contextmanager
+    def own_errors(self) -> Iterator[None]:
+        """Inside, an error of the images is raised as it was: TensorFlow makes one of its own of it."""
+        try:
+            yield
+        except Exception:
+            if self._error is not None:
+                raise self._error from None
+            raise
 
 
 def swap_averages(model: keras.Model) -> None:
-    """Puts the averages of the weights in their place, and the weights in that of the averages; twice is nothing."""
-    swap = keras.callbacks.SwapEMAWeights()
-    swap.set_model(model)
-    swap.on_test_begin()
+    """Puts the averages of the weights in their place, and the weights in that of the averages; twice is nothing.
+
+    Keras's `SwapEMAWeights` adds and subtracts on TensorFlow, which changes last digits.
+    """
+    averages = [variable for variable in model.optimizer.variables if variable.path.endswith("_average")]
+    for weights, average in zip(model.trainable_variables, averages, strict=True):
+        held = np.array(keras.ops.convert_to_numpy(weights))
+        weights.assign(keras.ops.copy(average.value))
+        average.assign(held)
 
 
 class KerasLoop:
@@ -87,18 +108,23 @@ class KerasLoop:
         ((twin, stream),), (held,) = learners, metrics
         watch = _Watch(self._stop, held, self._parts)
         taken = BatchRange(stream.batch, batches.start, batches.stop)
-        twin.fit(taken, shuffle=False, verbose=0, callbacks=_Callbacks(twin, [self._progress, watch]))
+        with taken.own_errors():
+            twin.fit(taken, shuffle=False, verbose=0, callbacks=_Callbacks(twin, [self._progress, watch]))
         watch.restore()
         return watch.batches
 
     def evaluate(self, learners: Sequence[Learner], batches: Batches) -> list[dict[str, float]]:
         """As `Loop.evaluate`."""
         ((twin, _),) = learners
-        callbacks: list[keras.callbacks.Callback] = [_Watch(self._stop)]
         if self._averaged:
-            callbacks.append(keras.callbacks.SwapEMAWeights())
+            swap_averages(twin)
         taken = BatchRange(batches.__getitem__, 0, len(batches))
-        return [twin.evaluate(taken, verbose=0, return_dict=True, callbacks=_Callbacks(twin, callbacks))]
+        with taken.own_errors():
+            callbacks = _Callbacks(twin, [_Watch(self._stop)])
+            measured = twin.evaluate(taken, verbose=0, return_dict=True, callbacks=callbacks)
+        if self._averaged:
+            swap_averages(twin)
+        return [measured]
 
 
 class _Callbacks(keras.callbacks.CallbackList):

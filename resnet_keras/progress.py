@@ -86,12 +86,13 @@ class TrainingProgress(keras.callbacks.Callback):
         self._console.print(
             f"{name}  iteration {row.iteration:,} of {self._iterations:,}  rate {row.learning_rate:g}  "
             f"training error {row.train_error:.2f} %  validation error {row.validation_error:.2f} %  "
-            f"{row.images_per_second:,.0f} images/s  {_minutes(left)} left",
+            f"{row.images_per_second:,.0f} images/s  {clock(left)} left",
             highlight=False,
             soft_wrap=True,
         )
 
 
-def _minutes(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, or hours, minutes and seconds: 4:05, 1:04:05."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

@@ -87,7 +87,7 @@ class Plateau:
         return ()
 
     def shortened(self, share: float) -> "Plateau":
-        """Itself: it counts measurements, of which a shorter run makes as many."""
+        """Itself: its patience stays that many measurements, of which a shorter run makes fewer."""
         return self
 
     def goes_on_from(self, begun: "Schedule", share: float) -> bool:

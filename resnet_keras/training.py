@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -102,7 +102,8 @@ def train(
         The errors of each at the end, in percent.
 
     Raises:
-        ArithmeticError: a loss or a weight is no longer finite; rows, checkpoints and earlier files stay.
+        ArithmeticError: a loss or a weight is no longer finite; rows, checkpoints and earlier files stay, and the other
+            models are trained to their end.
         KeyboardInterrupt: a signal came; the runs are saved and go on from there.
         OSError: a run folder cannot be written.
         ValueError: images or classes of another size than the model's, or several models where there is no JAX.
@@ -128,8 +129,13 @@ def train(
         course = _Course(trainees, recipe, held_out, progress, stop)
         course.train()
         tested = data.test_batches()
-        tests = [None] * len(models) if tested is None else [_error(one) for one in course.evaluate(trainees, tested)]
-        results = [trainee.finish(test) for trainee, test in zip(trainees, tests, strict=True)]
+        errors: list[float | None] = [None] * len(course.trainees)
+        if tested is not None:
+            stack.enter_context(closing(tested))
+            errors = [_error(one) for one in course.evaluate(course.trainees, tested)]
+        results = [trainee.finish(error) for trainee, error in zip(course.trainees, errors, strict=True)]
+        if course.diverged:
+            raise course.diverged[0]
         if stop.signum is not None:
             raise Stopped(stop.signum, f"{_names(trainees)} finished")
     return results
@@ -146,7 +152,11 @@ class _Course:
         progress: TrainingProgress,
         stop: Stop,
     ) -> None:
-        self._trainees, self._recipe, self._held_out = trainees, recipe, held_out
+        self.trainees = list(trainees)
+        """Those whose numbers are finite so far."""
+        self.diverged: list[Diverged] = []
+        """What is said of the others."""
+        self._recipe, self._held_out = recipe, held_out
         self._progress, self._stop = progress, stop
         kind = KerasLoop if len(trainees) == 1 else VectorisedLoop
         self._loop: Loop = kind(progress, stop, recipe.accumulate, averaged=recipe.average_over > 0)
@@ -155,7 +165,7 @@ class _Course:
     def train(self) -> None:
         """Trains all to the end of the recipe."""
         while True:
-            ahead = [(trainee, period) for trainee in self._trainees if (period := trainee.next_period()) is not None]
+            ahead = [(trainee, period) for trainee in self.trainees if (period := trainee.next_period()) is not None]
             if not ahead:
                 return
             # A process that ends between two checkpoints leaves one net behind the others.
@@ -166,6 +176,8 @@ class _Course:
 
     def evaluate(self, group: Sequence["_Trainee"], batches: Batches) -> list[dict[str, float]]:
         """Measures; a signal that comes meanwhile saves the nets as they are."""
+        if not group:
+            return []
         measured = self._loop.evaluate([trainee.learner for trainee in group], batches)
         if self._stop.asked:
             self._leave(group)
@@ -173,14 +185,24 @@ class _Course:
 
     def _period(self, group: Sequence["_Trainee"], period: Period) -> None:
         """Trains to the end of a period, measures the errors and writes a row and a checkpoint of each net."""
-        self._fit(group, period)
+        group = self._fit(group, period)
         if self._stop.asked:
             self._leave(group)
         for trainee, held_out in zip(group, self.evaluate(group, self._held_out), strict=True):
-            self._progress.report(trainee.name, trainee.measured(held_out, period))
+            with self._dropped(trainee):
+                self._progress.report(trainee.name, trainee.measured(held_out, period))
 
-    def _fit(self, group: Sequence["_Trainee"], period: Period) -> None:
-        """Makes the updates of a period that are still to be made."""
+    @contextmanager
+    def _dropped(self, trainee: "_Trainee") -> Iterator[None]:
+        """Inside, a net that diverges is left behind: the others go on."""
+        try:
+            yield
+        except Diverged as error:
+            self.trainees.remove(trainee)
+            self.diverged.append(error)
+
+    def _fit(self, group: Sequence["_Trainee"], period: Period) -> list["_Trainee"]:
+        """Makes the updates of a period that are still to be made; returns the nets that are finite after it."""
         for trainee in group:
             trainee.begin(period)
         start, parts = max(period.start, group[0].state.iteration), self._recipe.accumulate
@@ -192,13 +214,17 @@ class _Course:
             images = self._recipe.batch_size // parts * (batches - 1)
             speed = images / max(self._progress.step_seconds, 1e-9)
         for trainee in group:
-            trainee.fitted(period, start + batches // parts, speed)
+            with self._dropped(trainee):
+                trainee.fitted(period, start + batches // parts, speed)
+        return [trainee for trainee in group if trainee in self.trainees]
 
     def _leave(self, group: Sequence["_Trainee"]) -> NoReturn:
         """Saves runs that a signal stops, as far as they are not saved."""
         assert self._stop.signum is not None
         for trainee in group:
             trainee.save_inside()
+        if not group:
+            raise self.diverged[-1]
         raise Stopped(
             self._stop.signum,
             f"saved at iteration {group[0].state.iteration:,} in {_names(group)}; the same command goes on from there",

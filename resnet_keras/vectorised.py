@@ -57,6 +57,8 @@ class VectorisedLoop:
             if self._stop.asked and made % self._parts == 0:
                 break
         _unstack(state, twins, _trained)
+        for leaf in state[0]:
+            leaf.block_until_ready()
         self._progress.on_train_end()
         return made
 

@@ -51,11 +51,10 @@ def test_a_net_trains_as_with_stock_layers(precision):
     x = np.random.default_rng(2).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
     y = np.arange(6) % 3
     nets = [build(cifar10(8, "B", 3, image_size=8), seed=1, precision=precision) for _ in range(2)]
-    for net, trained in zip(nets, (nets[0], fused(nets[1])), strict=True):
+    for trained in (nets[0], fused(nets[1])):
         trained.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss="sparse_categorical_crossentropy")
         for _ in range(2):
             trained.train_on_batch(x, y)
-        assert net.layers  # the net itself holds what was trained
     tolerance = {"float32": 1e-3, "mixed_bfloat16": 0.05}[precision]
     for mine, other in zip(*(net.weights for net in nets), strict=True):
         np.testing.assert_allclose(numpy(mine), numpy(other), atol=tolerance, rtol=tolerance, err_msg=mine.path)
@@ -89,3 +88,36 @@ def test_what_is_frozen_or_no_stock_layer_stays_as_it_is(pair):
     image = keras.Input((5, 4, 3))
     other = fused(keras.Model(image, Own(name="own")(keras.layers.BatchNormalization(axis=1, name="rows")(image))))
     assert [type(layer).__name__ for layer in other.layers[1:]] == ["BatchNormalization", "Own"]
+
+
+@pytest.mark.parametrize(
+    ("options", "replaced"),
+    [
+        ({"kernel_size": 3, "padding": "same"}, True),
+        ({"kernel_size": 1, "padding": "same"}, True),
+        ({"kernel_size": 3, "padding": "valid", "strides": 2}, True),
+        ({"kernel_size": 3, "padding": "same", "strides": 2}, False),  # Keras pads it more on one side
+        ({"kernel_size": 2, "padding": "same"}, False),
+        ({"kernel_size": 3, "padding": "same", "dilation_rate": 2}, False),
+        ({"kernel_size": 3, "padding": "same", "use_bias": True}, False),
+        ({"kernel_size": 3, "padding": "same", "activation": "relu"}, False),
+    ],
+    ids=str,
+)
+def test_a_convolution_is_that_of_the_stock_layer(options, replaced):
+    image = keras.Input((7, 6, 3))
+    stock = keras.layers.Conv2D(5, data_format="channels_last", name="conv", **{"use_bias": False} | options)
+    model = keras.Model(image, stock(image))
+    one = fused(model)
+    kinds = [type(layer).__name__ for layer in one.layers[1:]]
+    assert (kinds != ["Conv2D"]) == (replaced and keras.backend.backend() == "torch")
+    assert one.output_shape == model.output_shape
+    x = np.random.default_rng(3).normal(0, 1, (4, 7, 6, 3)).astype(np.float32)
+    np.testing.assert_allclose(numpy(one(x)), numpy(model(x)), atol=1e-5)
+
+
+def test_a_normalisation_of_vectors_stays_as_it_is():
+    vector = keras.Input((6,))
+    one = fused(keras.Model(vector, keras.layers.BatchNormalization()(keras.layers.Dense(4)(vector))))
+    assert [type(layer).__name__ for layer in one.layers[1:]] == ["Dense", "BatchNormalization"]
+    assert numpy(one(np.ones((3, 6), np.float32), training=True)).shape == (3, 4)

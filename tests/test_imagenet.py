@@ -11,8 +11,9 @@ import pytest
 from conftest import run_json, run_python
 from photograph_files import prepare, write_folder
 
-from resnet_keras import InvalidValue, Recipe, Stopped, imagenet, loop, run, runs
+from resnet_keras import InputOutput, InvalidValue, Recipe, Stopped, imagenet, loop, run, runs
 from resnet_keras.data import photographs
+from resnet_keras.data.photographs import CentreCrops
 from resnet_keras.recipe import IMAGENET, PaddedCrop
 
 SIZE = 32
@@ -120,6 +121,25 @@ def test_the_recipe_as_a_user_runs_it(folder, tmp_path):
     assert (recipe.batch_size, recipe.accumulate, recipe.label_smoothing) == (4, 2, 0.1)
     assert "1 damaged ones left out" in done.stdout
     assert "--protocol 10-crop" in done.stdout
+
+
+def test_a_damaged_photograph_met_while_training_is_one_line(tmp_path, monkeypatch):
+    """Not the first that is read, and not in the main thread: its path is still what is said."""
+    damaged = write_folder(tmp_path / "flowers")
+    for part, recipe in (("val", RECIPE), ("train", replace(RECIPE, iterations=12))):
+        bad = sorted((damaged / part / "n03").iterdir())[-1]
+        whole = bad.read_bytes()
+        bad.write_bytes(whole[:200])
+        data = photographs.load(damaged, SIZE)
+        with monkeypatch.context() as patch:
+            patch.setattr(photographs.Photographs, "mean", lambda self: np.full(3, 120.0))
+            patch.setattr(
+                photographs.Photographs, "validation_batches", lambda self: CentreCrops(self.validation, SIZE, 1, 1)
+            )
+            with pytest.raises(InputOutput, match=bad.name) as caught:
+                run(NET, recipe, data, seed=1, out=tmp_path / part)
+        assert "\n" not in str(caught.value)
+        bad.write_bytes(whole)
 
 
 @pytest.mark.real_photographs

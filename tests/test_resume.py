@@ -113,6 +113,19 @@ def test_a_modern_recipe_goes_on_too(small_data, tmp_path, monkeypatch):
     assert outcome(tmp_path / "run") == outcome(tmp_path / "straight")
 
 
+@pytest.mark.parametrize("average_over", [0, 4])
+def test_a_process_that_ends_between_two_rows_goes_on_from_the_first(small_data, tmp_path, monkeypatch, average_over):
+    """Killed: what the net had become after the checkpoint is gone, and has to become the same again."""
+    recipe = replace(RECIPE, average_over=average_over)
+    go(small_data, tmp_path / "straight", recipe)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.RunFolder, "record", lambda self, row: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            go(small_data, tmp_path / "run", recipe)
+    go(small_data, tmp_path / "run", recipe)
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "straight")
+
+
 def test_interrupted_at_every_point_in_turn(straight, small_data, tmp_path, monkeypatch):
     """One update a process, and a stop in each evaluation."""
     path = tmp_path / "run"

@@ -1,5 +1,6 @@
 """Several seeds at once: each run folder is the one that its seed has alone, to rounding."""
 
+import math
 import signal
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import run_json, run_python
 
-from resnet_keras import InvalidValue, Recipe, Stopped, cifar10, run, run_seeds, runs, vectorised
+from resnet_keras import Diverged, InvalidValue, Recipe, Stopped, cifar10, run, run_seeds, runs, training, vectorised
 from resnet_keras.recipe import PaddedCrop
 from resnet_keras.schedules import Cosine, Steps, Warmup
 
@@ -55,9 +56,15 @@ def test_seeds_differ(small_data, tmp_path):
     assert first.rows[-1].cross_entropy != second.rows[-1].cross_entropy
 
 
+def weights(done):
+    model = keras.models.load_model(done.path / runs.MODEL)
+    return [np.array(variable) for variable in (*model.weights, *model.optimizer.variables)]
+
+
 @on_jax
-def test_they_go_on_together_after_a_signal(small_data, tmp_path, monkeypatch):
-    straight = together(small_data, tmp_path / "straight", RECIPE)
+@pytest.mark.parametrize("recipe", [RECIPE, MODERN], ids=["paper", "modern"])
+def test_they_go_on_together_after_a_signal(small_data, tmp_path, monkeypatch, recipe):
+    straight = together(small_data, tmp_path / "straight", recipe)
     calls = []
     real = vectorised.VectorisedLoop._compiled
 
@@ -66,7 +73,7 @@ def test_they_go_on_together_after_a_signal(small_data, tmp_path, monkeypatch):
 
         def counted(*arguments):
             calls.append(None)
-            if len(calls) == 2:
+            if len(calls) == 2 * recipe.accumulate:
                 signal.raise_signal(signal.SIGTERM)
             return step(*arguments)
 
@@ -75,9 +82,45 @@ def test_they_go_on_together_after_a_signal(small_data, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(vectorised.VectorisedLoop, "_compiled", interrupted)
         with pytest.raises(Stopped, match=r"iteration 2 in .*seed0 and 1 more"):
-            together(small_data, tmp_path / "run", RECIPE)
-    for done, other in zip(together(small_data, tmp_path / "run", RECIPE), straight, strict=True):
+            together(small_data, tmp_path / "run", recipe)
+    for done, other in zip(together(small_data, tmp_path / "run", recipe), straight, strict=True):
         assert [row[:6] for row in done.rows] == [row[:6] for row in other.rows]
+        for mine, same in zip(weights(done), weights(other), strict=True):
+            np.testing.assert_array_equal(mine, same)
+
+
+@on_jax
+@pytest.mark.parametrize("longer_first", [True, False])
+def test_one_that_is_lengthened_keeps_its_own_recipe(small_data, tmp_path, longer_first):
+    """It keeps its rates so far, and so has other boundaries than one that begins."""
+    short, long = (replace(RECIPE, warmup=None).shortened(iterations) for iterations in (60, 120))
+    run(NET, short, small_data, seed=0, out=tmp_path / "seed0")
+    alone = run(NET, short, small_data, seed=0, out=tmp_path / "alone")
+    alone = run(NET, long, small_data, seed=0, out=tmp_path / "alone")
+    done = together(small_data, tmp_path, long, seeds=(0, 3) if longer_first else (3, 0))
+    lengthened, begun = done if longer_first else done[::-1]
+    assert (lengthened.recipe.schedule.boundaries, begun.recipe.schedule.boundaries) == ((30,), (60,))
+    assert lengthened.recipe == alone.recipe
+    assert [row.learning_rate for row in lengthened.rows] == [row.learning_rate for row in alone.rows]
+    again = together(small_data, tmp_path, long)
+    assert [one.results for one in again] == [lengthened.results, begun.results]
+
+
+@on_jax
+def test_one_that_diverges_does_not_stop_the_others(small_data, tmp_path, monkeypatch):
+    real = training._Trainee._check
+
+    def check(self, loss, arrays, period):
+        real(self, math.nan if self.path.name == "seed0" and period.stop == 6 else loss, arrays, period)
+
+    monkeypatch.setattr(training._Trainee, "_check", check)
+    with pytest.raises(Diverged, match=r"a loss of nan in iterations 3 to 6 .*seed0"):
+        together(small_data, tmp_path, RECIPE, seeds=(0, 3, 4))
+    assert [row.iteration for row in runs.read(tmp_path / "seed0").rows] == [3]
+    for seed in (3, 4):
+        alike(
+            runs.read(tmp_path / f"seed{seed}"), run(NET, RECIPE, small_data, seed=seed, out=tmp_path / f"alone{seed}")
+        )
 
 
 @on_jax
@@ -104,3 +147,6 @@ def test_a_recipe_takes_seeds(small_npz, tmp_path):
     for seed in (1, 2, 5):
         assert run_json(tmp_path / f"ResNet-8-seed{seed}")["seed"] == seed
     assert "3 seeds" in done.stdout
+    for wrong in (["--seed", "3"], ["--estimate"]):
+        refused = run_python(*arguments, *wrong)
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1), refused.stderr

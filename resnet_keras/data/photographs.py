@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -224,6 +225,7 @@ class PhotographStream:
     ) -> None:
         self._split, self._size, self._seed, self._augmentation = split, image_size, seed, augmentation
         self.batch_size = batch_size
+        self._order = lru_cache(maxsize=2)(order)
         self._assembly = _Assembly(self._items, self._make, image_size, workers)
 
     def batch(self, iteration: int) -> Batch:
@@ -244,7 +246,9 @@ class PhotographStream:
     def _items(self, iteration: int) -> list[_Item]:
         images = len(self._split)
         places = range(iteration * self.batch_size, (iteration + 1) * self.batch_size)
-        return [(place // images, int(order(self._seed, place // images, images)[place % images])) for place in places]
+        return [
+            (place // images, int(self._order(self._seed, place // images, images)[place % images])) for place in places
+        ]
 
     def _make(self, item: _Item) -> tuple[np.ndarray, int]:
         epoch, index = item

@@ -4,6 +4,7 @@ Why not Keras's own: `fit(shuffle=True)` repeats one order on TensorFlow under a
 one offset for a whole batch. Here every backend sees the same images, and a run can be continued from any iteration.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,13 +26,11 @@ class Augmentation(NamedTuple):
     mirrored: np.ndarray
 
 
-@lru_cache(maxsize=2)
 def order(seed: int, epoch: int, images: int) -> np.ndarray:
     """The index of the image at each place of an epoch: a permutation of 0 .. images - 1."""
     return np.random.default_rng([ORDER, seed, epoch]).permutation(images)
 
 
-@lru_cache(maxsize=2)
 def augmentation(seed: int, epoch: int, images: int, pad: int) -> Augmentation:
     """Section 4.2: a random crop of the image padded by `pad` pixels on each side, or of its mirror image."""
     random = np.random.default_rng([AUGMENTATION, seed, epoch])
@@ -57,13 +56,20 @@ class Stream:
     seed: int
     augmentation: PaddedCrop
     _windows: np.ndarray = field(init=False, repr=False)
+    _order: Callable[[int, int, int], np.ndarray] = field(init=False, repr=False)
+    _augmentation: Callable[[int, int, int, int], Augmentation] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         size, pad = self.x.shape[1], (self.augmentation.pad,) * 2
         padded = np.pad(self.x, ((0, 0), pad, pad, (0, 0)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
-        # (n, top, left, channel, row, column): a view, nothing is copied until a crop is taken.
+        # The pixels of a row lie side by side: a window of them is copied in one go.
+        rows = padded.reshape(*padded.shape[:2], -1)
+        windows = np.lib.stride_tricks.sliding_window_view(rows, (size, 3 * size), axis=(1, 2))[:, :, ::3]
+        # (n, top, left, row, column and channel): a view, nothing is copied until a crop is taken.
         object.__setattr__(self, "_windows", windows)
+        # Each stream keeps the two epochs that a batch may lie in: several of other seeds take turns.
+        object.__setattr__(self, "_order", lru_cache(maxsize=2)(order))
+        object.__setattr__(self, "_augmentation", lru_cache(maxsize=2)(augmentation))
 
     def batch(self, iteration: int) -> Batch:
         """The images and labels of update number `iteration`, counted from 0.
@@ -75,7 +81,7 @@ class Stream:
         places = np.arange(iteration * self.batch_size, (iteration + 1) * self.batch_size)
         parts = []
         for epoch in np.unique(places // images).tolist():
-            indices = order(self.seed, epoch, images)[places[places // images == epoch] % images]
+            indices = self._order(self.seed, epoch, images)[places[places // images == epoch] % images]
             parts.append((self._crops(epoch, indices), self.y[indices]))
         x, y = zip(*parts, strict=True)
         return np.concatenate(x), np.concatenate(y)
@@ -84,8 +90,9 @@ class Stream:
         """Nothing works ahead."""
 
     def _crops(self, epoch: int, indices: np.ndarray) -> np.ndarray:
-        top, left, mirrored = augmentation(self.seed, epoch, len(self.x), self.augmentation.pad)
-        crops = self._windows[indices, top[indices], left[indices]].transpose(0, 2, 3, 1)
-        if not self.augmentation.flip:
-            return crops
-        return np.where(mirrored[indices, None, None, None], crops[:, :, ::-1], crops)
+        top, left, mirrored = self._augmentation(self.seed, epoch, len(self.x), self.augmentation.pad)
+        crops = self._windows[indices, top[indices], left[indices]].reshape(len(indices), *self.x.shape[1:])
+        if self.augmentation.flip:
+            turned = np.flatnonzero(mirrored[indices])
+            crops[turned] = crops[turned, :, ::-1]
+        return crops
