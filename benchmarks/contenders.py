@@ -20,6 +20,7 @@ from resnet_keras.recipe import CIFAR10, Recipe
 Name = Literal[
     "train",
     "fit",
+    "own step",
     "keras step",
     "native step",
     "native loop",
@@ -30,7 +31,8 @@ Name = Literal[
 """
 - `train`: ours as its users run it, with data, augmentation, metrics, callbacks.
 - `fit`: `model.fit` of the same net with one batch over and over, no callbacks but a clock, no metrics but the loss.
-- `keras step`: see `keras_steps`.
+- `own step`: the update of `train`'s own net, as `keras step` makes it: `keras_steps`.
+- `keras step`: the same of the stock layers.
 - `native step`: the framework's own net with one batch over and over.
 - `native loop`: the same with the order and augmentation of `train`, in the same NumPy code.
 - `compiled ...`: by `torch.compile` or XLA.
@@ -63,7 +65,7 @@ class Contender:
 
 def names(setting: Setting) -> tuple[Name, ...]:
     """The contenders of a setting, in the order of their turns."""
-    chosen: list[Name] = ["train", "fit", "keras step", "native step", "native loop"]
+    chosen: list[Name] = ["train", "fit", "own step", "keras step", "native step", "native loop"]
     if setting.compiled and setting.backend != "jax":
         chosen += ["compiled native step", "compiled native loop"]
     if setting.net == "resnet-50":
@@ -75,7 +77,7 @@ def make(name: Name, setting: Setting, data: ImageData) -> Contender:
     """A contender that is not `train`, which is not called but calls: see `ours.train_in_periods`."""
     batch = data.x_train[: setting.batch_size], data.y_train[: setting.batch_size]
     match name:
-        case "fit" | "keras step" | "keras.applications fit":
+        case "fit" | "own step" | "keras step" | "keras.applications fit":
             import ours
 
             return Contender(name, ours.runner(name, setting, data, batch))

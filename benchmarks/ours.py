@@ -19,7 +19,7 @@ from resnet_keras.folder import RunFolder
 from resnet_keras.models import build, subtract_mean
 from resnet_keras.recipe import CIFAR10
 from resnet_keras.records import Row
-from resnet_keras.training import train
+from resnet_keras.training import train, trainable_twin
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -31,8 +31,10 @@ def runner(name: Name, setting: Setting, data: ImageData, batch: Batch) -> Calla
             return _fit(trainable(our_model(setting, data)), batch)
         case "keras.applications fit":
             return _fit(_applications(setting), batch)
-        case "keras step":
-            steps = KerasSteps(trainable(our_model(setting, data)))
+        case "keras step" | "own step":
+            model = our_model(setting, data)
+            own = name == "own step"
+            steps = KerasSteps(trainable_twin(model, recipe_for(setting)) if own else trainable(model))
             return repeat(steps.step, steps.wait, steps.place(*batch))
         case _:
             raise ValueError(f"{name} does not ride on Keras with one batch")

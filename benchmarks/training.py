@@ -35,6 +35,7 @@ from resnet_keras.tables import Table
 HERE = Path(__file__).parent
 PAIRS = (
     ("train", "native loop"),
+    ("train", "own step"),
     ("keras step", "native step"),
     ("train", "fit"),
     ("fit", "keras step"),

@@ -110,7 +110,7 @@ def test_the_program_writes_speeds_and_ratios(tmp_path):
     assert done.returncode == 0, done.stderr
     (result,) = json.loads((tmp_path / "out.json").read_text())
     assert result["setting"]["backend"] == BACKEND
-    names = {"train", "fit", "keras step", "native step", "native loop"}
+    names = {"train", "fit", "own step", "keras step", "native step", "native loop"}
     assert result["images_per_second"].keys() == names
     assert all(len(rates) == 2 and min(rates) > 0 for rates in result["images_per_second"].values())
     assert result["median_ratio"]["train / native loop"] > 0
