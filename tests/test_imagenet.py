@@ -144,8 +144,8 @@ def test_a_damaged_photograph_met_while_training_is_one_line(tmp_path, monkeypat
 
 @pytest.mark.real_photographs
 def test_imagenet_photographs_are_learnt(tmp_path):
-    """Ten classes, 120 updates: chance is 90 %."""
+    """Ten classes, 120 updates: chance is 90 %, and of 1,000 photographs five standard deviations are 5 %."""
     data = photographs.load(Path(os.environ["IMAGENETTE_DIR"]), SIZE)
     recipe = replace(IMAGENET, iterations=120, batch_size=32, learning_rate=0.02, evaluate_every=60)
     done = run(imagenet(18, num_classes=10, image_size=SIZE), recipe, data, seed=0, out=tmp_path / "run")
-    assert done.results.train_error < 80
+    assert max(done.results.train_error, done.results.validation_error) < 85
