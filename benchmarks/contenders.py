@@ -86,7 +86,8 @@ def make(name: Name, setting: Setting, data: ImageData) -> Contender:
             return Contender(name, repeat(loop.step, loop.measure, loop.place(*batch)))
         case "native loop" | "compiled native loop":
             loop = native_loop(setting, mean_of(setting, data), compiled=name != "native loop")
-            return Contender(name, _loop(loop, _stream(data, recipe_for(setting))))
+            recipe = recipe_for(setting)
+            return Contender(name, _loop(loop, data.stream(recipe.batch_size, 0, recipe.augmentation)))
         case "train":
             raise ValueError("train is not made: it runs through ours.train_in_periods")
 
@@ -159,7 +160,3 @@ def _loop(loop: Loop, stream: Stream) -> Callable[[int], float]:
         return time.perf_counter() - start
 
     return run
-
-
-def _stream(data: ImageData, recipe: Recipe) -> Stream:
-    return data.stream(recipe.batch_size, 0, recipe.augmentation)

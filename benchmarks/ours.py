@@ -19,7 +19,8 @@ from resnet_keras.folder import RunFolder
 from resnet_keras.models import build, subtract_mean
 from resnet_keras.recipe import CIFAR10
 from resnet_keras.records import Row
-from resnet_keras.training import train, trainable_twin
+from resnet_keras.training import train
+from resnet_keras.twin import trainable_twin
 
 Batch = tuple[np.ndarray, np.ndarray]
 

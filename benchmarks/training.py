@@ -29,7 +29,7 @@ from typing import Any, get_args
 
 from setting import Backend, Precision, Setting
 
-from resnet_keras import cli
+from resnet_keras import cli, storage
 from resnet_keras.tables import Table
 
 HERE = Path(__file__).parent
@@ -186,11 +186,11 @@ def program(arguments: Sequence[str]) -> None:
     for setting in list(settings_from(options)):
         results.append(measure(setting, start=options.start))
         if options.json:  # after each: a long sitting may end early
-            options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+            storage.write(options.json, (json.dumps(results, indent=2) + "\n").encode())
     text = (start_table if options.start else table)(results).markdown() + f"\n{machine_line(results)}"
     print(f"\n{text}")
     if options.markdown:
-        options.markdown.write_text(text, encoding="utf-8")
+        storage.write(options.markdown, text.encode())
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from resnet_keras.models import build
 from resnet_keras.progress import TrainingProgress, clock
 from resnet_keras.recipe import Precision, Recipe
 from resnet_keras.stopping import Stop
-from resnet_keras.training import trainable_twin
+from resnet_keras.twin import trainable_twin
 
 MATRIX, VECTOR = 2048, 1 << 26
 """Sides of the matrices, numbers in the vectors: beyond any cache."""
@@ -54,7 +54,6 @@ class Estimate:
         cost: of an update.
         operations_per_second, bytes_per_second: the machine's best.
         measurement: seconds that one measurement of the validation error takes.
-        seconds: of the whole run.
         recipe: what was asked for.
     """
 
@@ -63,8 +62,17 @@ class Estimate:
     operations_per_second: float
     bytes_per_second: float
     measurement: float
-    seconds: float
     recipe: Recipe
+
+    @property
+    def periods(self) -> int:
+        """Measurements of the validation error in the run."""
+        return sum(1 for _ in self.recipe.periods())
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run."""
+        return self.recipe.iterations * self.update + self.periods * self.measurement
 
     @property
     def bound(self) -> float:
@@ -85,10 +93,9 @@ class Estimate:
             f"{self.cost.bytes / 1e6:,.0f} MB at {self.bytes_per_second / 1e9:,.1f} GB/s: "
             f"{'memory' if memory > arithmetic else 'arithmetic'} is the limit"
         )
-        periods = sum(1 for _ in self.recipe.periods())
         yield (
-            f"  run     {self.recipe.iterations:,} updates and {periods:,} measurements of {self.measurement:,.1f} s: "
-            f"{clock(self.seconds)}"
+            f"  run     {self.recipe.iterations:,} updates and {self.periods:,} measurements "
+            f"of {self.measurement:,.1f} s: {clock(self.seconds)}"
         )
 
 
@@ -150,9 +157,8 @@ def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed:
         each = max(0.0, all_of_them - first) / (few - 1) if few > 1 else 0.0
         measurement = first + each * (len(held_out) - 1)
     update = float(np.median(measured))
-    seconds = recipe.iterations * update + sum(1 for _ in recipe.periods()) * measurement
     rates = operations_per_second(recipe.precision), bytes_per_second()
-    return Estimate(update, cost(architecture, recipe), *rates, measurement, seconds, recipe)
+    return Estimate(update, cost(architecture, recipe), *rates, measurement, recipe)
 
 
 def operations_per_second(precision: Precision) -> float:

@@ -114,17 +114,21 @@ def run_seeds(
             if found[seed].finished is not None:
                 console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
         # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
-        for one in dict.fromkeys(found[seed].recipe for seed in seeds if found[seed].finished is None):
-            alike = [seed for seed in seeds if found[seed].finished is None and found[seed].recipe == one]
-            _train(architecture, data, {seed: (places[seed], found[seed]) for seed in alike}, console)
+        begun = {seed: (places[seed], found[seed]) for seed in seeds if found[seed].finished is None}
+        for one in dict.fromkeys(held.recipe for _, held in begun.values()):
+            alike = {seed: place for seed, place in begun.items() if place[1].recipe == one}
+            _train(architecture, one, data, alike, console)
         return [found[seed].finished or runs.read(places[seed]) for seed in seeds]
 
 
 def _train(
-    architecture: Architecture, data: Dataset, begun: Mapping[int, tuple[Path, Found]], console: Console
+    architecture: Architecture,
+    recipe: Recipe,
+    data: Dataset,
+    begun: Mapping[int, tuple[Path, Found]],
+    console: Console,
 ) -> None:
     """Trains what is not finished, from where it is."""
-    recipe = next(iter(begun.values()))[1].recipe
     mean = None
     models, folders = [], []
     for seed, (out, found) in begun.items():

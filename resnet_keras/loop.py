@@ -20,7 +20,7 @@ class Learner(NamedTuple):
     """A net as a loop sees it."""
 
     twin: keras.Model
-    """Compiled, as `training.trainable_twin` makes it."""
+    """Compiled, as `twin.trainable_twin` makes it."""
     stream: TrainingBatches
     """Of its seed."""
 

@@ -212,7 +212,7 @@ WARMED_DEPTH = 110
 """Section 4.2 warms up its 110-layer net, and trains the 1202-layer net as that one."""
 
 IMAGENET_EPOCH = 5_000
-"""Iterations: 1.28 million photographs in batches of 256."""
+"""Iterations, about: 1.28 million photographs in batches of 256 are 5,005."""
 IMAGENET = Recipe(
     iterations=600_000,
     schedule=Plateau(),

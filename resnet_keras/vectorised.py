@@ -5,7 +5,7 @@ What a net's update computes is Keras's own `train_step`; `jax.vmap` makes one p
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -17,6 +17,8 @@ from resnet_keras.loop import Learner, swap_averages
 from resnet_keras.progress import TrainingProgress
 from resnet_keras.stopping import Stop
 
+Kind = Literal["train", "test"]
+"""Of a step."""
 AHEAD = 8
 """Steps that are sent to the device before the first of them has to be done."""
 
@@ -33,7 +35,7 @@ class VectorisedLoop:
             backend = keras.backend.backend()
             raise InvalidValue(f"Several nets are trained at once on JAX. Received: {backend}. Train them one by one.")
         self._progress, self._stop, self._parts, self._averaged = progress, stop, parts, averaged
-        self._steps: dict[tuple[int, str], Callable[..., Any]] = {}
+        self._steps: dict[tuple[int, Kind], Callable[..., Any]] = {}
 
     def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
         """As `Loop.fit`."""
@@ -81,7 +83,7 @@ class VectorisedLoop:
                 swap_averages(twin)
         return [{name: float(value) for name, value in twin.get_metrics_result().items()} for twin in twins]
 
-    def _compiled(self, twins: Sequence[keras.Model], kind: str) -> Callable[..., Any]:
+    def _compiled(self, twins: Sequence[keras.Model], kind: Kind) -> Callable[..., Any]:
         import jax
 
         if (len(twins), kind) not in self._steps:

@@ -48,6 +48,7 @@ ROOMS = [
     "snapshot",
     "loop",
     "vectorised",
+    "twin",
     "training",
     "estimate",
     "experiment",
