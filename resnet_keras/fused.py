@@ -1,10 +1,12 @@
-"""Batch normalisation and convolutions each in one kernel while a net trains.
+"""Batch normalisation, convolutions and pooling each in one kernel while a net trains.
 
 Keras 3.15 computes batch normalisation as a chain of elementwise operations, each of which goes through memory, and on
-PyTorch copies the input of each convolution twice, into the other layout and back. XLA does neither on JAX; on PyTorch
-and TensorFlow `fused` puts the backend's own kernels in the place of these layers. The variables are those of the stock
-layers, so what is saved, and all numbers to rounding, stay as they were.
+PyTorch copies the input of each convolution and pooling into the other layout and back. XLA does neither on JAX; on
+PyTorch and TensorFlow `fused` puts the backend's own kernels in the place of these layers. The variables are those of
+the stock layers, so what is saved, and all numbers to rounding, stay as they were.
 """
+
+from collections.abc import Iterable
 
 import keras
 
@@ -26,9 +28,28 @@ def fused(model: keras.Model) -> keras.Model:
             return _TorchNormalization(layer) if backend == "torch" else _TensorFlowNormalization(layer)
         if backend == "torch" and type(layer) is keras.layers.Conv2D and _keeps_its_layout(layer):
             return _TorchConvolution(layer)
+        if backend == "torch" and type(layer) in _POOLS and _is_plain(layer):
+            return _TorchPooling(layer)
         return layer
 
     return keras.models.clone_model(model, clone_function=replaced, recursive=True)
+
+
+def lay_out(variables: Iterable[keras.Variable]) -> None:
+    """Moves kernels in memory to where PyTorch's convolutions read them; shapes and numbers stay.
+
+    Keras's order is height, width, in, out, and PyTorch copies a kernel that does not lie as out, height, width, in: in
+    the forward pass, in the backward pass, and once more its gradient.
+
+    Args:
+        variables: of a net or its optimizer, which has one like each kernel.
+    """
+    if keras.backend.backend() != "torch":
+        return
+    for variable in variables:
+        if len(variable.shape) == 4:
+            held = variable.value
+            held.data = held.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
 
 
 def _is_usual(norm: keras.layers.BatchNormalization) -> bool:
@@ -40,6 +61,10 @@ def _keeps_its_layout(layer: keras.layers.Conv2D) -> bool:
     symmetric = layer.padding == "valid" or (layer.strides == (1, 1) and all(side % 2 for side in layer.kernel_size))
     simple = layer.groups == 1 and layer.dilation_rate == (1, 1) and layer.activation is keras.activations.linear
     return bool(layer.data_format == "channels_last" and symmetric and simple and not layer.use_bias)
+
+
+def _is_plain(layer: keras.layers.Layer) -> bool:
+    return bool(layer.data_format == "channels_last" and layer.padding == "valid")
 
 
 class _Normalization(keras.layers.Layer):
@@ -114,4 +139,28 @@ class _TorchConvolution(keras.layers.Layer):
         outputs = torch.nn.functional.conv2d(
             inputs.permute(0, 3, 1, 2), kernel, stride=convolution.strides, padding=padding
         )
+        return outputs.permute(0, 2, 3, 1)
+
+
+_POOLS = {keras.layers.MaxPooling2D: "max_pool2d", keras.layers.AveragePooling2D: "avg_pool2d"}
+"""And what PyTorch calls them."""
+
+
+class _TorchPooling(keras.layers.Layer):
+    """Pools (batch, height, width, channels) as a stock layer does."""
+
+    def __init__(self, pooling: keras.layers.Layer) -> None:
+        super().__init__(name=f"{pooling.name}_fused", dtype=pooling.dtype_policy)
+        self.pooling = pooling
+        self.built = True
+
+    def compute_output_spec(self, inputs: Tensor, mask: None = None) -> Tensor:
+        return keras.KerasTensor(self.pooling.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+
+    def call(self, inputs: Tensor, mask: None = None) -> Tensor:
+        import torch
+
+        pool = getattr(torch.nn.functional, _POOLS[type(self.pooling)])
+        # Views, as above.
+        outputs = pool(inputs.permute(0, 3, 1, 2), self.pooling.pool_size, self.pooling.strides)
         return outputs.permute(0, 2, 3, 1)

@@ -191,7 +191,6 @@ class _Trainee:
         self._model, self._recipe, self._folder = model, recipe, folder
         twin = trainable_twin(model, recipe)
         self.learner = Learner(twin, stream)
-        twin.optimizer.build(twin.trainable_variables)
         snapshot.build_metrics(twin)
         if folder.state is not None:
             snapshot.put(twin, folder.state.arrays)

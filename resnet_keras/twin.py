@@ -5,13 +5,13 @@ from typing import Any
 import keras
 
 from resnet_keras.errors import InvalidValue
-from resnet_keras.fused import fused
+from resnet_keras.fused import fused, lay_out
 from resnet_keras.loop import swap_averages
 from resnet_keras.recipe import Recipe
 
 
 def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
-    """The same variables up to the logits, compiled for training.
+    """The same variables up to the logits, compiled for training, its optimizer built.
 
     Keras's cross-entropy of probabilities clips them at 1e-7, so that images which a net gets very wrong have no
     gradient.
@@ -42,6 +42,8 @@ def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
             keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
         ],
     )
+    twin.optimizer.build(twin.trainable_variables)
+    lay_out(twin.trainable_variables + twin.optimizer.variables)
     return twin
 
 

@@ -1,11 +1,11 @@
-"""Batch normalisation in one kernel: against a computation by hand, and against the stock layers of Keras."""
+"""Layers in one kernel each: against a computation by hand, and against the stock layers of Keras."""
 
 import keras
 import numpy as np
 import pytest
 
 from resnet_keras import build, cifar10
-from resnet_keras.fused import fused
+from resnet_keras.fused import fused, lay_out
 
 ONE_KERNEL = ("torch", "tensorflow")
 """Backends with a kernel of their own; XLA fuses on JAX."""
@@ -121,3 +121,39 @@ def test_a_normalisation_of_vectors_stays_as_it_is():
     one = fused(keras.Model(vector, keras.layers.BatchNormalization()(keras.layers.Dense(4)(vector))))
     assert [type(layer).__name__ for layer in one.layers[1:]] == ["Dense", "BatchNormalization"]
     assert numpy(one(np.ones((3, 6), np.float32), training=True)).shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "replaced"),
+    [
+        (keras.layers.MaxPooling2D(3, 2, data_format="channels_last"), True),
+        (keras.layers.AveragePooling2D(1, 2, data_format="channels_last"), True),  # of option A
+        (keras.layers.AveragePooling2D((3, 2), (1, 2), data_format="channels_last"), True),
+        (keras.layers.MaxPooling2D(3, 2, "same", data_format="channels_last"), False),  # more on one side
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_pooling_is_that_of_the_stock_layer(pooling, replaced):
+    image = keras.Input((7, 6, 3))
+    model = keras.Model(image, pooling(image))
+    one = fused(model)
+    assert (type(one.layers[1]) is not type(pooling)) == (replaced and keras.backend.backend() == "torch")
+    assert one.output_shape == model.output_shape
+    x = np.random.default_rng(4).normal(-3, 1, (4, 7, 6, 3)).astype(np.float32)  # below 0: nothing is padded with it
+    np.testing.assert_allclose(numpy(one(x)), numpy(model(x)), rtol=1e-6)
+
+
+def test_kernels_lie_where_pytorch_reads_them_and_keep_shape_and_numbers():
+    net = build(cifar10(8, "B", 3, image_size=8), seed=1)
+    before = net.get_weights()
+    lay_out(net.trainable_variables)
+    for old, variable in zip(before, net.weights, strict=True):
+        np.testing.assert_array_equal(old, numpy(variable))
+    if keras.backend.backend() == "torch":
+        import torch
+
+        kernel = net.get_layer("conv2_block1_1_conv").kernel
+        as_pytorch_has_it = kernel.value.permute(3, 2, 0, 1)
+        assert as_pytorch_has_it.is_contiguous(memory_format=torch.channels_last)
+        kernel.assign(np.zeros(kernel.shape))  # as a checkpoint is read
+        assert not as_pytorch_has_it.any()
