@@ -21,6 +21,7 @@ from resnet_keras.loop import BatchRange, KerasLoop, Learner
 from resnet_keras.models import build
 from resnet_keras.progress import TrainingProgress, clock
 from resnet_keras.recipe import Precision, Recipe
+from resnet_keras.resident import resident
 from resnet_keras.stopping import Stop
 from resnet_keras.twin import trainable_twin
 
@@ -134,10 +135,11 @@ def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed:
         Stop() as stop,
     ):
         loop = KerasLoop(progress, stop, parts, averaged=False)
+        learner = Learner(twin, *resident([stream], model))
 
         def updates(start: int, count: int) -> float:
             """Seconds for each of so many updates, the first batch not counted, as a run counts."""
-            loop.fit([Learner(twin, stream)], range(start * parts, (start + count) * parts), [{}])
+            loop.fit([learner], range(start * parts, (start + count) * parts), [{}])
             if stop.signum is not None:
                 raise Stopped(stop.signum, "nothing was trained")
             return progress.step_seconds / (count * parts - 1) * parts

@@ -21,6 +21,7 @@ from resnet_keras.loop import KerasLoop, Learner, Loop
 from resnet_keras.progress import TrainingProgress
 from resnet_keras.recipe import Recipe
 from resnet_keras.records import Results, Row
+from resnet_keras.resident import resident
 from resnet_keras.schedules import Period
 from resnet_keras.stopping import Stop
 from resnet_keras.twin import compile_as_saved, trainable_twin
@@ -70,10 +71,12 @@ def train(
         held_out = stack.enter_context(closing(data.validation_batches()))
         progress = stack.enter_context(TrainingProgress(models[0].name, recipe, console))
         stop = stack.enter_context(Stop())
+        streams = [
+            stack.enter_context(closing(data.stream(recipe.batch_size // recipe.accumulate, seed, recipe.augmentation)))
+            for seed in seeds
+        ]
         trainees = []
-        for model, folder, seed in zip(models, folders, seeds, strict=True):
-            batches = data.stream(recipe.batch_size // recipe.accumulate, seed, recipe.augmentation)
-            stream = stack.enter_context(closing(batches))
+        for model, folder, seed, stream in zip(models, folders, seeds, resident(streams, models[0]), strict=True):
             name = model.name if len(models) == 1 else f"{model.name} seed {seed}"
             trainees.append(_Trainee(name, model, recipe, stream, folder))
         course = _Course(trainees, recipe, held_out, progress, stop)

@@ -39,6 +39,8 @@ class VectorisedLoop:
 
     def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
         """As `Loop.fit`."""
+        import jax.numpy as jnp
+
         twins = [learner.twin for learner in learners]
         for twin, held in zip(twins, metrics, strict=True):
             twin.reset_metrics()
@@ -49,7 +51,7 @@ class VectorisedLoop:
         sent: deque[Any] = deque()
         made = 0
         for number in batches:
-            x, y = (np.stack(part) for part in zip(*(one.stream.batch(number) for one in learners), strict=True))
+            x, y = (jnp.stack(part) for part in zip(*(one.stream.batch(number) for one in learners), strict=True))
             logs, state = step(state, x, y)
             made += 1
             self._progress.on_train_batch_end(made - 1, _first(logs))

@@ -46,6 +46,7 @@ ROOMS = [
     "evaluation",
     "progress",
     "snapshot",
+    "resident",
     "loop",
     "vectorised",
     "twin",

@@ -71,28 +71,36 @@ class Stream:
         object.__setattr__(self, "_order", lru_cache(maxsize=2)(order))
         object.__setattr__(self, "_augmentation", lru_cache(maxsize=2)(augmentation))
 
-    def batch(self, iteration: int) -> Batch:
-        """The images and labels of update number `iteration`, counted from 0.
+    def crops(self, iteration: int) -> np.ndarray:
+        """What update number `iteration`, counted from 0, takes of the images.
 
         Returns:
-            uint8 of shape (batch_size, size, size, 3) and int32 of shape (batch_size,).
+            int32 of shape (batch_size, 4): the image's index, where its crop begins in the padded image (top, left, in
+            pixels), and 1 where it is mirrored, else 0.
         """
         images = len(self.x)
         places = np.arange(iteration * self.batch_size, (iteration + 1) * self.batch_size)
         parts = []
         for epoch in np.unique(places // images).tolist():
             indices = self._order(self.seed, epoch, images)[places[places // images == epoch] % images]
-            parts.append((self._crops(epoch, indices), self.y[indices]))
-        x, y = zip(*parts, strict=True)
-        return np.concatenate(x), np.concatenate(y)
+            top, left, mirrored = self._augmentation(self.seed, epoch, images, self.augmentation.pad)
+            turned = mirrored[indices] & self.augmentation.flip
+            parts.append(
+                np.stack((indices, top[indices], left[indices], turned), axis=1, dtype=np.int32, casting="unsafe")
+            )
+        return np.concatenate(parts)
+
+    def batch(self, iteration: int) -> Batch:
+        """The images and labels of update number `iteration`, counted from 0.
+
+        Returns:
+            uint8 of shape (batch_size, size, size, 3) and int32 of shape (batch_size,).
+        """
+        indices, top, left, mirrored = self.crops(iteration).T
+        x = self._windows[indices, top, left].reshape(len(indices), *self.x.shape[1:])
+        turned = np.flatnonzero(mirrored)
+        x[turned] = x[turned, :, ::-1]
+        return x, self.y[indices]
 
     def close(self) -> None:
         """Nothing works ahead."""
-
-    def _crops(self, epoch: int, indices: np.ndarray) -> np.ndarray:
-        top, left, mirrored = self._augmentation(self.seed, epoch, len(self.x), self.augmentation.pad)
-        crops = self._windows[indices, top[indices], left[indices]].reshape(len(indices), *self.x.shape[1:])
-        if self.augmentation.flip:
-            turned = np.flatnonzero(mirrored[indices])
-            crops[turned] = crops[turned, :, ::-1]
-        return crops
