@@ -7,37 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from native.loop import Loop
-from setting import Backend, Setting
+from setting import Backend, Name, Setting
 
 from resnet_keras.data.images import ImageData
 from resnet_keras.data.stream import Stream
 from resnet_keras.recipe import CIFAR10, Recipe
-
-Name = Literal[
-    "train",
-    "fit",
-    "own step",
-    "keras step",
-    "native step",
-    "native loop",
-    "compiled native step",
-    "compiled native loop",
-    "keras.applications fit",
-]
-"""
-- `train`: ours as its users run it, with data, augmentation, metrics, callbacks.
-- `fit`: `model.fit` of the same net with one batch over and over, no callbacks but a clock, no metrics but the loss.
-- `own step`: the update of `train`'s own net, as `keras step` makes it: `keras_steps`.
-- `keras step`: the same of the stock layers.
-- `native step`: the framework's own net with one batch over and over.
-- `native loop`: the same with the order and augmentation of `train`, in the same NumPy code.
-- `compiled ...`: by `torch.compile` or XLA.
-- `keras.applications fit`: its ResNet50, as `fit`. It has biases in its convolutions, and no weight decay.
-"""
 
 LEARNING_RATE = 1e-3
 """So small that the deepest net stays finite on noise; it costs what 0.1 does."""
@@ -61,16 +39,6 @@ class Contender:
     def images_per_second(self, steps: int, batch_size: int) -> float:
         """Its speed over so many updates."""
         return (steps - 1) * batch_size / self.run(steps)
-
-
-def names(setting: Setting) -> tuple[Name, ...]:
-    """The contenders of a setting, in the order of their turns."""
-    chosen: list[Name] = ["train", "fit", "own step", "keras step", "native step", "native loop"]
-    if setting.compiled and setting.backend != "jax":
-        chosen += ["compiled native step", "compiled native loop"]
-    if setting.net == "resnet-50":
-        chosen += ["keras.applications fit"]
-    return tuple(chosen)
 
 
 def make(name: Name, setting: Setting, data: ImageData) -> Contender:

@@ -9,10 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from contenders import LEARNING_RATE, Name, mean_of, recipe_for, repeat
+from contenders import LEARNING_RATE, mean_of, recipe_for, repeat
 from keras_steps import KerasSteps
 from rich.console import Console
-from setting import Setting
+from setting import Name, Setting
 
 from resnet_keras.data.images import ImageData
 from resnet_keras.folder import RunFolder

@@ -14,8 +14,8 @@ from typing import Any
 
 import contenders
 import ours
-from contenders import Contender, Name
-from setting import Setting
+from contenders import Contender
+from setting import Name, Setting
 
 from resnet_keras import machine
 from resnet_keras.records import Row
@@ -39,12 +39,13 @@ def steps_for(contender: Contender, setting: Setting) -> int:
 def measure(setting: Setting) -> dict[str, Any]:
     """Images a second of every contender in every round, and where that was."""
     data = setting.data()
-    rates: dict[Name, list[float]] = {name: [] for name in contenders.names(setting)}
-    others = [contenders.make(name, setting, data) for name in rates if name != "train"]
+    rates: dict[Name, list[float]] = {name: [] for name in ("train", *setting.beside)}
+    others = [contenders.make(name, setting, data) for name in setting.beside]
     steps = {contender.name: steps_for(contender, setting) for contender in others}
+    period = steps[setting.beside[0]]
 
     def take_turns(row: Row) -> None:
-        if row.iteration <= steps["fit"]:
+        if row.iteration <= period:
             return  # what is compiled is in it
         rates["train"].append(row.images_per_second)
         for contender in others:
@@ -52,7 +53,7 @@ def measure(setting: Setting) -> dict[str, Any]:
         latest = "  ".join(f"{name} {values[-1]:.3g}" for name, values in rates.items())
         print(f"  round {len(rates['train'])}, images/s: {latest}", file=sys.stderr, flush=True)
 
-    ours.train_in_periods(setting, data, period=steps["fit"], periods=setting.rounds + 1, after=take_turns)
+    ours.train_in_periods(setting, data, period=period, periods=setting.rounds + 1, after=take_turns)
     here = machine.describe(ours.our_model(setting, data))
     versions = here["versions"] | {package: version(package) for package in NATIVE if find_spec(package)}
     return {"images_per_second": rates, "steps": steps, "versions": versions, "load": os.getloadavg()[0]} | {

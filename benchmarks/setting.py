@@ -14,6 +14,29 @@ Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["float32", "bfloat16"]
 """Of activations and convolutions; weights, statistics and the last layer are float32 in both."""
 
+Name = Literal[
+    "train",
+    "fit",
+    "own step",
+    "keras step",
+    "native step",
+    "native loop",
+    "compiled native step",
+    "compiled native loop",
+    "keras.applications fit",
+]
+"""
+- `train`: ours as its users run it, with data, augmentation, metrics, callbacks.
+- `fit`: `model.fit` of the same net with one batch over and over, no callbacks but a clock, no metrics but the loss.
+- `own step`: the update of `train`'s own net, as `keras step` makes it: `keras_steps`.
+- `keras step`: the same of the stock layers.
+- `native step`: the framework's own net with one batch over and over.
+- `native loop`: the same with the order and augmentation of `train`, in the same NumPy code.
+- `compiled ...`: by `torch.compile` or XLA.
+- `keras.applications fit`: its ResNet50, as `fit`. It has biases in its convolutions, and no weight decay.
+"""
+BESIDE: tuple[Name, ...] = ("fit", "own step", "keras step", "native step", "native loop")
+"""The contenders that take turns with `train` where no others are asked for; with ResNet-50, keras.applications too."""
 RESIDENT_BYTES = 150_000_000
 """Of training images in memory: CIFAR-10's 50,000, so that the caches of the processor are as cold as in training."""
 HELD_OUT = 10
@@ -32,7 +55,7 @@ class Setting:
         image_size: side in pixels; None is the paper's, 32 or 224.
         seconds: that each contender runs in each round, about.
         rounds: in which every contender takes its turn.
-        compiled: whether the native loops run compiled too (`torch.compile`, XLA) where they are not always.
+        beside: who takes turns with `train`.
     """
 
     backend: Backend
@@ -42,7 +65,7 @@ class Setting:
     image_size: int | None = None
     seconds: float = 10.0
     rounds: int = 5
-    compiled: bool = False
+    beside: tuple[Name, ...] = BESIDE
 
     def __post_init__(self) -> None:
         for field, choices in (("backend", get_args(Backend)), ("precision", get_args(Precision))):
@@ -50,6 +73,8 @@ class Setting:
                 raise InvalidValue(f"A {field} is one of {', '.join(choices)}. Received: {getattr(self, field)!r}.")
         if self.batch_size < 1 or self.rounds < 1 or not self.seconds > 0:
             raise InvalidValue(f"Batch size, rounds and seconds are above 0. Received: {self}.")
+        if not self.beside or not set(self.beside) <= set(get_args(Name)) - {"train"}:
+            raise InvalidValue(f"Beside train run some of {', '.join(get_args(Name)[1:])}. Received: {self.beside}.")
         _ = self.architecture
 
     @property
@@ -97,4 +122,5 @@ class Setting:
     @classmethod
     def from_json(cls, text: str) -> "Setting":
         """What `to_json` wrote."""
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        return cls(**fields | {"beside": tuple(fields["beside"])})

@@ -9,8 +9,8 @@ import time
 from contextlib import redirect_stdout, suppress
 from typing import Any
 
-from contenders import Name, make
-from setting import Backend, Setting
+from contenders import make
+from setting import Backend, Name, Setting
 
 STEPS = 5
 """Made before the memory is read."""

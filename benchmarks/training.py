@@ -27,7 +27,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
-from setting import Backend, Precision, Setting
+from setting import BESIDE, Backend, Name, Precision, Setting
 
 from resnet_keras import cli, storage
 from resnet_keras.tables import Table
@@ -160,9 +160,9 @@ def settings_from(options: argparse.Namespace) -> Iterator[Setting]:
     """Every combination of the options."""
     backends = [name for name in get_args(Backend) if find_spec(name)] if options.all else [cli.choose_backend()]
     for net, backend, precision, batch_size in product(options.net, backends, options.precision, options.batch_size):
-        yield Setting(
-            backend, net, batch_size, precision, options.image_size, options.seconds, options.rounds, options.compiled
-        )
+        applications: tuple[Name, ...] = ("keras.applications fit",) if net == "resnet-50" else ()
+        beside = tuple(options.beside or BESIDE + applications)
+        yield Setting(backend, net, batch_size, precision, options.image_size, options.seconds, options.rounds, beside)
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -175,7 +175,8 @@ def program(arguments: Sequence[str]) -> None:
     add("--image-size", type=int, metavar="PIXELS", help="(default: the paper's, 32 or 224)")
     add("--seconds", type=float, default=10.0, metavar="S", help="of each contender in each round (default: 10)")
     add("--rounds", type=int, default=5, metavar="N", help="(default: 5)")
-    add("--compiled", action="store_true", help="also the native loops by torch.compile or XLA")
+    add("--beside", nargs="+", choices=get_args(Name)[1:], metavar="NAME", help=f"who takes turns with train: "
+        f"{', '.join(get_args(Name)[1:])} (default: {', '.join(BESIDE)})")  # fmt: skip
     add("--all", action="store_true", help="every backend that is installed, not KERAS_BACKEND alone")
     add("--start", action="store_true", help="measure the time to the first update, and peak memory, instead")
     add("--json", type=cli.path, metavar="FILE", help="write all numbers to this file")
