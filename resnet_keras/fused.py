@@ -6,11 +6,12 @@ PyTorch and TensorFlow `fused` puts the backend's own kernels in the place of th
 the stock layers, so what is saved, and all numbers to rounding, stay as they were.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 
 from resnet_keras.blocks import Tensor
+from resnet_keras.straight import Recorder, Run
 
 
 def fused(model: keras.Model) -> keras.Model:
@@ -32,7 +33,9 @@ def fused(model: keras.Model) -> keras.Model:
             return _TorchPooling(layer)
         return layer
 
-    return keras.models.clone_model(model, clone_function=replaced, recursive=True)
+    recorder = Recorder(_DIRECT)
+    clone = keras.models.clone_model(model, clone_function=replaced, call_function=recorder, recursive=True)
+    return recorder.straight(clone) if backend == "torch" else clone
 
 
 def lay_out(variables: Iterable[keras.Variable]) -> None:
@@ -85,12 +88,16 @@ class _Normalization(keras.layers.Layer):
         outputs, mean, variance = self.normalise(inputs)
         # As the stock layer does it, with the variance divided by n.
         for moving, now in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
-            moving.assign(moving * norm.momentum + now * (1.0 - norm.momentum))
+            self.move(moving, now)
         return outputs
 
     def normalise(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The outputs, and the mean and the variance of each channel of this batch."""
         raise NotImplementedError
+
+    def move(self, moving: keras.Variable, now: Tensor) -> None:
+        """Takes a moving statistic on by one update."""
+        moving.assign(moving * self.norm.momentum + now * (1.0 - self.norm.momentum))
 
 
 class _TorchNormalization(_Normalization):
@@ -103,6 +110,13 @@ class _TorchNormalization(_Normalization):
             inputs.movedim(3, 1), norm.gamma.value, norm.beta.value, None, None, True, 0.0, norm.epsilon
         )
         return outputs.movedim(1, 3), mean.detach(), (inverse.detach() ** -2 - norm.epsilon).clamp(min=0)
+
+    def move(self, moving: keras.Variable, now: Tensor) -> None:
+        # In place, and without a variable's checks: they take longer than the sum of so few numbers.
+        import torch
+
+        with torch.no_grad():
+            moving.value.mul_(self.norm.momentum).add_(now, alpha=1.0 - self.norm.momentum)
 
 
 class _TensorFlowNormalization(_Normalization):
@@ -133,6 +147,7 @@ class _TorchConvolution(keras.layers.Layer):
         import torch
 
         convolution = self.convolution
+        inputs = inputs.to(getattr(torch, self.compute_dtype))
         padding = [side // 2 for side in convolution.kernel_size] if convolution.padding == "same" else 0
         # Views: in memory the images are what PyTorch calls channels_last.
         kernel = convolution.kernel.value.to(inputs.dtype).permute(3, 2, 0, 1)
@@ -164,3 +179,24 @@ class _TorchPooling(keras.layers.Layer):
         # Views, as above.
         outputs = pool(inputs.permute(0, 3, 1, 2), self.pooling.pool_size, self.pooling.strides)
         return outputs.permute(0, 2, 3, 1)
+
+
+def _as_it_is(layer: keras.layers.Layer) -> Run:
+    call = layer.call
+    return lambda inputs, training: call(inputs)
+
+
+def _told_of_training(layer: keras.layers.Layer) -> Run:
+    call = layer.call
+    return lambda inputs, training: call(inputs, training=training)
+
+
+_DIRECT: dict[type, Callable[[keras.layers.Layer], Run]] = {
+    _TorchConvolution: _as_it_is,
+    _TorchNormalization: _told_of_training,
+    _TorchPooling: _as_it_is,
+    keras.layers.ZeroPadding2D: _as_it_is,
+    keras.layers.Add: _as_it_is,
+    keras.layers.Activation: _as_it_is,
+}
+"""Layers that compute in whatever their inputs are, or convert them."""

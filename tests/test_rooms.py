@@ -40,6 +40,7 @@ ROOMS = [
     "machine",
     "blocks",
     "models",
+    "straight",
     "fused",
     "loading",
     "precise",
