@@ -31,7 +31,8 @@ Name = Literal[
 - `own step`: the update of `train`'s own net, as `keras step` makes it: `keras_steps`.
 - `keras step`: the same of the stock layers.
 - `native step`: the framework's own net with one batch over and over.
-- `native loop`: the same with the order and augmentation of `train`, in the same NumPy code.
+- `native loop`: the same with the order and augmentation of `train`, in the same NumPy code (of which on an accelerator
+  JAX and PyTorch do the cutting there for `train`).
 - `compiled ...`: by `torch.compile` or XLA.
 - `keras.applications fit`: its ResNet50, as `fit`. It has biases in its convolutions, and no weight decay.
 """
@@ -55,7 +56,7 @@ class Setting:
         image_size: side in pixels; None is the paper's, 32 or 224.
         seconds: that each contender runs in each round, about.
         rounds: in which every contender takes its turn.
-        beside: who takes turns with `train`.
+        beside: who takes turns with `train`; the first of them sets how many updates `train` makes in a round.
     """
 
     backend: Backend
@@ -75,6 +76,10 @@ class Setting:
             raise InvalidValue(f"Batch size, rounds and seconds are above 0. Received: {self}.")
         if not self.beside or not set(self.beside) <= set(get_args(Name)) - {"train"}:
             raise InvalidValue(f"Beside train run some of {', '.join(get_args(Name)[1:])}. Received: {self.beside}.")
+        if len(set(self.beside)) < len(self.beside):
+            raise InvalidValue(f"Each takes one turn beside train. Received: {self.beside}.")
+        if "keras.applications fit" in self.beside and self.net != "resnet-50":
+            raise InvalidValue(f"Beside keras.applications' ResNet50 runs resnet-50. Received: {self.net}.")
         _ = self.architecture
 
     @property

@@ -2,8 +2,8 @@
 
 Keras 3.15 computes batch normalisation as a chain of elementwise operations, each of which goes through memory, and on
 PyTorch copies the input of each convolution and pooling into the other layout and back. XLA does neither on JAX; on
-PyTorch and TensorFlow `fused` puts the backend's own kernels in the place of these layers. The variables are those of
-the stock layers, so what is saved, and all numbers to rounding, stay as they were.
+PyTorch, and for batch normalisation on TensorFlow, `fused` puts the backend's own kernels in the place of these layers.
+The variables are those of the stock layers, so what is saved, and all numbers to rounding, stay as they were.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from resnet_keras.straight import Recorder, Run
 
 
 def fused(model: keras.Model) -> keras.Model:
-    """The same net on the same variables, its batch normalisations each in one kernel where the backend has one.
+    """The same net on the same variables, with as few passes through memory as the backend has kernels for.
 
     Args:
         model: a functional model, nested ones included; it stays as it is.
@@ -33,9 +33,9 @@ def fused(model: keras.Model) -> keras.Model:
             return _TorchPooling(layer)
         return layer
 
-    recorder = Recorder(_DIRECT)
+    recorder = Recorder(_DIRECT) if backend == "torch" else None
     clone = keras.models.clone_model(model, clone_function=replaced, call_function=recorder, recursive=True)
-    return recorder.straight(clone) if backend == "torch" else clone
+    return clone if recorder is None else recorder.straight(clone)
 
 
 def lay_out(variables: Iterable[keras.Variable]) -> None:
@@ -62,12 +62,15 @@ def _is_usual(norm: keras.layers.BatchNormalization) -> bool:
 def _keeps_its_layout(layer: keras.layers.Conv2D) -> bool:
     """Whether it is one of ours, which PyTorch's padding fits: no bias, symmetric."""
     symmetric = layer.padding == "valid" or (layer.strides == (1, 1) and all(side % 2 for side in layer.kernel_size))
-    simple = layer.groups == 1 and layer.dilation_rate == (1, 1) and layer.activation is keras.activations.linear
-    return bool(layer.data_format == "channels_last" and symmetric and simple and not layer.use_bias)
+    linear = layer.activation is keras.activations.linear and layer.activity_regularizer is None and not layer.use_bias
+    simple = layer.groups == 1 and layer.dilation_rate == (1, 1)
+    return bool(layer.data_format == "channels_last" and symmetric and simple and linear)
 
 
 def _is_plain(layer: keras.layers.Layer) -> bool:
-    return bool(layer.data_format == "channels_last" and layer.padding == "valid")
+    return bool(
+        layer.data_format == "channels_last" and layer.padding == "valid" and layer.activity_regularizer is None
+    )
 
 
 class _Normalization(keras.layers.Layer):
@@ -147,7 +150,6 @@ class _TorchConvolution(keras.layers.Layer):
         import torch
 
         convolution = self.convolution
-        inputs = inputs.to(getattr(torch, self.compute_dtype))
         padding = [side // 2 for side in convolution.kernel_size] if convolution.padding == "same" else 0
         # Views: in memory the images are what PyTorch calls channels_last.
         kernel = convolution.kernel.value.to(inputs.dtype).permute(3, 2, 0, 1)
@@ -199,4 +201,4 @@ _DIRECT: dict[type, Callable[[keras.layers.Layer], Run]] = {
     keras.layers.Add: _as_it_is,
     keras.layers.Activation: _as_it_is,
 }
-"""Layers that compute in whatever their inputs are, or convert them."""
+"""Layers whose `call` is all of them, where their inputs are of the type that they compute in."""

@@ -44,36 +44,34 @@ class _Resident:
 
     def batch(self, iteration: int) -> tuple[Any, np.ndarray]:
         """As `Stream.batch`, the images a tensor on the device."""
-        crops = self.stream.crops(iteration)
-        return self.cut(crops), self.stream.y[crops[:, 0]]
+        places = self.stream.places(iteration)
+        return self.cut(places), self.stream.y[places[:, 0]]
 
     def close(self) -> None:
         """Nothing works ahead."""
 
 
 def _cutter(x: np.ndarray, pad: int) -> Callable[[np.ndarray], Any]:
-    """What cuts `Stream.crops` out of the images: (n, 4) to uint8 (n, size, size, 3)."""
+    """What cuts `Stream.places` out of the images: (n, 4) to uint8 (n, size, size, 3)."""
     size = x.shape[1]
     pixels = ops.convert_to_tensor(x.reshape(-1, 3))
 
-    def cut(pixels: Any, crops: Any) -> Any:
-        index, top, left, mirrored = (crops[:, column, None] for column in range(4))
-        place = ops.arange(size, dtype="int32")
-        row = top - pad + place
-        column = left - pad + ops.where(mirrored > 0, size - 1 - place, place)
+    def cut(pixels: Any, places: Any) -> Any:
+        index, top, left, mirrored = (places[:, column, None] for column in range(4))
+        step = ops.arange(size, dtype="int32")
+        row = top - pad + step
+        column = left - pad + ops.where(mirrored > 0, size - 1 - step, step)
 
         def inside(side: Any) -> Any:
-            return ops.logical_and(side >= 0, side < size)
+            return ops.cast(ops.logical_and(side >= 0, side < size), "int32")
 
-        def within(side: Any) -> Any:
-            return ops.clip(side, 0, size - 1)
-
-        place = (index * size + within(row))[:, :, None] * size + within(column)[:, None, :]
-        seen = ops.logical_and(inside(row)[:, :, None], inside(column)[:, None, :])
-        return ops.where(seen[..., None], ops.take(pixels, place, axis=0), ops.cast(0, "uint8"))
+        # Black is 0 times a pixel: a constant would be carried to the device for every batch.
+        place = (index * size + row * inside(row))[:, :, None] * size + (column * inside(column))[:, None, :]
+        seen = inside(row)[:, :, None] * inside(column)[:, None, :]
+        return ops.take(pixels, place, axis=0) * ops.cast(seen, "uint8")[..., None]
 
     if keras.backend.backend() == "jax":
         import jax
 
         cut = jax.jit(cut)  # the images are an argument: as a constant they would become part of the program
-    return lambda crops: cut(pixels, ops.convert_to_tensor(crops))
+    return lambda places: cut(pixels, ops.convert_to_tensor(places))

@@ -51,8 +51,9 @@ class VectorisedLoop:
         sent: deque[Any] = deque()
         made = 0
         for number in batches:
-            x, y = (jnp.stack(part) for part in zip(*(one.stream.batch(number) for one in learners), strict=True))
-            logs, state = step(state, x, y)
+            images, labels = zip(*(one.stream.batch(number) for one in learners), strict=True)
+            x = (np if isinstance(images[0], np.ndarray) else jnp).stack(images)
+            logs, state = step(state, x, np.stack(labels))
             made += 1
             self._progress.on_train_batch_end(made - 1, _first(logs))
             sent.append(logs["loss"])

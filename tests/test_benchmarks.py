@@ -128,6 +128,21 @@ def test_the_program_measures_the_start(tmp_path):
         assert sys.platform == "win32" or result["start"][name]["peak_bytes"] > 1e7
 
 
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        (["train"], "invalid choice"),
+        (["fit", "fit"], "one turn"),
+        (["keras.applications fit"], "resnet-50"),
+    ],
+)
+def test_who_cannot_run_beside_train_is_told_in_one_line(beside, said):
+    done = run_python(PROGRAM, "--net", "resnet-20", "--beside", *beside)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_wrong_net_is_one_line():
     done = run_python(PROGRAM, "--net", "resnet-21")
     assert done.returncode == 2

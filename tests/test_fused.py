@@ -6,6 +6,8 @@ import pytest
 
 from resnet_keras import build, cifar10
 from resnet_keras.fused import fused, lay_out
+from resnet_keras.recipe import CIFAR10
+from resnet_keras.twin import trainable_twin
 
 ONE_KERNEL = ("torch", "tensorflow")
 """Backends with a kernel of their own; XLA fuses on JAX."""
@@ -155,5 +157,10 @@ def test_kernels_lie_where_pytorch_reads_them_and_keep_shape_and_numbers():
         kernel = net.get_layer("conv2_block1_1_conv").kernel
         as_pytorch_has_it = kernel.value.permute(3, 2, 0, 1)
         assert as_pytorch_has_it.is_contiguous(memory_format=torch.channels_last)
+        twin = trainable_twin(build(cifar10(8, "B", 3, image_size=8)), CIFAR10)
+        kernels = [one for one in twin.trainable_variables + twin.optimizer.variables if len(one.shape) == 4]
+        assert len(kernels) == 2 * (7 + 2)  # 7 convolutions, 2 projections, and the momentum of each
+        for one in kernels:
+            assert one.value.permute(3, 2, 0, 1).is_contiguous(memory_format=torch.channels_last)
         kernel.assign(np.zeros(kernel.shape))  # as a checkpoint is read
         assert not as_pytorch_has_it.any()

@@ -22,8 +22,18 @@ RECIPE = Recipe(12, Steps((6,)), learning_rate=0.02, batch_size=6, augmentation=
 
 @pytest.fixture
 def accelerator(monkeypatch):
-    device = machine.device
-    monkeypatch.setattr(machine, "device", lambda model: f"accelerated {device(model)}")
+    monkeypatch.setattr(machine, "device", lambda model: "accelerator")
+
+
+@pytest.fixture
+def no_accelerator(monkeypatch):
+    monkeypatch.setattr(machine, "device", lambda model: "cpu")
+
+
+@pytest.fixture
+def nothing_cut_by_numpy(monkeypatch):
+    if keras.backend.backend() in TAKES_TENSORS:
+        monkeypatch.setattr(Stream, "_windows", property(lambda self: pytest.fail("NumPy cuts images")))
 
 
 @pytest.fixture
@@ -49,6 +59,7 @@ def test_they_are_the_same_pixels(options, model):
             np.testing.assert_array_equal(y, labels)
 
 
+@pytest.mark.usefixtures("no_accelerator")
 def test_on_a_cpu_they_stay_in_numpy(model):
     streams = [stream()]
     assert resident(streams, model) is streams
@@ -64,9 +75,11 @@ def test_photographs_and_very_many_images_stay_where_they_are(model, monkeypatch
     assert isinstance(resident([stream()], model)[0], Stream)
 
 
+@pytest.mark.usefixtures("no_accelerator")
 def test_a_run_is_the_same(small_data, tmp_path, request):
     host = run(NET, RECIPE, small_data, seed=1, out=tmp_path / "host")
     request.getfixturevalue("accelerator")
+    request.getfixturevalue("nothing_cut_by_numpy")
     device = run(NET, RECIPE, small_data, seed=1, out=tmp_path / "device")
     assert [row[:6] for row in host.rows] == [row[:6] for row in device.rows]
     weights = [keras.models.load_model(one.path / runs.MODEL).get_weights() for one in (host, device)]
@@ -75,7 +88,7 @@ def test_a_run_is_the_same(small_data, tmp_path, request):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="one program of several nets is made on JAX")
-@pytest.mark.usefixtures("accelerator")
+@pytest.mark.usefixtures("accelerator", "nothing_cut_by_numpy")
 def test_several_seeds_take_theirs_from_the_same_images(small_data, tmp_path):
     together = run_seeds(NET, RECIPE, small_data, outs={seed: tmp_path / f"{seed}" for seed in (0, 3)})
     for done, seed in zip(together, (0, 3), strict=True):

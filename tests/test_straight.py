@@ -43,6 +43,7 @@ def test_layers_know_whether_it_trains(training):
 def test_pixels_of_8_bits():
     net = build(cifar10(8, num_classes=3, image_size=8))
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
+    assert is_straight(fused(net))
     np.testing.assert_allclose(numpy(fused(net)(pixels)), numpy(net(pixels)), rtol=1e-4)
 
 
@@ -52,6 +53,7 @@ def test_nested_models():
     inner = keras.Model(inner_input, keras.layers.Add()([inner_input, keras.layers.ZeroPadding2D(0)(inner_input)]))
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, keras.layers.Activation("relu")(inner(inner(image))))
+    assert is_straight(fused(model))
     np.testing.assert_allclose(numpy(fused(model)(IMAGES)), np.maximum(4 * IMAGES, 0), rtol=1e-6)
 
 
@@ -64,10 +66,38 @@ def test_what_is_more_than_layers_of_tensors_is_called_by_keras():
     model = keras.Model(image, Scaled()(image, by=3.0))
     assert not is_straight(fused(model))
     np.testing.assert_allclose(numpy(fused(model)(IMAGES)), 3 * IMAGES, rtol=1e-6)
+    named = keras.Model(image, keras.layers.Activation("relu")(inputs=image))
+    assert not is_straight(fused(named))
     two = keras.Model(image, [image, keras.layers.Activation("relu")(image)])
     assert not is_straight(fused(two))
     for mine, other in zip(fused(two)(IMAGES), (IMAGES, np.maximum(IMAGES, 0)), strict=True):
         np.testing.assert_allclose(numpy(mine), other)
+
+
+def test_nested_models_that_keras_calls():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs + 1
+
+    image, first, second = (keras.Input((8, 8, 3)) for _ in range(3))
+    sequential = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Activation("relu")])
+    of_two = keras.Model([first, second], keras.layers.Subtract()([first, second]))
+    model = keras.Model(image, of_two([sequential(image), Own()(image)]))
+    assert is_straight(fused(model))
+    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), np.maximum(IMAGES, 0) - IMAGES - 1, rtol=1e-5, atol=1e-6)
+
+
+def test_what_keras_does_around_a_call_is_done_where_it_matters():
+    image = keras.Input((8, 8, 3))
+    half = keras.layers.Activation("relu", dtype="mixed_bfloat16")(image)
+    whole = keras.layers.Activation("linear", dtype="float32", activity_regularizer=keras.regularizers.L2(1.0))(half)
+    model = keras.Model(image, whole)
+    one = fused(model)
+    assert is_straight(one)
+    output = one(IMAGES)
+    assert str(output.dtype) == "torch.float32"
+    assert numpy(output).max() != IMAGES.max()  # it was rounded to 8 bits on the way
+    assert float(sum(one.losses)) > 0
 
 
 def test_what_is_computed_last_is_alone_in_memory():

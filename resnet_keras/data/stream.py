@@ -6,7 +6,7 @@ one offset for a whole batch. Here every backend sees the same images, and a run
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -55,23 +55,24 @@ class Stream:
     batch_size: int
     seed: int
     augmentation: PaddedCrop
-    _windows: np.ndarray = field(init=False, repr=False)
     _order: Callable[[int, int, int], np.ndarray] = field(init=False, repr=False)
     _augmentation: Callable[[int, int, int, int], Augmentation] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        size, pad = self.x.shape[1], (self.augmentation.pad,) * 2
-        padded = np.pad(self.x, ((0, 0), pad, pad, (0, 0)))
-        # The pixels of a row lie side by side: a window of them is copied in one go.
-        rows = padded.reshape(*padded.shape[:2], -1)
-        windows = np.lib.stride_tricks.sliding_window_view(rows, (size, 3 * size), axis=(1, 2))[:, :, ::3]
-        # (n, top, left, row, column and channel): a view, nothing is copied until a crop is taken.
-        object.__setattr__(self, "_windows", windows)
         # Each stream keeps the two epochs that a batch may lie in: several of other seeds take turns.
         object.__setattr__(self, "_order", lru_cache(maxsize=2)(order))
         object.__setattr__(self, "_augmentation", lru_cache(maxsize=2)(augmentation))
 
-    def crops(self, iteration: int) -> np.ndarray:
+    @cached_property
+    def _windows(self) -> np.ndarray:
+        """(n, top, left, row, column and channel): a view of the padded images."""
+        size, pad = self.x.shape[1], (self.augmentation.pad,) * 2
+        padded = np.pad(self.x, ((0, 0), pad, pad, (0, 0)))
+        # The pixels of a row lie side by side: a window of them is copied in one go.
+        rows = padded.reshape(*padded.shape[:2], -1)
+        return np.lib.stride_tricks.sliding_window_view(rows, (size, 3 * size), axis=(1, 2))[:, :, ::3]
+
+    def places(self, iteration: int) -> np.ndarray:
         """What update number `iteration`, counted from 0, takes of the images.
 
         Returns:
@@ -96,7 +97,7 @@ class Stream:
         Returns:
             uint8 of shape (batch_size, size, size, 3) and int32 of shape (batch_size,).
         """
-        indices, top, left, mirrored = self.crops(iteration).T
+        indices, top, left, mirrored = self.places(iteration).T
         x = self._windows[indices, top, left].reshape(len(indices), *self.x.shape[1:])
         turned = np.flatnonzero(mirrored)
         x[turned] = x[turned, :, ::-1]
