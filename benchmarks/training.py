@@ -7,8 +7,9 @@
 Every combination of the options is measured in a process of its own. In it all contenders take turns, round by round,
 so that a busy machine is busy for all; a ratio is the median of the rounds' ratios. `train` is ours as its users run
 it (order, augmentation, metrics, callbacks; validation is not timed) and `native loop` a hand-written one that gets the
-same images from the same NumPy code; `fit`, `keras step` and `native step` see one batch over and over, so that what
-each layer adds is seen. Images are random and lie in memory. The JAX rows need: pip install "resnet_keras[bench]".
+same images from the same NumPy code (on an accelerator `train` cuts them there); `fit`, `keras step` and `native step`
+see one batch over and over, so that what each layer adds is seen. Images are random and lie in memory. The JAX rows
+need: pip install "resnet_keras[bench]".
 """
 
 import argparse
@@ -40,6 +41,7 @@ PAIRS = (
     ("train", "fit"),
     ("fit", "keras step"),
     ("train", "compiled native loop"),
+    ("train", "keras.applications fit"),
     ("fit", "keras.applications fit"),
 )
 """Whose ratios are told."""

@@ -25,11 +25,13 @@ def fused(model: keras.Model) -> keras.Model:
         return model
 
     def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.activity_regularizer is not None:
+            return layer  # Keras adds its penalty where it calls the layer
         if type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, 3) and _is_usual(layer):
             return _TorchNormalization(layer) if backend == "torch" else _TensorFlowNormalization(layer)
         if backend == "torch" and type(layer) is keras.layers.Conv2D and _keeps_its_layout(layer):
             return _TorchConvolution(layer)
-        if backend == "torch" and type(layer) in _POOLS and _is_plain(layer):
+        if backend == "torch" and type(layer) in _POOLS and _pads_nothing(layer):
             return _TorchPooling(layer)
         return layer
 
@@ -62,30 +64,29 @@ def _is_usual(norm: keras.layers.BatchNormalization) -> bool:
 def _keeps_its_layout(layer: keras.layers.Conv2D) -> bool:
     """Whether it is one of ours, which PyTorch's padding fits: no bias, symmetric."""
     symmetric = layer.padding == "valid" or (layer.strides == (1, 1) and all(side % 2 for side in layer.kernel_size))
-    linear = layer.activation is keras.activations.linear and layer.activity_regularizer is None and not layer.use_bias
-    simple = layer.groups == 1 and layer.dilation_rate == (1, 1)
-    return bool(layer.data_format == "channels_last" and symmetric and simple and linear)
+    simple = layer.groups == 1 and layer.dilation_rate == (1, 1) and layer.activation is keras.activations.linear
+    return bool(layer.data_format == "channels_last" and symmetric and simple and not layer.use_bias)
 
 
-def _is_plain(layer: keras.layers.Layer) -> bool:
-    return bool(
-        layer.data_format == "channels_last" and layer.padding == "valid" and layer.activity_regularizer is None
-    )
+def _pads_nothing(layer: keras.layers.Layer) -> bool:
+    return bool(layer.data_format == "channels_last" and layer.padding == "valid")
 
 
-class _Normalization(keras.layers.Layer):
-    """Computes a batch normalisation of (batch, height, width, channels), on the variables of a stock layer."""
+class _InPlaceOf(keras.layers.Layer):
+    """Computes (batch, height, width, channels) as a stock layer does, on the variables of that layer."""
 
-    def __init__(self, norm: keras.layers.BatchNormalization) -> None:
-        super().__init__(name=f"{norm.name}_fused", dtype=norm.dtype_policy)
-        self.norm = norm
+    def __init__(self, stock: keras.layers.Layer) -> None:
+        super().__init__(name=f"{stock.name}_fused", dtype=stock.dtype_policy)
+        self.stock = stock
         self.built = True
 
     def compute_output_spec(self, inputs: Tensor, training: bool | None = None, mask: None = None) -> Tensor:
-        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+        return keras.KerasTensor(self.stock.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
 
+
+class _Normalization(_InPlaceOf):
     def call(self, inputs: Tensor, training: bool | None = None, mask: None = None) -> Tensor:
-        norm = self.norm
+        norm = self.stock
         if not (training and norm.trainable):
             return norm(inputs, training=False)
         outputs, mean, variance = self.normalise(inputs)
@@ -100,14 +101,14 @@ class _Normalization(keras.layers.Layer):
 
     def move(self, moving: keras.Variable, now: Tensor) -> None:
         """Takes a moving statistic on by one update."""
-        moving.assign(moving * self.norm.momentum + now * (1.0 - self.norm.momentum))
+        moving.assign(moving * self.stock.momentum + now * (1.0 - self.stock.momentum))
 
 
 class _TorchNormalization(_Normalization):
     def normalise(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         import torch
 
-        norm = self.norm
+        norm = self.stock
         # A view: in memory it is what PyTorch calls channels_last.
         outputs, mean, inverse = torch.native_batch_norm(
             inputs.movedim(3, 1), norm.gamma.value, norm.beta.value, None, None, True, 0.0, norm.epsilon
@@ -119,14 +120,14 @@ class _TorchNormalization(_Normalization):
         import torch
 
         with torch.no_grad():
-            moving.value.mul_(self.norm.momentum).add_(now, alpha=1.0 - self.norm.momentum)
+            moving.value.mul_(self.stock.momentum).add_(now, alpha=1.0 - self.stock.momentum)
 
 
 class _TensorFlowNormalization(_Normalization):
     def normalise(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         import tensorflow as tf
 
-        norm = self.norm
+        norm = self.stock
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta), epsilon=norm.epsilon
         )
@@ -135,21 +136,11 @@ class _TensorFlowNormalization(_Normalization):
         return outputs, mean, variance * (values - 1) / values
 
 
-class _TorchConvolution(keras.layers.Layer):
-    """Computes a convolution of (batch, height, width, channels), on the kernel of a stock layer."""
-
-    def __init__(self, convolution: keras.layers.Conv2D) -> None:
-        super().__init__(name=f"{convolution.name}_fused", dtype=convolution.dtype_policy)
-        self.convolution = convolution
-        self.built = True
-
-    def compute_output_spec(self, inputs: Tensor, mask: None = None) -> Tensor:
-        return keras.KerasTensor(self.convolution.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
-
+class _TorchConvolution(_InPlaceOf):
     def call(self, inputs: Tensor, mask: None = None) -> Tensor:
         import torch
 
-        convolution = self.convolution
+        convolution = self.stock
         padding = [side // 2 for side in convolution.kernel_size] if convolution.padding == "same" else 0
         # Views: in memory the images are what PyTorch calls channels_last.
         kernel = convolution.kernel.value.to(inputs.dtype).permute(3, 2, 0, 1)
@@ -163,23 +154,13 @@ _POOLS = {keras.layers.MaxPooling2D: "max_pool2d", keras.layers.AveragePooling2D
 """And what PyTorch calls them."""
 
 
-class _TorchPooling(keras.layers.Layer):
-    """Pools (batch, height, width, channels) as a stock layer does."""
-
-    def __init__(self, pooling: keras.layers.Layer) -> None:
-        super().__init__(name=f"{pooling.name}_fused", dtype=pooling.dtype_policy)
-        self.pooling = pooling
-        self.built = True
-
-    def compute_output_spec(self, inputs: Tensor, mask: None = None) -> Tensor:
-        return keras.KerasTensor(self.pooling.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
-
+class _TorchPooling(_InPlaceOf):
     def call(self, inputs: Tensor, mask: None = None) -> Tensor:
         import torch
 
-        pool = getattr(torch.nn.functional, _POOLS[type(self.pooling)])
+        pool = getattr(torch.nn.functional, _POOLS[type(self.stock)])
         # Views, as above.
-        outputs = pool(inputs.permute(0, 3, 1, 2), self.pooling.pool_size, self.pooling.strides)
+        outputs = pool(inputs.permute(0, 3, 1, 2), self.stock.pool_size, self.stock.strides)
         return outputs.permute(0, 2, 3, 1)
 
 
