@@ -135,7 +135,7 @@ def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed:
         Stop() as stop,
     ):
         loop = KerasLoop(progress, stop, parts, averaged=False)
-        learner = Learner(twin, *resident([stream], model))
+        learner = Learner(twin, *resident([stream]))
 
         def updates(start: int, count: int) -> float:
             """Seconds for each of so many updates, the first batch not counted, as a run counts."""

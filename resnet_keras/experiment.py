@@ -79,7 +79,7 @@ def run_seeds(
     resume: Resume = "auto",
     console: Console | None = None,
 ) -> list[runs.Run]:
-    """As `run`, for several seeds: on JAX all in one program, elsewhere one after the other.
+    """As `run`, for several seeds: with JAX on an accelerator all in one program, elsewhere one after the other.
 
     Each seed's run folder is the one that it would have alone, its numbers equal to rounding. So they are after an
     interruption; bit for bit where a signal stopped all at once, as the program is then the same.
@@ -97,7 +97,7 @@ def run_seeds(
     """
     console = console or Console()
     seeds = list(outs)
-    if len(seeds) > 1 and keras.backend.backend() != "jax":
+    if len(seeds) > 1 and not at_once():
         for seed, out in outs.items():  # before hours of work, not after
             look(architecture, recipe, data, seed=seed, out=folder.place(out, resume))
         return [
@@ -119,6 +119,11 @@ def run_seeds(
             alike = {seed: place for seed, place in begun.items() if place[1].recipe == one}
             _train(architecture, one, data, alike, console)
         return [found[seed].finished or runs.read(places[seed]) for seed in seeds]
+
+
+def at_once() -> bool:
+    """Whether one program trains several nets faster: on a CPU, XLA is slow at convolutions of several kernels."""
+    return keras.backend.backend() == "jax" and machine.device() != "cpu"
 
 
 def _train(

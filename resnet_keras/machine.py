@@ -22,7 +22,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
     """
     return {
         "backend": keras.backend.backend(),
-        "device": device(model),
+        "device": device(),
         "compiled": compile_mode(model),
         "hardware": {
             "processor": _processor(),
@@ -35,9 +35,9 @@ def describe(model: keras.Model) -> dict[str, Any]:
     }
 
 
-def device(model: keras.Model) -> str:
-    """What holds the model's weights, in the backend's own words: "cpu", "NVIDIA ..."."""
-    weight = model.weights[0].value
+def device() -> str:
+    """Where Keras puts weights and computes, in the backend's own words: "cpu", "NVIDIA ..."."""
+    weight = keras.ops.zeros(())
     match keras.backend.backend():
         case "jax":
             return str(next(iter(weight.devices())).device_kind)

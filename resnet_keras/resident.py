@@ -21,14 +21,13 @@ MOST_BYTES = 2**30
 """Of images that are kept on the device; CIFAR-10 takes 0.14 GB."""
 
 
-def resident(streams: Sequence[TrainingBatches], model: keras.Model) -> Sequence[TrainingBatches]:
-    """The same batches; where the model lies on an accelerator, cut there from one copy of the images.
+def resident(streams: Sequence[TrainingBatches]) -> Sequence[TrainingBatches]:
+    """The same batches; where there is an accelerator, cut there from one copy of the images.
 
     Args:
         streams: of one set of images; those of `Photographs`, which are read from disk, stay as they are.
-        model: what they will train.
     """
-    if keras.backend.backend() not in ("jax", "torch") or machine.device(model) == "cpu":
+    if keras.backend.backend() not in ("jax", "torch") or machine.device() == "cpu":
         return streams
     held = [stream for stream in streams if isinstance(stream, Stream)]
     if len(held) < len(streams) or not held or held[0].x.nbytes > MOST_BYTES:

@@ -76,7 +76,7 @@ def train(
             for seed in seeds
         ]
         trainees = []
-        for model, folder, seed, stream in zip(models, folders, seeds, resident(streams, models[0]), strict=True):
+        for model, folder, seed, stream in zip(models, folders, seeds, resident(streams), strict=True):
             name = model.name if len(models) == 1 else f"{model.name} seed {seed}"
             trainees.append(_Trainee(name, model, recipe, stream, folder))
         course = _Course(trainees, recipe, held_out, progress, stop)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from resnet_keras import build, cifar10, machine, run, run_seeds, runs
+from resnet_keras import cifar10, machine, run, run_seeds, runs
 from resnet_keras.data.stream import Stream
 from resnet_keras.recipe import PaddedCrop, Recipe
 from resnet_keras.resident import resident
@@ -22,23 +22,18 @@ RECIPE = Recipe(12, Steps((6,)), learning_rate=0.02, batch_size=6, augmentation=
 
 @pytest.fixture
 def accelerator(monkeypatch):
-    monkeypatch.setattr(machine, "device", lambda model: "accelerator")
+    monkeypatch.setattr(machine, "device", lambda: "accelerator")
 
 
 @pytest.fixture
 def no_accelerator(monkeypatch):
-    monkeypatch.setattr(machine, "device", lambda model: "cpu")
+    monkeypatch.setattr(machine, "device", lambda: "cpu")
 
 
 @pytest.fixture
 def nothing_cut_by_numpy(monkeypatch):
     if keras.backend.backend() in TAKES_TENSORS:
         monkeypatch.setattr(Stream, "_windows", property(lambda self: pytest.fail("NumPy cuts images")))
-
-
-@pytest.fixture
-def model():
-    return build(NET)
 
 
 def stream(seed=4, **options):
@@ -48,10 +43,10 @@ def stream(seed=4, **options):
 
 @pytest.mark.parametrize("options", [{}, {"pad": 0}, {"flip": False}, {"pad": 7}], ids=str)
 @pytest.mark.usefixtures("accelerator")
-def test_they_are_the_same_pixels(options, model):
+def test_they_are_the_same_pixels(options):
     """NumPy cuts the others, which tests/test_data.py holds against a computation by hand."""
     streams = [stream(seed, **options) for seed in (4, 5)]
-    for mine, other in zip(resident(streams, model), streams, strict=True):
+    for mine, other in zip(resident(streams), streams, strict=True):
         assert (mine is other) == (keras.backend.backend() not in TAKES_TENSORS)
         for iteration in (0, 1, 2, 30):  # number 1 lies in two epochs
             (x, y), (pixels, labels) = mine.batch(iteration), other.batch(iteration)
@@ -60,19 +55,19 @@ def test_they_are_the_same_pixels(options, model):
 
 
 @pytest.mark.usefixtures("no_accelerator")
-def test_on_a_cpu_they_stay_in_numpy(model):
+def test_on_a_cpu_they_stay_in_numpy():
     streams = [stream()]
-    assert resident(streams, model) is streams
+    assert resident(streams) is streams
 
 
 @pytest.mark.usefixtures("accelerator")
-def test_photographs_and_very_many_images_stay_where_they_are(model, monkeypatch):
+def test_photographs_and_very_many_images_stay_where_they_are(monkeypatch):
     class OnDisk:
         pass
 
-    assert resident([OnDisk()], model)[0].__class__ is OnDisk
+    assert resident([OnDisk()])[0].__class__ is OnDisk
     monkeypatch.setattr("resnet_keras.resident.MOST_BYTES", 8 * 8 * 3 * IMAGES - 1)
-    assert isinstance(resident([stream()], model)[0], Stream)
+    assert isinstance(resident([stream()])[0], Stream)
 
 
 @pytest.mark.usefixtures("no_accelerator")

@@ -9,7 +9,20 @@ import numpy as np
 import pytest
 from conftest import run_json, run_python
 
-from resnet_keras import Diverged, InvalidValue, Recipe, Stopped, cifar10, run, run_seeds, runs, training, vectorised
+from resnet_keras import (
+    Diverged,
+    InvalidValue,
+    Recipe,
+    Stopped,
+    cifar10,
+    experiment,
+    machine,
+    run,
+    run_seeds,
+    runs,
+    training,
+    vectorised,
+)
 from resnet_keras.recipe import PaddedCrop
 from resnet_keras.schedules import Cosine, Steps, Warmup
 
@@ -25,6 +38,12 @@ RECIPE = Recipe(
 )
 MODERN = replace(RECIPE, warmup=None, schedule=Cosine(), accumulate=2, average_over=4, label_smoothing=0.1)
 on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="one program of several nets is made on JAX")
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Wherever it can be done: also on a CPU, where it would not be faster."""
+    monkeypatch.setattr(experiment, "at_once", lambda: keras.backend.backend() == "jax")
 
 
 def together(data, tmp_path, recipe, seeds=(0, 3)):
@@ -49,6 +68,22 @@ def test_each_run_is_the_one_it_would_be_alone(small_data, tmp_path, recipe):
         alike(done, alone)
         assert done.settings["seed"] == seed
         assert done.results.test_error == pytest.approx(alone.results.test_error, abs=4)  # an image of thirty
+
+
+def test_on_a_cpu_they_take_turns(small_data, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(machine, "device", lambda: "cpu")
+    monkeypatch.setattr(training, "VectorisedLoop", lambda *arguments, **options: pytest.fail("one program"))
+    done = together(small_data, tmp_path, RECIPE)
+    assert [one.settings["seed"] for one in done] == [0, 3]
+
+
+@on_jax
+def test_on_an_accelerator_they_are_one_program(monkeypatch):
+    monkeypatch.undo()
+    for device, expected in (("cpu", False), ("an accelerator", True)):
+        monkeypatch.setattr(machine, "device", lambda device=device: device)
+        assert experiment.at_once() == expected
 
 
 def test_seeds_differ(small_data, tmp_path):
