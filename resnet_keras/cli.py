@@ -104,7 +104,7 @@ def parser(
             "--seeds",
             type=seeds,
             metavar="N-N,N,...",
-            help="several instead of --seed, each in a folder of its own in --out; one program with JAX on an accelerator",
+            help="several instead of --seed, each in its own folder in --out; one program with JAX on an accelerator",
         )
     add("--data-dir", type=path, metavar="PATH", required=data_required, help=data)
     add("--out", type=path, metavar="FOLDER", help=f"where the run is written (default: {out})")
