@@ -146,7 +146,9 @@ def seeds(text: str) -> tuple[int, ...]:
         if not (first.isdecimal() and (last.isdecimal() or not dash) and max(len(first), len(last)) <= 10):
             raise argparse.ArgumentTypeError(f"seeds are 0-4 or 0,2,7. Received: {text!r}")
         low, high = int(first), int(last or first)
-        if not low <= high <= MOST_SEED or high - low >= MOST_SEEDS - len(found):
+        if low > high:
+            raise argparse.ArgumentTypeError(f"a range of seeds goes up, like 0-4. Received: {part!r}")
+        if high > MOST_SEED or high - low >= MOST_SEEDS - len(found):
             raise argparse.ArgumentTypeError(f"at most {MOST_SEEDS} seeds up to {MOST_SEED:,}. Received: {text!r}")
         found += range(low, high + 1)
     if len(set(found)) < len(found):
