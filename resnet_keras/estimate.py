@@ -17,7 +17,8 @@ from rich.console import Console
 from resnet_keras.architectures import Architecture
 from resnet_keras.data.dataset import Dataset
 from resnet_keras.errors import Stopped
-from resnet_keras.loop import BatchRange, KerasLoop, Learner
+from resnet_keras.feeding import fed
+from resnet_keras.loop import KerasLoop, Learner
 from resnet_keras.models import build
 from resnet_keras.progress import TrainingProgress, clock
 from resnet_keras.recipe import Precision, Recipe
@@ -150,7 +151,8 @@ def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed:
 
         def validated(batches: int) -> float:
             begun = time.perf_counter()
-            twin.evaluate(BatchRange(held_out.__getitem__, 0, batches), verbose=0)
+            with fed(held_out.__getitem__, range(batches)) as taken:
+                twin.evaluate(taken, verbose=0)
             return time.perf_counter() - begun
 
         few = min(3, len(held_out))

@@ -1,19 +1,16 @@
 """How updates are made and errors measured: by Keras's own `fit` and `evaluate`, one net at a time."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
 
 from resnet_keras import snapshot
-from resnet_keras.data.dataset import Batch, Batches, TrainingBatches
+from resnet_keras.data.dataset import Batches, TrainingBatches
+from resnet_keras.feeding import fed
 from resnet_keras.progress import TrainingProgress
 from resnet_keras.stopping import Stop
-
-QUEUED = 4
-"""Batches that wait to be taken, at most."""
 
 
 class Learner(NamedTuple):
@@ -46,38 +43,6 @@ class Loop(Protocol):
         ...
 
 
-class BatchRange(keras.utils.PyDataset):
-    """Batches number `start` to `stop` (exclusive), for `fit` and `evaluate`."""
-
-    def __init__(self, batch: Callable[[int], Batch], start: int, stop: int) -> None:
-        # On TensorFlow `fit` with one worker ends only after seconds in which nothing is computed. On the others two
-        # lose a batch: the first is taken to build the net, and Keras does not give it again.
-        two = keras.backend.backend() == "tensorflow"
-        super().__init__(workers=2 if two else 1, max_queue_size=QUEUED)
-        self._batch, self._start, self._stop = batch, start, stop
-        self._error: Exception | None = None
-
-    def __len__(self) -> int:
-        return self._stop - self._start
-
-    def __getitem__(self, index: int) -> Batch:
-        try:
-            return self._batch(self._start + index)
-        except Exception as error:
-            self._error = error
-            raise
-
-    @contextmanager
-    def own_errors(self) -> Iterator[None]:
-        """Inside, an error of the images is raised as it was: TensorFlow makes one of its own of it."""
-        try:
-            yield
-        except Exception:
-            if self._error is not None:
-                raise self._error from None
-            raise
-
-
 def swap_averages(model: keras.Model) -> None:
     """Puts the averages of the weights in their place, and the weights in that of the averages; twice is nothing.
 
@@ -107,8 +72,7 @@ class KerasLoop:
         """As `Loop.fit`."""
         ((twin, stream),), (held,) = learners, metrics
         watch = _Watch(self._stop, held, self._parts)
-        taken = BatchRange(stream.batch, batches.start, batches.stop)
-        with taken.own_errors():
+        with fed(stream.batch, batches) as taken:
             twin.fit(taken, shuffle=False, verbose=0, callbacks=_Callbacks(twin, [self._progress, watch]))
         watch.restore()
         return watch.batches
@@ -118,8 +82,7 @@ class KerasLoop:
         ((twin, _),) = learners
         if self._averaged:
             swap_averages(twin)
-        taken = BatchRange(batches.__getitem__, 0, len(batches))
-        with taken.own_errors():
+        with fed(batches.__getitem__, range(len(batches))) as taken:
             callbacks = _Callbacks(twin, [_Watch(self._stop)])
             measured = twin.evaluate(taken, verbose=0, return_dict=True, callbacks=callbacks)
         if self._averaged:

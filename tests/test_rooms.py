@@ -48,6 +48,7 @@ ROOMS = [
     "progress",
     "snapshot",
     "resident",
+    "feeding",
     "loop",
     "vectorised",
     "twin",

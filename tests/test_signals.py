@@ -25,11 +25,14 @@ def recipe(images, folder, iterations):
 
 def start(command):
     environment = os.environ | {"KERAS_BACKEND": BACKEND, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    # A shell's background job would ignore SIGINT; a test may be one.
-    restore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment, **restore
-    )
+
+    def restore():
+        """A shell's background job ignores SIGINT, and what `nohup` starts SIGHUP; these tests may be either."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, cwd=ROOT, env=environment, preexec_fn=restore, **pipes)
 
 
 def wait_for_checkpoint(folder, process, but=()):
