@@ -83,6 +83,11 @@ def read(path: Path, preprocessing: Preprocessing = "raw") -> Classifier:
         raise InputOutput(
             f"A net is a run folder or a .keras file. Received: {file} ({error.strerror}). Has the run ended?"
         ) from None
+    if file.suffix == ".keras" and not zipfile.is_zipfile(io.BytesIO(content)):  # Keras says that there is no file
+        raise InputOutput(
+            f"A .keras file is a zip archive. Received: {file}, {len(content):,} bytes that are none: it is cut off or "
+            "something else. Copy it again."
+        )
     try:
         model = keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras passes on whatever zipfile, JSON, HDF5 and layers raise

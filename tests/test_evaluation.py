@@ -228,6 +228,10 @@ def test_files_that_are_no_classifier(tmp_path):
         with pytest.raises((InputOutput, InvalidValue), match=name) as caught:
             evaluation.read(tmp_path / name)
         assert "\n" not in str(caught.value)
+    (tmp_path / "cut.keras").write_bytes((tmp_path / "sigmoid.keras").read_bytes()[:-100])
+    for name in ("text.keras", "cut.keras"):
+        with pytest.raises(InputOutput, match=rf"zip archive.*{name}"):
+            evaluation.read(tmp_path / name)
 
 
 # The recipe.
