@@ -138,11 +138,14 @@ def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed:
         loop = KerasLoop(progress, stop, parts, averaged=False)
         learner = Learner(twin, *resident([stream]))
 
+        def stopped() -> None:
+            if stop.signum is not None:
+                raise Stopped(stop.signum, "nothing was trained")
+
         def updates(start: int, count: int) -> float:
             """Seconds for each of so many updates, the first batch not counted, as a run counts."""
             loop.fit([learner], range(start * parts, (start + count) * parts), [{}])
-            if stop.signum is not None:
-                raise Stopped(stop.signum, "nothing was trained")
+            stopped()
             return progress.step_seconds / (count * parts - 1) * parts
 
         once = updates(0, 3)
@@ -153,6 +156,7 @@ def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed:
             begun = time.perf_counter()
             with fed(held_out.__getitem__, range(batches)) as taken:
                 twin.evaluate(taken, verbose=0)
+            stopped()
             return time.perf_counter() - begun
 
         few = min(3, len(held_out))

@@ -200,10 +200,10 @@ def score(
                     flush(batch, size)
                     batch.clear()
             progress.advance(task)
-        for batch in waiting.values():
+        for shape, batch in waiting.items():
             if batch:
                 # A power of two: a compiled net sees few shapes, and little is computed in vain.
-                flush(batch, 1 << (len(batch) - 1).bit_length())
+                flush(batch, min(_batch_size(shape), 1 << (len(batch) - 1).bit_length()))
     if not np.isfinite(total).all():
         raise InvalidValue(f"A net's scores are finite. Received: NaN or infinity from {classifier.name}.")
     return total.astype(np.float32), labels

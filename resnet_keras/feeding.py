@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import tensorflow
 
 QUEUED = 4
-"""Batches that wait to be taken, at most."""
+"""Batches that wait to be taken, at most, on TensorFlow."""
 
 
 @contextmanager
@@ -20,17 +20,19 @@ def fed(batch: Callable[[int], Batch], numbers: range) -> Iterator["keras.utils.
     """What `fit` and `evaluate` take, with `shuffle=False`; they are to be called inside.
 
     Args:
-        batch: images and labels of a number; called in a thread of its own.
+        batch: images and labels of a number; on TensorFlow called in a thread of its own.
         numbers: which ones, in this order.
 
     Raises:
         Exception: what `batch` raised, as it was: TensorFlow makes an error of its own of it.
     """
+    # TensorFlow keeps every function of a pipeline until the process ends, and `batch` holds the images.
+    source = [batch]
     errors: list[Exception] = []
 
     def kept(number: int) -> Batch:
         try:
-            return batch(number)
+            return source[0](number)
         except Exception as error:
             errors.append(error)
             raise
@@ -42,6 +44,8 @@ def fed(batch: Callable[[int], Batch], numbers: range) -> Iterator["keras.utils.
         if errors:
             raise errors[0] from None
         raise
+    finally:
+        source.clear()
 
 
 def _pipeline(batch: Callable[[int], Batch], numbers: range) -> "tensorflow.data.Dataset":
@@ -64,7 +68,7 @@ class _Range(keras.utils.PyDataset):
 
     def __init__(self, batch: Callable[[int], Batch], numbers: range) -> None:
         # With two workers a batch is lost: Keras takes the first to build the net, and does not give it again.
-        super().__init__(workers=1, max_queue_size=QUEUED)
+        super().__init__(workers=1)
         self._batch, self._numbers = batch, numbers
 
     def __len__(self) -> int:

@@ -1,11 +1,14 @@
 """What a run will cost: arithmetic and memory traffic against a hand count, and a program that trains nothing."""
 
+import signal
 from dataclasses import replace
 
+import keras
 import pytest
 from conftest import run_python
 
 from resnet_keras import CIFAR10, cifar10, estimate, imagenet
+from resnet_keras.errors import Stopped
 from resnet_keras.estimate import cost
 from resnet_keras.progress import clock
 
@@ -54,3 +57,17 @@ def test_a_recipe_estimates_and_trains_nothing(tmp_path, small_npz):
     assert "images/s" in done.stdout
     assert "is the limit" in done.stdout
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_signal_while_validation_is_timed_ends_it(small_data, monkeypatch):
+    monkeypatch.setattr(estimate, "SECONDS", 0.3)
+    evaluate = keras.Model.evaluate
+
+    def signalled(model, *arguments, **options):
+        signal.raise_signal(signal.SIGTERM)
+        return evaluate(model, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "evaluate", signalled)
+    recipe = replace(CIFAR10, batch_size=6).shortened(1_000)
+    with pytest.raises(Stopped, match="nothing was trained"):
+        estimate.estimate(cifar10(8, num_classes=3, image_size=8), recipe, small_data)

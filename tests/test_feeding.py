@@ -1,5 +1,8 @@
 """What Keras's `fit` and `evaluate` are given, on each backend: every batch once, in order, and errors as they were."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -74,6 +77,23 @@ def test_an_error_of_the_images_comes_out_as_it_was(kind, options, first):
     with pytest.raises(FileNotFoundError) as caught, fed(batch, range(5)) as taken:
         getattr(model, kind)(taken, verbose=0, **options)
     assert caught.value is error
+
+
+@pytest.mark.parametrize("kind", ["fit", "evaluate"])
+def test_the_images_are_let_go(kind):
+    """TensorFlow keeps the functions of a pipeline."""
+
+    class Images:
+        def batch(self, number):
+            return batch_of(0)
+
+    images = Images()
+    held, model = weakref.ref(images), summing()
+    with fed(images.batch, range(3)) as taken:
+        getattr(model, kind)(taken, verbose=0, **({"shuffle": False} if kind == "fit" else {}))
+    del images, taken
+    gc.collect()
+    assert held() is None
 
 
 def test_another_error_is_not_taken_for_one_of_the_images():

@@ -9,6 +9,8 @@ import time
 import pytest
 from conftest import BACKEND, ROOT, run_json
 
+from resnet_keras import stopping
+
 pytestmark = [pytest.mark.any_backend, pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")]
 
 
@@ -105,3 +107,13 @@ def test_a_run_whose_output_nobody_reads_any_more_goes_on(small_npz, tmp_path):
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert run_json(tmp_path / "run")["results"]["test_error"] >= 0
+
+
+def test_a_second_signal_leaves_at_once(monkeypatch):
+    left = []
+    monkeypatch.setattr(stopping, "leave", left.append)
+    with stopping.Stop() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert (stop.signum, left) == (signal.SIGTERM, [])
+        signal.raise_signal(signal.SIGINT)
+        assert left == [signal.SIGINT]
