@@ -61,13 +61,13 @@ def program(arguments: Sequence[str]) -> None:
             raise InputOutput(f"A net is a run folder with {runs.MODEL}, or a .keras file. Not found: {file}.")
     data = _data(options.data_dir)
     cli.choose_backend()
-    from resnet_keras import evaluation  # imports Keras, with the backend just chosen
+    from resnet_keras import classifier, evaluation  # import Keras, with the backend just chosen
 
     console = Console()
     cache = evaluation.Cache(options.cache)
     measured, rows, models = [], [], []
     for path, weight, mode in zip(options.nets, weights, modes, strict=True):
-        net = evaluation.read(path, mode)
+        net = classifier.read(path, mode)
         own, labels = cache.score(net, data, protocol, limit=options.limit, console=console)
         measured.append(own)
         rows.append((net.name, weight, result := scores.errors(own, labels)))

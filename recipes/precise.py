@@ -46,10 +46,10 @@ def program(arguments: Sequence[str]) -> None:
         raise InputOutput(f"A net is a run folder with {runs.MODEL}, or a .keras file. Not found: {file}.")
     validation = load_split(options.data_dir, "val")
     cli.choose_backend()
-    from resnet_keras import evaluation, precise  # import Keras, with the backend just chosen
+    from resnet_keras import classifier, evaluation, precise  # import Keras, with the backend just chosen
 
     console = Console()
-    net = evaluation.read(options.net)
+    net = classifier.read(options.net)
     stream = photographs.load(options.data_dir, net.image_size).stream(options.batch_size, options.seed)
 
     def error() -> str:

@@ -8,9 +8,10 @@ import pytest
 from conftest import run_python, small_arrays
 from keras import layers
 
-from resnet_keras import InputOutput, InvalidValue, build, evaluation, imagenet
+from resnet_keras import InputOutput, InvalidValue, build, classifier, evaluation, imagenet
+from resnet_keras.classifier import Classifier, fully_convolutional
 from resnet_keras.data.splits import load_split
-from resnet_keras.evaluation import Cache, Classifier, fully_convolutional, score
+from resnet_keras.evaluation import Cache, score
 from resnet_keras.scores import averaged, errors, wilson
 from resnet_keras.views import MultiScale, Protocol, TenCrop
 
@@ -202,11 +203,11 @@ def test_other_keras_classifiers_with_their_own_preprocessing(folder, tmp_path):
     net = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=3)
     net.save(tmp_path / "net.keras")
     split = load_split(folder, "val")
-    scores, _ = score(evaluation.read(tmp_path / "net.keras", "tf"), split, Protocol("10-crop"), limit=2)
+    scores, _ = score(classifier.read(tmp_path / "net.keras", "tf"), split, Protocol("10-crop"), limit=2)
     views = np.stack(TenCrop(32).of(split.photograph(0)[0]))
     theirs = keras.applications.mobilenet_v2.preprocess_input(views.astype("float32"))
     np.testing.assert_allclose(scores[0], predict(net, theirs).mean(axis=0), atol=1e-5)
-    assert score(evaluation.read(tmp_path / "net.keras", "tf"), split, Protocol("multi-scale", (32,)), limit=2)
+    assert score(classifier.read(tmp_path / "net.keras", "tf"), split, Protocol("multi-scale", (32,)), limit=2)
 
 
 def test_logits_get_a_softmax(tmp_path):
@@ -214,7 +215,7 @@ def test_logits_get_a_softmax(tmp_path):
     keras.Model(model.input, model.get_layer("logits").output).save(tmp_path / "logits.keras")
     x = random_images(2, 16, 16, 3)
     np.testing.assert_allclose(
-        predict(evaluation.read(tmp_path / "logits.keras").model, x), predict(model, x), atol=1e-6
+        predict(classifier.read(tmp_path / "logits.keras").model, x), predict(model, x), atol=1e-6
     )
 
 
@@ -226,12 +227,12 @@ def test_files_that_are_no_classifier(tmp_path):
     keras.Model(image, layers.Dense(3, activation="sigmoid")(pooled)).save(tmp_path / "sigmoid.keras")
     for name in ("absent.keras", "text.keras", "dense.keras", "sigmoid.keras"):
         with pytest.raises((InputOutput, InvalidValue), match=name) as caught:
-            evaluation.read(tmp_path / name)
+            classifier.read(tmp_path / name)
         assert "\n" not in str(caught.value)
     (tmp_path / "cut.keras").write_bytes((tmp_path / "sigmoid.keras").read_bytes()[:-100])
     for name in ("text.keras", "cut.keras"):
         with pytest.raises(InputOutput, match=rf"zip archive.*{name}"):
-            evaluation.read(tmp_path / name)
+            classifier.read(tmp_path / name)
 
 
 # The recipe.

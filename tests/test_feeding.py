@@ -9,6 +9,10 @@ import pytest
 
 from resnet_keras.feeding import fed
 
+BOTH = pytest.mark.parametrize(
+    ("kind", "options"), [("fit", {"shuffle": False}), ("evaluate", {})], ids=["fit", "evaluate"]
+)
+
 
 def summing(learning_rate=0.0):
     """A net whose loss is label * weight, of one-pixel images: SGD takes the mean label from the weight."""
@@ -64,7 +68,7 @@ def test_evaluate_weighs_a_smaller_last_batch_by_its_images():
 
 
 @pytest.mark.parametrize("first", [0, 2], ids=["the first batch", "a later one"])
-@pytest.mark.parametrize(("kind", "options"), [("fit", {"shuffle": False}), ("evaluate", {})], ids=["fit", "evaluate"])
+@BOTH
 def test_an_error_of_the_images_comes_out_as_it_was(kind, options, first):
     error = FileNotFoundError(2, "gone", "photograph.jpeg")
 
@@ -79,8 +83,8 @@ def test_an_error_of_the_images_comes_out_as_it_was(kind, options, first):
     assert caught.value is error
 
 
-@pytest.mark.parametrize("kind", ["fit", "evaluate"])
-def test_the_images_are_let_go(kind):
+@BOTH
+def test_the_images_are_let_go(kind, options):
     """TensorFlow keeps the functions of a pipeline."""
 
     class Images:
@@ -90,7 +94,7 @@ def test_the_images_are_let_go(kind):
     images = Images()
     held, model = weakref.ref(images), summing()
     with fed(images.batch, range(3)) as taken:
-        getattr(model, kind)(taken, verbose=0, **({"shuffle": False} if kind == "fit" else {}))
+        getattr(model, kind)(taken, verbose=0, **options)
     del images, taken
     gc.collect()
     assert held() is None

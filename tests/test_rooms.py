@@ -44,6 +44,7 @@ ROOMS = [
     "fused",
     "loading",
     "precise",
+    "classifier",
     "evaluation",
     "progress",
     "snapshot",
