@@ -14,13 +14,13 @@ from keras_steps import KerasSteps
 from rich.console import Console
 from setting import Name, Setting
 
-from resnet_keras.data.images import ImageData
-from resnet_keras.folder import RunFolder
-from resnet_keras.models import build, subtract_mean
-from resnet_keras.recipe import CIFAR10
-from resnet_keras.records import Row
-from resnet_keras.training import train
-from resnet_keras.twin import trainable_twin
+from resnet_keras.data.small.images import ImageData
+from resnet_keras.nets.build import build, subtract_mean
+from resnet_keras.runs.writing import RunFolder
+from resnet_keras.spec.recipe import CIFAR10
+from resnet_keras.spec.records import Row
+from resnet_keras.training.logits_model import trainable_twin
+from resnet_keras.training.train import train
 
 Batch = tuple[np.ndarray, np.ndarray]
 

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from resnet_keras.data import photographs
-from resnet_keras.data.augmentation import EIGENVALUES, EIGENVECTORS
-from resnet_keras.data.splits import available_cores
-from resnet_keras.recipe import ScaledCrop
-from resnet_keras.views import in_proportion
+from resnet_keras.data.photographs import batches as photographs
+from resnet_keras.data.photographs.augmentation import EIGENVALUES, EIGENVECTORS
+from resnet_keras.data.photographs.split import available_cores
+from resnet_keras.data.photographs.views import in_proportion
+from resnet_keras.spec.recipe import ScaledCrop
 
 PAPER = ScaledCrop()
 WARM_BATCHES = 4

@@ -6,9 +6,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from resnet_keras.architectures import IMAGENET_UNITS, Architecture, cifar10, imagenet
-from resnet_keras.data.images import ImageData, split
+from resnet_keras.data.small.images import ImageData, split
 from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.architecture import IMAGENET_UNITS, Architecture, cifar10, imagenet
 
 Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["float32", "bfloat16"]

@@ -30,8 +30,9 @@ from typing import Any, get_args
 
 from setting import BESIDE, Backend, Name, Precision, Setting
 
-from resnet_keras import cli, storage
-from resnet_keras.tables import Table
+from resnet_keras.programs import options as cli
+from resnet_keras.reports.tables import Table
+from resnet_keras.runs import storage
 
 HERE = Path(__file__).parent
 PAIRS = (

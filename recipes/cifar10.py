@@ -11,11 +11,12 @@ error to expect, percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110
 from collections.abc import Sequence
 from dataclasses import replace
 
-from resnet_keras import cli, tables
-from resnet_keras.architectures import cifar10
-from resnet_keras.data import sources
-from resnet_keras.recipe import cifar10_recipe
-from resnet_keras.storage import check_writable
+from resnet_keras.data.small import sources
+from resnet_keras.programs import options as cli
+from resnet_keras.reports import tables
+from resnet_keras.runs.storage import check_writable
+from resnet_keras.spec.architecture import cifar10
+from resnet_keras.spec.recipe import cifar10_recipe
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -36,8 +37,8 @@ def program(arguments: Sequence[str]) -> None:
 
     data = sources.load(options.data_dir)
     architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
-    from resnet_keras.estimate import estimate  # imports Keras, with the backend just chosen
-    from resnet_keras.experiment import run_seeds
+    from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
+    from resnet_keras.experiments.run import run_seeds
 
     if options.estimate:
         print(*estimate(architecture, recipe, data, seed=options.seed).lines(), sep="\n")

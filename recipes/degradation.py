@@ -15,16 +15,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resnet_keras import cli, plotting, storage, tables
-from resnet_keras.architectures import CIFAR10_SIZE, cifar10
-from resnet_keras.data import sources
-from resnet_keras.data.generated import generated
-from resnet_keras.data.images import ImageData
+from resnet_keras import plotting
+from resnet_keras.data.small import sources
+from resnet_keras.data.small.generated import generated
+from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InvalidValue
-from resnet_keras.folder import place
-from resnet_keras.recipe import PaddedCrop, Recipe, cifar10_recipe
-from resnet_keras.schedules import Steps
-from resnet_keras.storage import check_writable
+from resnet_keras.programs import options as cli
+from resnet_keras.reports import tables
+from resnet_keras.runs import storage
+from resnet_keras.runs.storage import check_writable
+from resnet_keras.runs.writing import place
+from resnet_keras.spec.architecture import CIFAR10_SIZE, cifar10
+from resnet_keras.spec.recipe import PaddedCrop, Recipe, cifar10_recipe
+from resnet_keras.spec.schedules import Steps
 
 DEPTHS = (8, 26)
 IMAGE_SIZE = 16
@@ -80,9 +83,9 @@ def program(arguments: Sequence[str]) -> None:
     if size is None:
         size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
     data = data.averaged_to(size)
-    from resnet_keras.estimate import estimate  # import Keras, with the backend just chosen
-    from resnet_keras.experiment import look, run
-    from resnet_keras.progress import clock
+    from resnet_keras.experiments.estimate import estimate  # import Keras, with the backend just chosen
+    from resnet_keras.experiments.run import look, run
+    from resnet_keras.training.progress import clock
 
     jobs = [
         (

@@ -15,12 +15,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resnet_keras import cli, runs, scores, storage, tables
-from resnet_keras.data import sources
-from resnet_keras.data.images import ImageData
-from resnet_keras.data.splits import Split, load_split
+from resnet_keras.data.photographs.split import Split, load_split
+from resnet_keras.data.photographs.views import Protocol
+from resnet_keras.data.small import sources
+from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InputOutput, InvalidValue
-from resnet_keras.views import Protocol
+from resnet_keras.evaluation import error_rates
+from resnet_keras.programs import options as cli
+from resnet_keras.reports import tables
+from resnet_keras.runs import reading, storage
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -55,25 +58,26 @@ def program(arguments: Sequence[str]) -> None:
     weights = options.weights or [1.0] * len(options.nets)
     modes = options.preprocessing * (len(options.nets) if len(options.preprocessing) == 1 else 1)
     protocol = Protocol(options.protocol, _scales(options.scales))
-    scores.shares_of(weights, len(options.nets))  # before long work, not after
+    error_rates.shares_of(weights, len(options.nets))  # before long work, not after
     for path in options.nets:
-        if not (file := path / runs.MODEL if path.is_dir() else path).is_file():
-            raise InputOutput(f"A net is a run folder with {runs.MODEL}, or a .keras file. Not found: {file}.")
+        if not (file := path / reading.MODEL if path.is_dir() else path).is_file():
+            raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
     data = _data(options.data_dir)
     cli.choose_backend()
-    from resnet_keras import classifier, evaluation  # import Keras, with the backend just chosen
+    from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
+    from resnet_keras.evaluation import score as scoring
 
     console = Console()
-    cache = evaluation.Cache(options.cache)
+    cache = scoring.Cache(options.cache)
     measured, rows, models = [], [], []
     for path, weight, mode in zip(options.nets, weights, modes, strict=True):
         net = classifier.read(path, mode)
         own, labels = cache.score(net, data, protocol, limit=options.limit, console=console)
         measured.append(own)
-        rows.append((net.name, weight, result := scores.errors(own, labels)))
+        rows.append((net.name, weight, result := error_rates.errors(own, labels)))
         models.append({"name": net.name, "sha256": net.sha256, "image_size": net.image_size, "preprocessing": mode,
                        "weight": weight} | result.to_dict())  # fmt: skip
-    together = scores.errors(scores.averaged(measured, weights), labels)
+    together = error_rates.errors(error_rates.averaged(measured, weights), labels)
     if len(rows) > 1:
         rows.append(("ensemble", sum(weights), together))
     table = tables.Table(

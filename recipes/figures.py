@@ -7,8 +7,10 @@ python recipes/figures.py runs --figure 1 --axis paper --out figure1
 from collections.abc import Sequence
 from pathlib import Path
 
-from resnet_keras import cli, plotting, runs
+from resnet_keras import plotting
 from resnet_keras.errors import InputOutput
+from resnet_keras.programs import options as cli
+from resnet_keras.runs import reading
 
 FIGURES = {"1": plotting.figure_1, "4": plotting.figure_4, "6": plotting.figure_6}
 
@@ -29,7 +31,7 @@ def program(arguments: Sequence[str]) -> None:
         "--out", type=cli.path, metavar="FILE", help="without suffix; .png and .svg are written (default: figure-<n>)"
     )
     options = parser.parse(arguments)
-    found = [run for folder in options.folders for run in runs.find(folder)]
+    found = [run for folder in options.folders for run in reading.find(folder)]
     if not found:
         raise InputOutput(f"A figure is drawn from run folders. None in: {', '.join(map(str, options.folders))}.")
     path = options.out or Path(f"figure-{options.figure}")

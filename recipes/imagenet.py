@@ -15,11 +15,12 @@ expect, percent, 10-crop (paper): 18 layers 27.88, 34 24.19 to 25.03, 50 22.85, 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from resnet_keras import cli, tables
-from resnet_keras.architectures import imagenet
-from resnet_keras.data import photographs
-from resnet_keras.recipe import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
-from resnet_keras.storage import check_writable
+from resnet_keras.data.photographs import batches as photographs
+from resnet_keras.programs import options as cli
+from resnet_keras.reports import tables
+from resnet_keras.runs.storage import check_writable
+from resnet_keras.spec.architecture import imagenet
+from resnet_keras.spec.recipe import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
 
 RECIPES = {"paper": IMAGENET, "steps": IMAGENET_STEPS, "modern": IMAGENET_MODERN}
 
@@ -48,8 +49,8 @@ def program(arguments: Sequence[str]) -> None:
     cli.choose_backend()
     data = photographs.load(options.data_dir, options.image_size, skip_bad=options.skip_bad, workers=options.workers)
     architecture = replace(architecture, num_classes=data.description.num_classes)
-    from resnet_keras.estimate import estimate  # imports Keras, with the backend just chosen
-    from resnet_keras.experiment import run_seeds
+    from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
+    from resnet_keras.experiments.run import run_seeds
 
     if options.estimate:
         print(*estimate(architecture, recipe, data, seed=options.seed).lines(), sep="\n")

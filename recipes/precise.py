@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from resnet_keras import cli, runs, saved, scores, storage
-from resnet_keras.data import photographs
-from resnet_keras.data.splits import load_split
+from resnet_keras.data.photographs import batches as photographs
+from resnet_keras.data.photographs.split import load_split
+from resnet_keras.data.photographs.views import Protocol
 from resnet_keras.errors import InputOutput, InvalidValue
-from resnet_keras.views import Protocol
+from resnet_keras.evaluation import error_rates
+from resnet_keras.programs import options as cli
+from resnet_keras.runs import reading, storage
+from resnet_keras.weights import archive
 
 if TYPE_CHECKING:
     import keras
@@ -42,23 +45,25 @@ def program(arguments: Sequence[str]) -> None:
         )
     if options.out.suffix != ".keras":
         raise InvalidValue(f"A net is written to a .keras file. Received: --out {options.out}.")
-    if not (file := options.net / runs.MODEL if options.net.is_dir() else options.net).is_file():
-        raise InputOutput(f"A net is a run folder with {runs.MODEL}, or a .keras file. Not found: {file}.")
+    if not (file := options.net / reading.MODEL if options.net.is_dir() else options.net).is_file():
+        raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
     validation = load_split(options.data_dir, "val")
     cli.choose_backend()
-    from resnet_keras import classifier, evaluation, precise  # import Keras, with the backend just chosen
+    from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
+    from resnet_keras.evaluation import score as scoring
+    from resnet_keras.nets import recalibration  # import Keras, with the backend just chosen
 
     console = Console()
     net = classifier.read(options.net)
     stream = photographs.load(options.data_dir, net.image_size).stream(options.batch_size, options.seed)
 
     def error() -> str:
-        measured = evaluation.score(net, validation, Protocol("1-crop"), limit=options.limit, console=console)
-        return str(scores.errors(*measured).top1)
+        measured = scoring.score(net, validation, Protocol("1-crop"), limit=options.limit, console=console)
+        return str(error_rates.errors(*measured).top1)
 
     before = error()
     batches = -(-options.images // options.batch_size)
-    images = precise.average_statistics(net.model, (stream.batch(number)[0] for number in range(batches)))
+    images = recalibration.average_statistics(net.model, (stream.batch(number)[0] for number in range(batches)))
     stream.close()
     after = error()
     storage.replace(options.out, lambda path: _save(path, net.model, file))
@@ -74,8 +79,8 @@ def program(arguments: Sequence[str]) -> None:
 def _save(path: Path, model: "keras.Model", read_from: Path) -> None:
     """Saves a net; one of ours says again which it is, so that `resnet_keras.load` opens it."""
     model.save(path)
-    with suppress(saved.Refused):
-        saved.add_architecture(path, saved.read(read_from).architecture.to_dict())
+    with suppress(archive.Refused):
+        archive.add_architecture(path, archive.read(read_from).architecture.to_dict())
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from resnet_keras import cli, runs, storage, tables
 from resnet_keras.errors import InputOutput
-from resnet_keras.reference import IMAGENET_TABLES
+from resnet_keras.programs import options as cli
+from resnet_keras.reports import tables
+from resnet_keras.reports.published import IMAGENET_TABLES
+from resnet_keras.runs import reading, storage
 
 NUMBERS = (2, 3, 4, 5, 6)
 
@@ -32,7 +34,7 @@ def program(arguments: Sequence[str]) -> None:
         raise InputOutput(f"Tables are made from run folders and evaluations. Not found: {missing[0]}.")
     files = [path for path in options.sources if path.suffix == ".json"]
     evaluations = [one for path in files for one in tables.read_evaluation(path)]
-    found = [run for path in options.sources if path not in files for run in runs.find(path)]
+    found = [run for path in options.sources if path not in files for run in reading.find(path)]
 
     titles = {published.number: f"{published.protocol}; {published.title}" for published in IMAGENET_TABLES}
     titles[6] = "CIFAR-10 test set"

@@ -11,14 +11,14 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from resnet_keras.architectures import Architecture, cifar10, imagenet
 from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, OtherRun, Stopped
-from resnet_keras.recipe import CIFAR10, Recipe, cifar10_recipe
+from resnet_keras.spec.architecture import Architecture, cifar10, imagenet
+from resnet_keras.spec.recipe import CIFAR10, Recipe, cifar10_recipe
 
 if TYPE_CHECKING:
-    from resnet_keras.experiment import run, run_seeds
-    from resnet_keras.loading import load
-    from resnet_keras.models import build, subtract_mean
+    from resnet_keras.experiments.run import run, run_seeds
+    from resnet_keras.nets.build import build, subtract_mean
+    from resnet_keras.weights.load import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -42,11 +42,11 @@ __all__ = [
 ]
 
 _WITH_KERAS = {
-    "build": "resnet_keras.models",
-    "subtract_mean": "resnet_keras.models",
-    "load": "resnet_keras.loading",
-    "run": "resnet_keras.experiment",
-    "run_seeds": "resnet_keras.experiment",
+    "build": "resnet_keras.nets.build",
+    "subtract_mean": "resnet_keras.nets.build",
+    "load": "resnet_keras.weights.load",
+    "run": "resnet_keras.experiments.run",
+    "run_seeds": "resnet_keras.experiments.run",
 }
 
 

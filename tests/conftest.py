@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resnet_keras import cli
-from resnet_keras.data.images import ImageData, split
+from resnet_keras.data.small.images import ImageData, split
+from resnet_keras.programs import options as cli
 
 BACKEND = cli.choose_backend()
 # The same small nets are compiled over and over, in this process and in those that tests start.

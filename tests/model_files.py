@@ -9,7 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from resnet_keras import Architecture, build, saved, subtract_mean
+from resnet_keras import Architecture, build, subtract_mean
+from resnet_keras.weights import archive
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 
@@ -34,7 +35,7 @@ def write(path: Path | str, architecture: Architecture, *, compiled: bool = True
     if steps:
         model.fit(x, np.arange(len(x)) % architecture.num_classes, epochs=steps, verbose=0)
     model.save(path)
-    saved.add_architecture(Path(path), architecture.to_dict())
+    archive.add_architecture(Path(path), architecture.to_dict())
     return model
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from conftest import BACKEND, ROOT, run_python
 
-from resnet_keras.architectures import cifar10, imagenet
-from resnet_keras.models import build
+from resnet_keras.nets.build import build
+from resnet_keras.spec.architecture import cifar10, imagenet
 
 pytestmark = pytest.mark.any_backend  # the native nets are compared with Keras on whichever runs
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from conftest import BACKEND, ROOT, run_json
 
-from resnet_keras import stopping
+from resnet_keras import signals
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")]
 
@@ -111,8 +111,8 @@ def test_a_run_whose_output_nobody_reads_any_more_goes_on(small_npz, tmp_path):
 
 def test_a_second_signal_leaves_at_once(monkeypatch):
     left = []
-    monkeypatch.setattr(stopping, "leave", left.append)
-    with stopping.Stop() as stop:
+    monkeypatch.setattr(signals, "leave", left.append)
+    with signals.Stop() as stop:
         signal.raise_signal(signal.SIGTERM)
         assert (stop.signum, left) == (signal.SIGTERM, [])
         signal.raise_signal(signal.SIGINT)

@@ -1,1 +1,4 @@
-"""Images: where they come from, how they are split, ordered and augmented (section 4.2)."""
+"""Images to train and test on, in one interface, `dataset.Dataset`: `small/` in memory, `photographs/` from disk.
+
+May import `errors` and `spec`.
+"""

@@ -18,12 +18,14 @@ import keras  # noqa: F401  # imported once, for all trials
 import numpy as np
 
 from faults.processes import arm, calls, fork, wait
-from resnet_keras import Recipe, checkpoints, cifar10, runs, saved
-from resnet_keras.data.images import split
-from resnet_keras.experiment import run
-from resnet_keras.recipe import PaddedCrop
-from resnet_keras.records import TIMES
-from resnet_keras.schedules import Steps, Warmup
+from resnet_keras import Recipe, cifar10
+from resnet_keras.data.small.images import split
+from resnet_keras.experiments.run import run
+from resnet_keras.runs import checkpoints, reading
+from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.records import TIMES
+from resnet_keras.spec.schedules import Steps, Warmup
+from resnet_keras.weights import archive
 
 NET = cifar10(8, num_classes=3, image_size=8)
 RECIPE = Recipe(
@@ -53,14 +55,14 @@ def train(folder: Path) -> None:
 
 def outcome(folder: Path) -> tuple:
     """What may not depend on kills: rows without times, results, weights, the optimizer's state."""
-    done = runs.read(folder)
+    done = reading.read(folder)
     assert done.results is not None
     assert done.damaged_model() is None
     checkpoint, damaged = checkpoints.newest(folder)
     assert not damaged
     arrays = {name: array.tobytes() for name, array in checkpoint.state.arrays.items()}
     rows = [row._replace(**dict.fromkeys(TIMES, 0.0)) for row in done.rows]
-    return rows, done.results, arrays, bytes(saved.read(folder / runs.MODEL).weights)
+    return rows, done.results, arrays, bytes(archive.read(folder / reading.MODEL).weights)
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -114,8 +116,8 @@ def main() -> None:
             report["in_a_save"] += bool(at or (folder.exists() and leftovers(folder)))
             # What a killed run leaves: no checkpoint that is not whole, and files that can be read.
             damaged = checkpoints.newest(folder)[1] if folder.exists() else []
-            if (folder / runs.RUN).exists():
-                runs.read(folder)
+            if (folder / reading.RUN).exists():
+                reading.read(folder)
             report["unloadable"] += bool(damaged)
         elif code == 0:
             report["finished"] += 1

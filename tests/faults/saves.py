@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from faults.processes import FAILED, arm, calls, fork, wait
-from resnet_keras import Recipe, checkpoints, runs
-from resnet_keras.checkpoints import State
-from resnet_keras.folder import Found, RunFolder
-from resnet_keras.records import Results, Row
-from resnet_keras.schedules import Steps
+from resnet_keras import Recipe
+from resnet_keras.runs import checkpoints, reading
+from resnet_keras.runs.checkpoints import State
+from resnet_keras.runs.writing import Found, RunFolder
+from resnet_keras.spec.records import Results, Row
+from resnet_keras.spec.schedules import Steps
 
 RECIPE = Recipe(iterations=300, schedule=Steps((150,)), evaluate_every=100)
 SETTINGS = {"architecture": {"name": "plain-8"}, "recipe": RECIPE.to_dict(), "data": {}, "seed": 0}
@@ -32,7 +33,7 @@ def state(count: int) -> State:
 def save(folder: Path, last: int) -> None:
     """The save of number `last`; before it, what a run does before."""
     checkpoint, _ = checkpoints.newest(folder)
-    run = RunFolder(folder, SETTINGS, Found(RECIPE, checkpoint=checkpoint, settings=runs.through_json(SETTINGS)))
+    run = RunFolder(folder, SETTINGS, Found(RECIPE, checkpoint=checkpoint, settings=reading.through_json(SETTINGS)))
     for count in range(len(run.state.rows) + 1 if run.state else 1, last + 1):
         run.save_state(state(count))
         run.record(ROWS[count - 1])
@@ -85,7 +86,7 @@ def main() -> None:
         report["ended"] += code == (-signal.SIGKILL if not error else FAILED)
         report["lost"] += checkpoint is None or bool(damaged) or checkpoint.state.iteration < 200
         # The model is the one before or the one after, to the byte; so is each file of a checkpoint that is there.
-        report["changed"] += now.get(runs.MODEL) not in (before[runs.MODEL], after[runs.MODEL])
+        report["changed"] += now.get(reading.MODEL) not in (before[reading.MODEL], after[reading.MODEL])
         report["changed"] += checkpoint is not None and any(
             data not in (before.get(name), after.get(name))
             for name, data in now.items()

@@ -12,13 +12,14 @@ import pytest
 from conftest import ROOT, run_python
 
 from faults.hostile import FILES, PLACES, Good
-from resnet_keras import cifar10, saved
+from resnet_keras import cifar10
+from resnet_keras.weights import archive
 
 pytestmark = pytest.mark.any_backend
 
 NET = cifar10(8, "A", 4, image_size=8)
 MOST_SECONDS = 2.0
-MOST_MB = 3 * 4 * saved.stored_numbers(NET) / 2**20 + 256
+MOST_MB = 3 * 4 * archive.stored_numbers(NET) / 2**20 + 256
 SHORT, LONG, AT_ONCE = 300, 20_000, 2_500
 
 

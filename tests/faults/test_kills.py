@@ -14,9 +14,11 @@ import pytest
 from conftest import BACKEND, ROOT, run_python, small_data_
 
 from faults.processes import compiler, preloaded
-from resnet_keras import Recipe, checkpoints, cifar10, experiment, run
-from resnet_keras.recipe import PaddedCrop
-from resnet_keras.schedules import Steps
+from resnet_keras import Recipe, cifar10, run
+from resnet_keras.experiments import run as experiment
+from resnet_keras.runs import checkpoints
+from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.schedules import Steps
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="file calls are counted on Linux, with a C compiler")
 FLIPS, TRUNCATIONS = (40, 1_000), 20

@@ -1,0 +1,294 @@
+"""`Photographs`: a set too large for memory, read, decoded and augmented while a net trains (section 3.4).
+
+Threads decode: Pillow works outside Python's lock while it decodes and resizes, and threads share what they make.
+"""
+
+import hashlib
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from resnet_keras.data.dataset import Batch, Description
+from resnet_keras.data.photographs.augmentation import augmented, draw
+from resnet_keras.data.photographs.split import LAYOUT, Split, available_cores, in_order, load_split, spread
+from resnet_keras.data.photographs.views import SingleView
+from resnet_keras.data.small.stream import order
+from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.spec.recipe import IMAGENET, PaddedCrop, ScaledCrop
+
+AHEAD = 2
+"""Batches that are made before they are asked for: one to wait, one in the making."""
+MEAN_IMAGES = 10_000
+"""Photographs behind the channel mean: its standard error is below half a grey level of 255."""
+
+EVALUATION_BATCH = 100
+"""Divides ImageNet's 50,000 photographs, so a compiled net sees one shape."""
+_Item = tuple[int, int]  # epoch and index of a photograph
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Photographs for training and validation.
+
+    Attributes:
+        train, validation: where they come from.
+        image_size: side of what the net is given, in pixels.
+        skipped: the paths of the damaged ones that are left out.
+        workers: threads that decode.
+    """
+
+    train: Split
+    validation: Split
+    image_size: int
+    skipped: tuple[str, ...] = ()
+    workers: int = field(default_factory=available_cores)
+
+    @property
+    def description(self) -> Description:
+        """What `run.json` keeps of it. The validation photographs are also what the paper tests on."""
+        both = self.train.fingerprint + self.validation.fingerprint
+        return Description(
+            name=self.train.name,
+            source=self.train.source,
+            generated=False,
+            fingerprint=hashlib.sha256(both.encode()).hexdigest()[:16],
+            num_classes=self.train.num_classes,
+            image_size=self.image_size,
+            train_images=len(self.train),
+            validation_images=len(self.validation),
+            test_images=0,
+            skipped=self.skipped,
+        )
+
+    def stream(
+        self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop = IMAGENET.augmentation
+    ) -> "PhotographStream":
+        """Training batches: resized, cropped, mirrored, with a colour shift."""
+        if not isinstance(augmentation, ScaledCrop):
+            raise InvalidValue(
+                f"Photographs are resized and cropped. Received: {augmentation!r} for {self.train.name}."
+            )
+        return PhotographStream(self.train, self.image_size, batch_size, seed, augmentation, self.workers)
+
+    def validation_batches(self, batch_size: int = EVALUATION_BATCH) -> "CentreCrops":
+        """The validation photographs' centre crops, in the order of the data set."""
+        return CentreCrops(self.validation, self.image_size, batch_size, self.workers)
+
+    def test_batches(self) -> None:
+        """None: protocols test on the validation photographs, with `recipes/evaluate.py`."""
+
+    def training_crops(self, images: int) -> Iterator[np.ndarray]:
+        """Centre crops of at most `images` training photographs, evenly spread: (size, size, 3) each, uint8."""
+        view = SingleView(self.image_size)
+        places = spread(len(self.train), min(images, len(self.train))).tolist()
+        return in_order(lambda index: view.of(self.train.photograph(index)[0])[0], places, self.workers)
+
+    def mean(self) -> np.ndarray:
+        """The mean of R, G and B over centre crops of training photographs: (3,), on a scale of 0..255."""
+        total, count = np.zeros(3), 0
+        for pixels in self.training_crops(MEAN_IMAGES):
+            total += pixels.mean(axis=(0, 1), dtype=np.float64)
+            count += 1
+        return total / count
+
+
+def load(
+    data_dir: Path,
+    image_size: int = 224,
+    *,
+    num_classes: int | None = None,
+    skip_bad: int = 0,
+    workers: int | None = None,
+) -> Photographs:
+    """The photographs that `--data-dir` names.
+
+    Args:
+        data_dir: holds `train/<class>/*` and `val/<class>/*`, or a prepared data set of TensorFlow Datasets.
+        image_size: side of the crops, in pixels.
+        num_classes: how many classes there have to be; None takes what is there.
+        skip_bad: up to this many damaged photographs are left out. All are read once to find them, so that every run
+            leaves out the same. With 0 nothing is read before it is needed, and the first damaged one is an error.
+        workers: threads that decode; None is one for each core.
+
+    Raises:
+        OSError: folders or files that are not there or cannot be read, or more than `skip_bad` damaged photographs.
+        ValueError: classes that differ between the parts or from `num_classes`, or a number out of range.
+    """
+    if image_size < 1 or skip_bad < 0 or (workers is not None and workers < 1):
+        raise InvalidValue(
+            "Sizes and workers are 1 or more, and photographs to skip 0 or more. "
+            f"Received: image_size={image_size}, workers={workers}, skip_bad={skip_bad}."
+        )
+    train, validation = load_split(data_dir, "train"), load_split(data_dir, "val")
+    _check_classes(data_dir, train, validation, num_classes)
+    workers = workers or available_cores()
+    skipped: list[str] = []
+    if skip_bad:
+        parts = []
+        for split in (train, validation):
+            bad = split.bad(skip_bad - len(skipped), workers)
+            skipped += [split.place(index) for index, _ in bad]
+            if len(skipped) > skip_bad:
+                raise InputOutput(
+                    f"At most {skip_bad} photographs may be damaged. Received: more, the last: {bad[-1][1]} "
+                    "Raise --skip-bad, or repair the data set."
+                )
+            parts.append(split.without([index for index, _ in bad]))
+        train, validation = parts
+    return Photographs(train, validation, image_size, tuple(_below(data_dir, path) for path in skipped), workers)
+
+
+def _below(data_dir: Path, path: str) -> str:
+    """Without the path of this machine: `run.json` is compared between machines."""
+    return path.replace(f"{data_dir}/", "").replace(f" in {data_dir}", "")
+
+
+def _check_classes(data_dir: Path, train: Split, validation: Split, num_classes: int | None) -> None:
+    differing = sorted(set(train.class_names) ^ set(validation.class_names))
+    if differing:
+        first = differing[0]
+        there, missing = ("train", "val") if first in train.class_names else ("val", "train")
+        raise InvalidValue(
+            f"Training and validation have the same classes. Received: {data_dir / there / first} without "
+            f"{data_dir / missing / first}{f', and {len(differing) - 1} more' if len(differing) > 1 else ''}."
+        )
+    found = len(train.class_names)
+    if found < 2:
+        raise InvalidValue(f"A classifier needs two classes. Received: {found} in {data_dir}.")
+    if num_classes is not None and num_classes != found:
+        raise InvalidValue(f"{LAYOUT} Received: {found} classes in {data_dir}, where {num_classes} are asked for.")
+
+
+class _Assembly:
+    """Makes batches in threads, and the next ones before they are asked for.
+
+    Args:
+        items: the photographs of batch number i, as (epoch, index); nothing after the last.
+        make: a photograph's pixels and label.
+        image_size: side of the pixels.
+        workers: threads.
+    """
+
+    def __init__(
+        self,
+        items: Callable[[int], Sequence[_Item]],
+        make: Callable[[_Item], tuple[np.ndarray, int]],
+        image_size: int,
+        workers: int,
+    ) -> None:
+        self._items, self._make, self._size = items, make, image_size
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="photographs")
+        self._begun: dict[int, list[Future[tuple[np.ndarray, int]]]] = {}
+        self._latest = 0
+        self._lock = Lock()
+        self.close = weakref.finalize(self, self._executor.shutdown, wait=False, cancel_futures=True)
+
+    def batch(self, number: int) -> Batch:
+        with self._lock:
+            # Two threads may ask, the later batch first: nothing between is given up or made twice.
+            near = abs(number - self._latest) <= AHEAD
+            self._latest = max(number, self._latest) if near else number
+            for other in [other for other in self._begun if abs(other - number) > AHEAD]:
+                for future in self._begun.pop(other):
+                    future.cancel()
+            for wanted in (number, *range(self._latest + 1, number + 1 + AHEAD)):
+                if wanted not in self._begun:
+                    self._begun[wanted] = [self._executor.submit(self._make, item) for item in self._items(wanted)]
+            futures = self._begun.pop(number)
+        x = np.empty((len(futures), self._size, self._size, 3), np.uint8)
+        y = np.empty(len(futures), np.int32)
+        for place, future in enumerate(futures):
+            x[place], y[place] = future.result()
+        return x, y
+
+
+class PhotographStream:
+    """An endless sequence of training batches; an epoch's last batch is filled from the next epoch.
+
+    Args:
+        split: the training photographs.
+        image_size: side of the crops, in pixels.
+        batch_size: photographs a batch.
+        seed: of order and augmentation.
+        augmentation: of each photograph.
+        workers: threads that decode.
+    """
+
+    def __init__(
+        self, split: Split, image_size: int, batch_size: int, seed: int, augmentation: ScaledCrop, workers: int
+    ) -> None:
+        self._split, self._size, self._seed, self._augmentation = split, image_size, seed, augmentation
+        self.batch_size = batch_size
+        self._order = lru_cache(maxsize=2)(order)
+        self._assembly = _Assembly(self._items, self._make, image_size, workers)
+
+    def batch(self, iteration: int) -> Batch:
+        """The crops and labels of update number `iteration`, counted from 0; those that follow are begun.
+
+        Returns:
+            uint8 of shape (batch_size, size, size, 3) and int32 of shape (batch_size,).
+
+        Raises:
+            OSError: a photograph that cannot be read or decoded; one line with its path.
+        """
+        return self._assembly.batch(iteration)
+
+    def close(self) -> None:
+        """Ends the threads; nothing else is lost."""
+        self._assembly.close()
+
+    def _items(self, iteration: int) -> list[_Item]:
+        images = len(self._split)
+        places = range(iteration * self.batch_size, (iteration + 1) * self.batch_size)
+        return [
+            (place // images, int(self._order(self._seed, place // images, images)[place % images])) for place in places
+        ]
+
+    def _make(self, item: _Item) -> tuple[np.ndarray, int]:
+        epoch, index = item
+        image, label = self._split.photograph(index)
+        return augmented(image, draw(self._augmentation, self._seed, epoch, index, self._size), self._size), label
+
+
+class CentreCrops:
+    """Batches of centre crops: a sequence that can be gone through again and again.
+
+    Args:
+        split: the photographs, in its order.
+        image_size: side of the crops, in pixels; the shorter side is 256 / 224 of it before.
+        batch_size: photographs a batch; the last may have fewer.
+        workers: threads that decode.
+    """
+
+    def __init__(self, split: Split, image_size: int, batch_size: int, workers: int) -> None:
+        self._split, self._batch_size, self._view = split, batch_size, SingleView(image_size)
+        self._assembly = _Assembly(self._items, self._make, image_size, workers)
+
+    def __len__(self) -> int:
+        return -(-len(self._split) // self._batch_size)
+
+    def __getitem__(self, number: int) -> Batch:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return self._assembly.batch(number)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[number] for number in range(len(self)))
+
+    def close(self) -> None:
+        """Ends the threads; nothing else is lost."""
+        self._assembly.close()
+
+    def _items(self, number: int) -> list[_Item]:
+        first = number * self._batch_size
+        return [(0, index) for index in range(first, min(first + self._batch_size, len(self._split)))]
+
+    def _make(self, item: _Item) -> tuple[np.ndarray, int]:
+        image, label = self._split.photograph(item[1])
+        return self._view.of(image)[0], label

@@ -1,0 +1,228 @@
+"""`ImageData`: a set of small labelled images in memory, and what is checked of it before any work."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from resnet_keras.data.dataset import Batch, Description
+from resnet_keras.data.small.stream import Stream
+from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.recipe import PaddedCrop, ScaledCrop
+
+CIFAR10_VALIDATION = 5_000
+"""Section 4.2: "a 45k/5k train/val split"."""
+VALIDATION_SHARE = 0.1
+"""Of any other training set."""
+EVALUATION_BATCH = 500
+"""Divides CIFAR-10's 5,000 and 10,000 images, so a compiled net sees one shape."""
+
+
+@dataclass(frozen=True)
+class ArrayBatches:
+    """Images in memory, in batches.
+
+    Attributes:
+        x: (n, size, size, 3), uint8.
+        y: (n,), int32.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return -(-len(self.x) // EVALUATION_BATCH)
+
+    def __getitem__(self, number: int) -> Batch:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        part = slice(number * EVALUATION_BATCH, (number + 1) * EVALUATION_BATCH)
+        return self.x[part], self.y[part]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[number] for number in range(len(self)))
+
+    def close(self) -> None:
+        """Nothing works ahead."""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Images in memory as uint8, split in three.
+
+    Attributes:
+        name: as shown on screen and in figures.
+        source: what was read, without the path of this machine, or how the images were generated.
+        generated: True for the stand-in that is not a real data set.
+        num_classes: labels are 0 to num_classes - 1.
+        x_train, x_validation, x_test: (n, size, size, 3), uint8, RGB, 0..255.
+        y_train, y_validation, y_test: (n,), int32.
+    """
+
+    name: str
+    source: str
+    generated: bool
+    num_classes: int
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_validation: np.ndarray
+    y_validation: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    @property
+    def image_size(self) -> int:
+        """Side of an image in pixels."""
+        return self.x_train.shape[1]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 digits of the SHA-256 of all images and labels: equal where two runs saw the same data."""
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_validation, self.y_validation, self.x_test, self.y_test):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
+    def averaged_to(self, size: int) -> "ImageData":
+        """The same images in `size` x `size` pixels, each the mean of a square of the old ones.
+
+        Raises:
+            ValueError: the old side is no multiple of the new.
+        """
+        if size == self.image_size:
+            return self
+        factor, remainder = divmod(self.image_size, size) if size > 0 else (0, 1)
+        if remainder or factor == 0:
+            raise InvalidValue(
+                f"Images of {self.image_size} pixels are averaged to a size that divides it. "
+                f"Received: image_size={size!r}."
+            )
+
+        def shrink(x: np.ndarray) -> np.ndarray:
+            squares = x.reshape(len(x), size, factor, size, factor, 3)
+            return np.rint(squares.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+
+        return replace(
+            self, x_train=shrink(self.x_train), x_validation=shrink(self.x_validation), x_test=shrink(self.x_test)
+        )
+
+    @property
+    def description(self) -> Description:
+        """What `run.json` keeps of it."""
+        return Description(
+            name=self.name,
+            source=self.source,
+            generated=self.generated,
+            fingerprint=self.fingerprint,
+            num_classes=self.num_classes,
+            image_size=self.image_size,
+            train_images=len(self.x_train),
+            validation_images=len(self.x_validation),
+            test_images=len(self.x_test),
+        )
+
+    def stream(self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop) -> Stream:
+        """Training batches: padded, cropped and mirrored."""
+        if not isinstance(augmentation, PaddedCrop):
+            raise InvalidValue(f"Images in memory are padded and cropped. Received: {augmentation!r} for {self.name}.")
+        return Stream(self.x_train, self.y_train, batch_size, seed, augmentation)
+
+    def validation_batches(self) -> ArrayBatches:
+        """The held-out images."""
+        return ArrayBatches(self.x_validation, self.y_validation)
+
+    def test_batches(self) -> ArrayBatches:
+        """The test images."""
+        return ArrayBatches(self.x_test, self.y_test)
+
+    def mean(self) -> np.ndarray:
+        """The mean of each pixel over the training images: (size, size, 3), on a scale of 0..255."""
+        # Chunks: the float64 copy of all of CIFAR-10 would take a gigabyte.
+        starts = range(0, len(self.x_train), 1000)
+        chunks = (self.x_train[start : start + 1000].sum(axis=0, dtype=np.float64) for start in starts)
+        return np.sum(list(chunks), axis=0) / len(self.x_train)
+
+
+def split(
+    *,
+    name: str,
+    source: str,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    num_classes: int | None = None,
+    validation: int | None = None,
+    generated: bool = False,
+) -> ImageData:
+    """Checks images and labels and holds out the last `validation` training images.
+
+    Args:
+        name: see `ImageData`.
+        source: see `ImageData`.
+        generated: see `ImageData`.
+        train: images (n, size, size, 3) of 0..255 and integer labels (n,) or (n, 1).
+        test: likewise.
+        num_classes: None counts the classes of the training labels.
+        validation: images held out; None takes a tenth.
+
+    Raises:
+        ValueError: shapes, types or values outside of that, with the array's name.
+    """
+    x_train, y_train = _images(train[0], "x_train"), _labels(train[1], "y_train", len(train[0]))
+    x_test, y_test = _images(test[0], "x_test"), _labels(test[1], "y_test", len(test[0]))
+    if x_test.shape[1:] != x_train.shape[1:]:
+        raise InvalidValue(
+            "Training and test images have one shape. "
+            f"Received: x_train {x_train.shape[1:]}, x_test {x_test.shape[1:]}."
+        )
+    if num_classes is None:
+        num_classes = int(y_train.max()) + 1
+    for field, labels in (("y_train", y_train), ("y_test", y_test)):
+        if labels.min() < 0 or labels.max() >= num_classes:
+            raise InvalidValue(
+                f"Labels are 0 to {num_classes - 1}. "
+                f"Received: {field} from {labels.min()} to {labels.max()} in {source}."
+            )
+    if num_classes < 2:
+        raise InvalidValue(f"A classifier needs two classes. Received: only label 0 in y_train of {source}.")
+    held_out = max(1, round(VALIDATION_SHARE * len(x_train))) if validation is None else validation
+    cut = len(x_train) - held_out
+    if cut < 1:
+        raise InvalidValue(f"Training needs more than {held_out} images. Received: {len(x_train)} in {source}.")
+    return ImageData(
+        name=name,
+        source=source,
+        generated=generated,
+        num_classes=num_classes,
+        x_train=x_train[:cut],
+        y_train=y_train[:cut],
+        x_validation=x_train[cut:],
+        y_validation=y_train[cut:],
+        x_test=x_test,
+        y_test=y_test,
+    )
+
+
+def _images(x: np.ndarray, field: str) -> np.ndarray:
+    square = x.ndim == 4 and x.shape[1] == x.shape[2] and x.shape[3] == 3 and len(x) > 0
+    if not square:
+        raise InvalidValue(f"Images have the shape (n, size, size, 3). Received: {field} of shape {x.shape}.")
+    if x.dtype == np.uint8:
+        return x
+    if not (np.issubdtype(x.dtype, np.integer) or np.issubdtype(x.dtype, np.floating)):
+        raise InvalidValue(f"Pixels are numbers of 0..255. Received: {field} of type {x.dtype}.")
+    low, high = x.min(), x.max()
+    if not (low >= 0 and high <= 255):  # False for NaN too
+        raise InvalidValue(f"Pixels are 0..255. Received: {field} from {low} to {high}.")
+    if high <= 1 and np.issubdtype(x.dtype, np.floating):
+        raise InvalidValue(f"Pixels are 0..255. Received: {field} from {low} to {high}: multiply by 255.")
+    return np.rint(x).astype(np.uint8)
+
+
+def _labels(y: np.ndarray, field: str, images: int) -> np.ndarray:
+    if y.shape not in ((images,), (images, 1)) or not np.issubdtype(y.dtype, np.integer):
+        raise InvalidValue(
+            f"{field} holds {images} whole numbers, one an image. Received: {y.dtype} of shape {y.shape}."
+        )
+    return y.reshape(images).astype(np.int32)

@@ -1,0 +1,156 @@
+"""Image classifiers as files hold them: read, ended by a softmax, and made fully convolutional (section 3.4)."""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import keras
+import numpy as np
+from keras import layers
+
+from resnet_keras.data.photographs.views import NET_SIZE
+from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.runs import reading
+
+Preprocessing = Literal["raw", "caffe", "torch", "tf"]
+"""What a net's images are scaled to: nothing (the net does it itself), or a mode of `keras.applications`."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A net as it was read from a file.
+
+    Attributes:
+        name: the run's net, or the model's own name.
+        model: images of 0..255, preprocessed, to probabilities.
+        sha256: of the file.
+        preprocessing: what is done to the images first.
+    """
+
+    name: str
+    model: keras.Model
+    sha256: str
+    preprocessing: Preprocessing
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images that it takes, in pixels; 224 where it takes any."""
+        return self.model.input_shape[1] or NET_SIZE
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs."""
+        return self.model.output_shape[-1]
+
+
+def read(path: Path, preprocessing: Preprocessing = "raw") -> Classifier:
+    """Reads a net.
+
+    Args:
+        path: a run folder, or a `.keras` file.
+        preprocessing: "raw" for nets that take pixels 0..255; "caffe", "torch" or "tf", the modes of
+            `keras.applications.imagenet_utils.preprocess_input`, for those that want it done before.
+
+    Raises:
+        OSError: no such file, or one that Keras cannot load.
+        ValueError: a model that is no image classifier, or an unknown preprocessing.
+    """
+    if preprocessing not in get_args(Preprocessing):
+        raise InvalidValue(f"Preprocessing is {', '.join(get_args(Preprocessing))}. Received: {preprocessing!r}.")
+    file = path / reading.MODEL if path.is_dir() else path
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputOutput(
+            f"A net is a run folder or a .keras file. Received: {file} ({error.strerror}). Has the run ended?"
+        ) from None
+    if file.suffix == ".keras" and not zipfile.is_zipfile(io.BytesIO(content)):  # Keras says that there is no file
+        raise InputOutput(
+            f"A .keras file is a zip archive. Received: {file}, {len(content):,} bytes that are none: it is cut off or "
+            "something else. Copy it again."
+        )
+    try:
+        model = keras.saving.load_model(file, compile=False)
+    except Exception as error:  # Keras passes on whatever zipfile, JSON, HDF5 and layers raise
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise InputOutput(f"A net is a .keras file of stock layers. Received: {file} ({lines[0]}).") from error
+    shape = model.input_shape
+    square = isinstance(shape, tuple) and len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3
+    if not square or len(model.output_shape) != 2:
+        raise InvalidValue(
+            "An image classifier takes (batch, size, size, 3) and returns (batch, classes). "
+            f"Received: {file}, {shape} to {model.output_shape}."
+        )
+    name = reading.read(path).name if (path / reading.RUN).exists() else model.name
+    return Classifier(name, _with_softmax(model, file), hashlib.sha256(content).hexdigest(), preprocessing)
+
+
+def fully_convolutional(model: keras.Model) -> keras.Model:
+    """The same net for images of any size: its dense layer becomes a 1x1 convolution (section 3.4).
+
+    The score map's logits are averaged over all positions, then comes the softmax. Averaging is linear, so at the
+    net's own size the output is that of the net.
+
+    Args:
+        model: it ends with global average pooling, a dense layer and a softmax.
+
+    Returns:
+        A new model with copies of the weights, of (batch, height, width, 3) to (batch, classes).
+
+    Raises:
+        ValueError: another ending, or layers that need one image size.
+    """
+    pool, dense = _head(model)
+    features = keras.Model(model.inputs, pool.input)
+    image = keras.Input((None, None, 3), name="image", dtype=model.inputs[0].dtype)
+    try:
+        body = keras.models.clone_model(features, input_tensors=[image])
+        for old, new in zip(features.layers, body.layers, strict=True):
+            new.set_weights(old.get_weights())
+            if isinstance(new, layers.Normalization):
+                new.finalize_state()
+    except (ValueError, TypeError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise InvalidValue(
+            f"Multi-scale testing takes a net for images of any size. Received: {model.name!r} ({lines[0]}). "
+            "Use 1-crop or 10-crop."
+        ) from error
+    scoring = layers.Conv2D(dense.units, 1, data_format="channels_last", dtype=dense.dtype_policy, name="score_map")
+    x = scoring(body.outputs[0])
+    kernel, *bias = dense.get_weights()
+    scoring.set_weights([kernel[None, None], *(bias or [np.zeros(dense.units)])])
+    x = layers.GlobalAveragePooling2D(data_format="channels_last", dtype="float32", name="score")(x)
+    return keras.Model(image, layers.Softmax(dtype="float32")(x), name=f"{model.name}-fully-convolutional")
+
+
+def _with_softmax(model: keras.Model, file: Path) -> keras.Model:
+    """The model, ending in probabilities: those that end in logits get a softmax."""
+    last = model.layers[-1]
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
+    activation = keras.activations.softmax if isinstance(last, layers.Softmax) else getattr(last, "activation", None)
+    if activation is keras.activations.softmax:
+        return model
+    if isinstance(last, layers.Dense) and activation is keras.activations.linear:
+        return keras.Model(model.input, layers.Softmax(dtype="float32")(model.outputs[0]), name=model.name)
+    raise InvalidValue(f"A classifier ends with a softmax, or with a dense layer's logits. Received: {file}.")
+
+
+def _head(model: keras.Model) -> tuple[keras.layers.Layer, keras.layers.Layer]:
+    """The global average pooling and the dense layer at the model's end."""
+    chain = list(model.layers)
+    pools = [index for index, layer in enumerate(chain) if isinstance(layer, layers.GlobalAveragePooling2D)]
+    if pools:
+        pool, *tail = chain[pools[-1] :]
+        dense = [layer for layer in tail if isinstance(layer, layers.Dense)]
+        others = [layer for layer in tail if not isinstance(layer, (layers.Dense, layers.Dropout))]
+        ending = all(isinstance(layer, (layers.Activation, layers.Softmax)) for layer in others) and len(others) <= 1
+        if len(dense) == 1 and ending and pool.data_format == "channels_last":
+            return pool, dense[0]
+    raise InvalidValue(
+        "The fully convolutional form is made from a net that ends with global average pooling, one dense layer and a "
+        f"softmax. Received: {model.name!r}. Use 1-crop or 10-crop."
+    )

@@ -1,0 +1,196 @@
+"""Testing a net, or several together: 1-crop, 10-crop and multi-scale fully convolutional (sections 3.4 and 4.1).
+
+The scores of a net are its probabilities, averaged over the views of an image; those of an ensemble are a weighted mean
+over its nets (Table 5).
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from resnet_keras.data.photographs.split import Split, available_cores, in_order, spread
+from resnet_keras.data.photographs.views import NET_SIZE, MultiScale, Protocol, Views
+from resnet_keras.data.small.images import ImageData
+from resnet_keras.errors import InvalidValue
+from resnet_keras.evaluation.classifier import Classifier, Preprocessing, fully_convolutional
+from resnet_keras.runs import storage
+
+BATCH_PIXELS = 64 * NET_SIZE**2
+"""Pixels in a batch, about a gigabyte of a ResNet's activations."""
+MOST_IN_BATCH = 512
+CACHE_VERSION = 1
+"""Counts changes of what is computed: scores of an older version are not read."""
+
+
+def score(
+    classifier: Classifier,
+    data: Split | ImageData,
+    protocol: Protocol,
+    *,
+    limit: int | None = None,
+    console: Console | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A net's scores for each image, averaged over its views, and the labels.
+
+    Args:
+        classifier: the net.
+        data: photographs, or images in memory, of which the test images are taken: each is its own single view.
+        protocol: how to test.
+        limit: at most so many images, evenly spread over the data.
+        console: where a progress bar goes; None is standard output.
+
+    Returns:
+        float32 of shape (images, classes), rows that sum to 1; and int32 of shape (images,).
+
+    Raises:
+        OSError: a photograph that cannot be read or decoded.
+        ValueError: net and data that do not fit, or scores that are not finite.
+    """
+    if classifier.num_classes != data.num_classes:
+        raise InvalidValue(
+            f"Net and data have the same classes. Received: {classifier.name} with {classifier.num_classes}, "
+            f"{data.name} with {data.num_classes}."
+        )
+    views = protocol.views(classifier.image_size)
+    if isinstance(data, Split):
+        images = data.limited(limit)
+        count, shown = len(images), _photographs(images, views)
+    else:
+        x, y = _single_views(data, classifier, protocol, limit)
+        count, shown = len(x), (([image], int(label)) for image, label in zip(x, y, strict=True))
+    model = fully_convolutional(classifier.model) if isinstance(views, MultiScale) else classifier.model
+
+    total = np.zeros((count, classifier.num_classes), np.float64)
+    labels = np.empty(count, np.int32)
+    waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray, int]]] = {}
+
+    def flush(shape: tuple[int, ...]) -> None:
+        batch = waiting.pop(shape)
+        # A power of two: a compiled net sees few shapes, and little is computed in vain.
+        size = min(_batch_size(shape), 1 << (len(batch) - 1).bit_length())
+        probabilities = _predict(model, np.stack([view for _, view, _ in batch]), size, classifier.preprocessing)
+        for (index, _, of), row in zip(batch, probabilities, strict=True):
+            total[index] += row / of
+
+    with _bar(console) as progress:
+        task = progress.add_task(f"{classifier.name}  {protocol.name}", total=count)
+        for index, (shown_views, label) in enumerate(shown):
+            labels[index] = label
+            for view in shown_views:
+                batch = waiting.setdefault(view.shape, [])
+                batch.append((index, view, len(shown_views)))
+                if len(batch) == _batch_size(view.shape):
+                    flush(view.shape)
+            progress.advance(task)
+        for shape in tuple(waiting):
+            flush(shape)
+    if not np.isfinite(total).all():
+        raise InvalidValue(f"A net's scores are finite. Received: NaN or infinity from {classifier.name}.")
+    return total.astype(np.float32), labels
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Scores on disk: adding a net to an ensemble costs one net.
+
+    Attributes:
+        folder: one file for each net, data, protocol and limit; None keeps nothing.
+    """
+
+    folder: Path | None
+
+    def score(
+        self,
+        classifier: Classifier,
+        data: Split | ImageData,
+        protocol: Protocol,
+        *,
+        limit: int | None = None,
+        console: Console | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`score`, or what an earlier call of it gave.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        if self.folder is None:
+            return score(classifier, data, protocol, limit=limit, console=console)
+        key = json.dumps(
+            {
+                "version": CACHE_VERSION,
+                "model": classifier.sha256,
+                "preprocessing": classifier.preprocessing,
+                "data": data.fingerprint,
+                "views": repr(protocol.views(classifier.image_size)),
+                "limit": limit,
+            }
+        )
+        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+        # A damaged file counts as none: it is computed again and replaced.
+        with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(path) as file:
+            if str(file["key"]) == key:
+                return file["scores"], file["labels"]
+        scores, labels = score(classifier, data, protocol, limit=limit, console=console)
+        file = io.BytesIO()
+        np.savez(file, key=np.array(key), scores=scores, labels=labels)
+        storage.write(path, file.getvalue())
+        return scores, labels
+
+
+def _photographs(split: Split, views: Views) -> Iterator[tuple[list[np.ndarray], int]]:
+    def shown(index: int) -> tuple[list[np.ndarray], int]:
+        image, label = split.photograph(index)
+        return views.of(image), label
+
+    return in_order(shown, range(len(split)), available_cores())
+
+
+def _single_views(
+    data: ImageData, classifier: Classifier, protocol: Protocol, limit: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    if protocol.name != "1-crop":
+        raise InvalidValue(
+            f"{data.name} is tested on its images as they are, 1-crop (section 4.2). Received: {protocol.name}."
+        )
+    data = data.averaged_to(classifier.image_size)
+    places = spread(len(data.x_test), min(limit or len(data.x_test), len(data.x_test)))
+    return data.x_test[places], data.y_test[places]
+
+
+def _batch_size(shape: tuple[int, ...]) -> int:
+    return max(1, min(MOST_IN_BATCH, BATCH_PIXELS // (shape[0] * shape[1])))
+
+
+def _predict(model: keras.Model, images: np.ndarray, size: int, preprocessing: Preprocessing) -> np.ndarray:
+    """Probabilities; the batch is filled up to `size` with its first image, so that few shapes are compiled."""
+    count = len(images)
+    if count < size:
+        images = np.concatenate([images, np.repeat(images[:1], size - count, axis=0)])
+    if preprocessing != "raw":
+        images = keras.applications.imagenet_utils.preprocess_input(
+            images.astype(np.float32), data_format="channels_last", mode=preprocessing
+        )
+    return np.asarray(model.predict_on_batch(images))[:count]
+
+
+def _bar(console: Console | None) -> Progress:
+    console = console or Console()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("images"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,193 @@
+"""`estimate`: how long a run will take, before it starts, beside the least that the hardware could take.
+
+The bound is a roofline (Williams et al. 2009): an update takes at least as long as its arithmetic at the machine's best
+rate, and at least as long as its memory traffic at the machine's best rate. Both rates are measured, by a product of
+large matrices and by a sum of long vectors on the same backend and device.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from rich.console import Console
+
+from resnet_keras.backends.device_images import resident
+from resnet_keras.backends.feeding import fed
+from resnet_keras.data.dataset import Dataset
+from resnet_keras.errors import Stopped
+from resnet_keras.nets.build import build
+from resnet_keras.signals import Stop
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.recipe import Precision, Recipe
+from resnet_keras.training.logits_model import trainable_twin
+from resnet_keras.training.loop import KerasLoop, Learner
+from resnet_keras.training.progress import TrainingProgress, clock
+
+MATRIX, VECTOR = 2048, 1 << 26
+"""Sides of the matrices, numbers in the vectors: beyond any cache."""
+SECONDS = 8.0
+"""For which updates are measured, about; the first, which compile, not counted."""
+FORWARD_AND_BACKWARD = 3
+"""Passes of the size of the forward one: the gradient of the input and that of the kernel cost as much each."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one update.
+
+    Attributes:
+        operations: floating-point, two for each multiply-add.
+        bytes: that have to pass between memory and the processor if each layer's output is written once and read once.
+    """
+
+    operations: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        update: seconds, the median of what was measured.
+        cost: of an update.
+        operations_per_second, bytes_per_second: the machine's best.
+        measurement: seconds that one measurement of the validation error takes.
+        recipe: what was asked for.
+    """
+
+    update: float
+    cost: Cost
+    operations_per_second: float
+    bytes_per_second: float
+    measurement: float
+    recipe: Recipe
+
+    @property
+    def periods(self) -> int:
+        """Measurements of the validation error in the run."""
+        return sum(1 for _ in self.recipe.periods())
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run."""
+        return self.recipe.iterations * self.update + self.periods * self.measurement
+
+    @property
+    def bound(self) -> float:
+        """Seconds that an update takes at least."""
+        return max(self.cost.operations / self.operations_per_second, self.cost.bytes / self.bytes_per_second)
+
+    def lines(self) -> Iterator[str]:
+        """For the screen."""
+        arithmetic = self.cost.operations / self.operations_per_second
+        memory = self.cost.bytes / self.bytes_per_second
+        yield (
+            f"  update  {1000 * self.update:,.1f} ms measured, {self.recipe.batch_size / self.update:,.0f} images/s; "
+            f"at least {1000 * self.bound:,.1f} ms ({self.bound / self.update:.0%})"
+        )
+        yield (
+            f"  bound   {1000 * arithmetic:,.1f} ms for {self.cost.operations / 1e9:,.1f} GFLOP at "
+            f"{self.operations_per_second / 1e9:,.0f} GFLOP/s, {1000 * memory:,.1f} ms for "
+            f"{self.cost.bytes / 1e6:,.0f} MB at {self.bytes_per_second / 1e9:,.1f} GB/s: "
+            f"{'memory' if memory > arithmetic else 'arithmetic'} is the limit"
+        )
+        yield (
+            f"  run     {self.recipe.iterations:,} updates and {self.periods:,} measurements "
+            f"of {self.measurement:,.1f} s: {clock(self.seconds)}"
+        )
+
+
+def cost(architecture: Architecture, recipe: Recipe) -> Cost:
+    """What one update has to do, from the net alone; the sums of batch normalisation and the like are left out."""
+    images, number = recipe.batch_size, 4 if recipe.precision == "float32" else 2
+    # Nothing asks for the gradient of the images.
+    unasked = architecture.stem_convolution.multiply_adds(architecture.image_size)
+    operations = 2 * images * (FORWARD_AND_BACKWARD * architecture.multiply_adds - unasked)
+    outputs = sum(
+        convolution.filters * convolution.output_size(size) ** 2
+        for convolution, size in architecture.sized_convolutions()
+    )
+    # Of each convolution's output: written and read in the forward pass, read in the backward; its gradient written and
+    # read. The weights: read twice, and read and written with gradient and momentum by the update, in float32.
+    return Cost(operations, 5.0 * outputs * images * number + 7.0 * architecture.parameters * 4)
+
+
+def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed: int = 0) -> Estimate:
+    """Trains for a few seconds on the images themselves and throws the net away.
+
+    Args:
+        architecture: what to build; its size and classes are those of the data.
+        recipe: how to train.
+        data: what on.
+        seed: of the initial weights, the order and the augmentation.
+    """
+    model = build(architecture, weight_decay=recipe.weight_decay, seed=seed, precision=recipe.precision)
+    twin = trainable_twin(model, recipe)
+    twin.optimizer.learning_rate = recipe.learning_rate / 1000  # the numbers do not matter, but that they are finite
+    parts = recipe.accumulate
+    with (
+        closing(data.stream(recipe.batch_size // parts, seed, recipe.augmentation)) as stream,
+        closing(data.validation_batches()) as held_out,
+        TrainingProgress(model.name, recipe, Console(quiet=True)) as progress,
+        Stop() as stop,
+    ):
+        loop = KerasLoop(progress, stop, parts, averaged=False)
+        learner = Learner(twin, *resident([stream]))
+
+        def stopped() -> None:
+            if stop.signum is not None:
+                raise Stopped(stop.signum, "nothing was trained")
+
+        def updates(start: int, count: int) -> float:
+            """Seconds for each of so many updates, the first batch not counted, as a run counts."""
+            loop.fit([learner], range(start * parts, (start + count) * parts), [{}])
+            stopped()
+            return progress.step_seconds / (count * parts - 1) * parts
+
+        once = updates(0, 3)
+        count = max(3, round(SECONDS / 3 / once))
+        measured = [updates(3 + number * count, count) for number in range(3)]
+
+        def validated(batches: int) -> float:
+            begun = time.perf_counter()
+            with fed(held_out.__getitem__, range(batches)) as taken:
+                twin.evaluate(taken, verbose=0)
+            stopped()
+            return time.perf_counter() - begun
+
+        few = min(3, len(held_out))
+        validated(few)
+        first, all_of_them = validated(1), validated(few)
+        each = max(0.0, all_of_them - first) / (few - 1) if few > 1 else 0.0
+        measurement = first + each * (len(held_out) - 1)
+    update = float(np.median(measured))
+    rates = operations_per_second(recipe.precision), bytes_per_second()
+    return Estimate(update, cost(architecture, recipe), *rates, measurement, recipe)
+
+
+def operations_per_second(precision: Precision) -> float:
+    """The machine's best, from a product of two matrices."""
+    dtype = "float32" if precision == "float32" else "bfloat16"
+    matrix = keras.ops.ones((MATRIX, MATRIX), dtype)
+    return 2 * MATRIX**3 / _best(lambda: keras.ops.matmul(matrix, matrix))
+
+
+def bytes_per_second() -> float:
+    """The machine's best, from a sum that reads one long vector and writes another."""
+    vector = keras.ops.ones((VECTOR,), "float32")
+    return 2 * 4 * VECTOR / _best(lambda: keras.ops.add(vector, 1.0))
+
+
+def _best(work: Callable[[], object]) -> float:
+    """Seconds, the least of a few times, until the device has done it."""
+    times = []
+    for _ in range(6):
+        begun = time.perf_counter()
+        result = work()
+        keras.ops.convert_to_numpy(keras.ops.ravel(result)[:1])
+        times.append(time.perf_counter() - begun)
+    return min(times[1:])

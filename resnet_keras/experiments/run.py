@@ -1,0 +1,196 @@
+"""`run`: one experiment from its settings to its run folder, as every recipe does it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import keras
+from rich.console import Console
+
+from resnet_keras.backends import device
+from resnet_keras.data.dataset import Dataset
+from resnet_keras.nets.build import build, subtract_mean
+from resnet_keras.runs import reading, writing
+from resnet_keras.runs.writing import Found, Resume, RunFolder
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.recipe import Recipe
+from resnet_keras.training.train import train
+
+
+def settings_of(architecture: Architecture, recipe: Recipe, data: Dataset, seed: int) -> dict[str, Any]:
+    """What makes a run the run that it is: the first part of `run.json`."""
+    return {
+        "architecture": architecture.to_dict(),
+        "recipe": recipe.to_dict(),
+        "data": data.description.to_dict(),
+        "seed": seed,
+    }
+
+
+def look(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed: int, out: Path) -> Found:
+    """What the run folder `out` holds of this run.
+
+    Raises:
+        OSError: it holds another run, or is damaged beyond its checkpoints.
+    """
+    settings = settings_of(architecture, recipe, data, seed)
+    return writing.look(out, settings, recipe, keras.backend.backend())
+
+
+def run(
+    architecture: Architecture,
+    recipe: Recipe,
+    data: Dataset,
+    *,
+    seed: int,
+    out: Path,
+    resume: Resume = "auto",
+    console: Console | None = None,
+) -> reading.Run:
+    """Builds a network, trains it and writes its run folder; goes on with a run that was interrupted.
+
+    On one backend and machine, an interrupted run ends with the same weights and rows, bit for bit, as one that was
+    not. A finished run of the same settings is read instead, and goes on where more iterations are asked for.
+
+    Args:
+        architecture: what to build; its size and classes are those of the data.
+        recipe: how to train.
+        data: what on.
+        seed: of the initial weights, the order and the augmentation.
+        out: the run folder.
+        resume: "auto" goes on with a run that is there, "fresh" starts over in a new folder beside it.
+        console: where the header and the progress go; None is standard output.
+
+    Raises:
+        OSError: `out` holds another run, cannot be written, or another process writes it.
+        ArithmeticError: training diverged.
+        KeyboardInterrupt: a signal came; the run is saved.
+    """
+    (done,) = run_seeds(architecture, recipe, data, outs={seed: out}, resume=resume, console=console)
+    return done
+
+
+def run_seeds(
+    architecture: Architecture,
+    recipe: Recipe,
+    data: Dataset,
+    *,
+    outs: Mapping[int, Path],
+    resume: Resume = "auto",
+    console: Console | None = None,
+) -> list[reading.Run]:
+    """As `run`, for several seeds: with JAX on an accelerator all in one program, elsewhere one after the other.
+
+    Each seed's run folder is the one that it would have alone, its numbers equal to rounding. So they are after an
+    interruption; bit for bit where a signal stopped all at once, as the program is then the same.
+
+    Args:
+        architecture: as for `run`.
+        recipe: as for `run`.
+        data: as for `run`.
+        outs: the run folder of each seed.
+        resume: as for `run`.
+        console: as for `run`.
+
+    Raises:
+        OSError, ArithmeticError, KeyboardInterrupt: as for `run`.
+    """
+    console = console or Console()
+    seeds = list(outs)
+    if len(seeds) > 1 and not at_once():
+        for seed, out in outs.items():  # before hours of work, not after
+            look(architecture, recipe, data, seed=seed, out=writing.place(out, resume))
+        return [
+            run(architecture, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds
+        ]
+    places = {seed: writing.place(out, resume) for seed, out in outs.items()}
+    with ExitStack() as stack:
+        for out in places.values():
+            stack.enter_context(writing.hold(out))
+        found = {seed: look(architecture, recipe, data, seed=seed, out=out) for seed, out in places.items()}
+        for seed, out in places.items():
+            for warning in found[seed].warnings:
+                console.print(f"WARNING: {warning}", style="bold", highlight=False, soft_wrap=True)
+            if found[seed].finished is not None:
+                console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
+        # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
+        begun = {seed: (places[seed], found[seed]) for seed in seeds if found[seed].finished is None}
+        for one in dict.fromkeys(held.recipe for _, held in begun.values()):
+            alike = {seed: place for seed, place in begun.items() if place[1].recipe == one}
+            _train(architecture, one, data, alike, console)
+        return [found[seed].finished or reading.read(places[seed]) for seed in seeds]
+
+
+def at_once() -> bool:
+    """Whether one program trains several nets faster: on a CPU, XLA is slow at convolutions of several kernels."""
+    return keras.backend.backend() == "jax" and device.device() != "cpu"
+
+
+def _train(
+    architecture: Architecture,
+    recipe: Recipe,
+    data: Dataset,
+    begun: Mapping[int, tuple[Path, Found]],
+    console: Console,
+) -> None:
+    """Trains what is not finished, from where it is."""
+    mean = None
+    models, folders = [], []
+    for seed, (out, found) in begun.items():
+        model = build(
+            architecture,
+            weight_decay=recipe.weight_decay,
+            seed=seed,
+            zero_gamma=recipe.zero_gamma,
+            precision=recipe.precision,
+        )
+        if found.checkpoint is None:  # which holds the mean
+            mean = data.mean() if mean is None else mean
+            subtract_mean(model, mean)
+        here = device.describe(model)
+        models.append(model)
+        folders.append(RunFolder(out, settings_of(architecture, recipe, data, seed) | here, found))
+        if len(models) == 1:
+            lines = _header(architecture, recipe, data, list(begun), here)
+            console.print(*lines, sep="\n", highlight=False, soft_wrap=True)
+        console.print(f"  out     {out}", *_continuation(found, here), sep="\n", highlight=False, soft_wrap=True)
+    train(models, recipe, data, folders, seeds=list(begun), console=console)
+
+
+def _continuation(found: Found, here: Mapping[str, Any]) -> Iterator[str]:
+    if found.checkpoint is None:
+        return
+    before = found.checkpoint.versions
+    changed = [
+        f"{name} {before.get(name)} to {now}" for name, now in here["versions"].items() if before.get(name) != now
+    ]
+    yield f"  goes on from iteration {found.checkpoint.state.iteration:,}"
+    if changed:
+        yield f"  WARNING: other versions than before, so digits may differ: {', '.join(changed)}"
+
+
+def _header(
+    architecture: Architecture, recipe: Recipe, data: Dataset, seeds: Sequence[int], here: Mapping[str, Any]
+) -> Iterator[str]:
+    versions = here["versions"]
+    images = data.description
+    test = f"{images.test_images:,}" if images.test_images else "no"
+    yield (
+        f"{architecture.name}  {architecture.parameters:,} parameters, "
+        f"{architecture.multiply_adds / 1e6:,.1f} million multiply-adds"
+    )
+    yield (
+        f"  on      {here['backend']} {versions.get(here['backend'], '')} ({here['device']}, {here['compiled']}), "
+        f"Keras {versions['keras']}"
+    )
+    yield (
+        f"  data    {images.name}: {images.train_images:,} training, {images.validation_images:,} validation, "
+        f"{test} test images of {images.image_size} x {images.image_size} pixels"
+        + (f", {len(images.skipped)} damaged ones left out" if images.skipped else "")
+    )
+    yield (
+        f"  recipe  {recipe.iterations:,} iterations of {recipe.batch_size} images, learning rate "
+        f"{recipe.learning_rate:g}, {recipe.schedule}, {recipe.precision}, "
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    )

@@ -1,0 +1,8 @@
+"""The paper's figures, drawn from run folders. No Keras is imported: a figure takes two seconds.
+
+May import `errors`, `spec`, `runs` and `reports`.
+"""
+
+from resnet_keras.plotting.curves import Curve, curves, figure_1, figure_4, figure_6, save
+
+__all__ = ["Curve", "curves", "figure_1", "figure_4", "figure_6", "save"]

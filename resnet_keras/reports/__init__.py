@@ -1,0 +1,4 @@
+"""Published numbers and tables. No Keras.
+
+May import `errors`, `spec` and `runs`.
+"""

@@ -1,0 +1,192 @@
+"""Tables from run folders and evaluations: in the terminal, as Markdown and as CSV. Tables 2 to 6 of the paper."""
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table as RichTable
+
+from resnet_keras.errors import InputOutput
+from resnet_keras.reports.published import CIFAR10_ERRORS, CIFAR10_OTHERS, ImageNetTable, cifar10_error
+from resnet_keras.runs.reading import Run
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column holds names, the others numbers."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """The table in Markdown."""
+        ruler = ("---", *("---:" for _ in self.head[1:]))
+        return "".join(f"| {' | '.join(cells)} |\n" for cells in (self.head, ruler, *self.rows))
+
+    def csv(self) -> str:
+        """The table as comma-separated values."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows((self.head, *self.rows))
+        return text.getvalue()
+
+    def for_terminal(self) -> RichTable:
+        """The table for a `rich.console.Console`."""
+        table = RichTable(box=box.SIMPLE_HEAD)
+        for index, name in enumerate(self.head):
+            table.add_column(name, justify="right" if index else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A net, or several together, as an evaluation's JSON file tells it.
+
+    Attributes:
+        names: of its nets.
+        files: their SHA-256 and weights: what is in two evaluations counts once.
+        protocol: how it was tested.
+        on: the images, as a table's head names them.
+        top1_error, top5_error: percent.
+    """
+
+    names: tuple[str, ...]
+    files: tuple[tuple[str, float], ...]
+    protocol: str
+    on: str
+    top1_error: float
+    top5_error: float | None
+
+
+def errors(runs: Sequence[Run]) -> Table:
+    """What finished runs ended with, in percent, in the order given."""
+    return Table(
+        ("net", "parameters", "training error %", "validation error %", "test error %", "paper, test error %"),
+        tuple(
+            (
+                run.name,
+                f"{run.settings['architecture']['parameters']:,}",
+                *(_number(error) for error in run.results),
+                f"{paper:.2f}" if run.follows_paper and (paper := cifar10_error(run.name)) else "",
+            )
+            for run in runs
+            if run.results is not None
+        ),
+    )
+
+
+def ending(runs: Sequence[Run]) -> str:
+    """What finished runs of one net ended with, in a sentence: several as mean ± standard deviation."""
+    done = [run.results for run in runs if run.results is not None]
+    tests = [results.test_error for results in done if results.test_error is not None]
+    said = [
+        f"training error {_mean([results.train_error for results in done])} %",
+        f"validation error {_mean([results.validation_error for results in done])} %",
+        *([f"test error {_mean(tests)} %"] if tests else []),
+    ]
+    return f"{runs[0].name}{f', {len(runs)} seeds' if len(runs) > 1 else ''}: {', '.join(said)}"
+
+
+def read_evaluation(path: Path) -> list[Measured]:
+    """What `recipes/evaluate.py --json` wrote: each net, and all of them together where there are several.
+
+    Raises:
+        OSError: no such file, or one of another kind.
+    """
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        data = said["data"]
+
+        def measured(models: Sequence[dict[str, Any]], of: dict[str, float]) -> Measured:
+            sizes = " and ".join(sorted({f"{model['image_size']} px" for model in models}))
+            scales = f", scales {', '.join(map(str, said['scales']))}" if said["scales"] else ""
+            on = f"{data['name']}, {data['num_classes']:,} classes, {said['images']:,} images, {sizes}{scales}"
+            names = tuple(str(model["name"]) for model in models)
+            files = tuple((model["sha256"], model["weight"] if len(models) > 1 else 1.0) for model in models)
+            return Measured(names, files, said["protocol"], on, of["top1_error"], of["top5_error"])
+
+        singles = [measured([model], model) for model in said["models"]]
+        return singles + ([measured(said["models"], said)] if len(singles) > 1 else [])
+    except FileNotFoundError:
+        raise InputOutput(f"An evaluation is a JSON file. Not found: {path}.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputOutput(f"An evaluation is a file of recipes/evaluate.py --json. Received: {path}.") from None
+
+
+def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table:
+    """One of Tables 2 to 5 with a pair of columns for each set of images of ours; blank where nothing was measured.
+
+    Nets of several seeds are one cell, mean ± standard deviation (n). Each ensemble of ours has a row of its own.
+    """
+    once = {(one.files, one.protocol, one.on): one for one in evaluations}
+    ours = [
+        one
+        for one in once.values()
+        if one.protocol == published.protocol and (len(one.names) > 1) == published.ensembles
+    ]
+    paper_names = {_key(row.name) for row in published.rows}
+    if not published.ensembles:
+        ours = [one for one in ours if _key(one.names[0]) in paper_names]
+    every_set = sorted({one.on for one in ours})
+    rows = []
+    for row in published.rows:
+        mine = [] if published.ensembles else [one for one in ours if _key(one.names[0]) == _key(row.name)]
+        name = f"{row.name}, test set" if row.on == "test" and not published.ensembles else row.name
+        rows.append((name, _number(row.top1_error), _number(row.top5_error), *_cells(mine, every_set)))
+    if published.ensembles:
+        for names in sorted({one.names for one in ours}):
+            mine = [one for one in ours if one.names == names]
+            rows.append((f"ours: {' + '.join(names)}", "", "", *_cells(mine, every_set)))
+    own = [f"ours on {on}, {top}-{k} %" for on in every_set for top, k in (("top", 1), ("top", 5))]
+    return Table(("net", "paper, top-1 %", "paper, top-5 %", *own), tuple(rows))
+
+
+def table_6(runs: Iterable[Run]) -> Table:
+    """CIFAR-10's test errors: the paper's rows, and the mean of our runs where images and schedule are the paper's."""
+    finished: dict[str, list[float]] = {}
+    for run in runs:
+        if run.results is not None and run.results.test_error is not None and run.follows_paper:
+            finished.setdefault(run.name, []).append(run.results.test_error)
+    return Table(
+        ("net", "parameters, millions", "paper, test error %", "ours, test error %"),
+        tuple(
+            (
+                row.name,
+                "" if row.parameters is None else f"{row.parameters:g}",
+                f"{'> ' if row.bound == 'above' else ''}{row.test_error:.2f}",
+                _mean(finished.get(row.name, [])),
+            )
+            for row in (*CIFAR10_OTHERS, *CIFAR10_ERRORS)
+        ),
+    )
+
+
+def _cells(measured: Sequence[Measured], every_set: Sequence[str]) -> list[str]:
+    cells = []
+    for on in every_set:
+        here = [one for one in measured if one.on == on]
+        cells.append(_mean([one.top1_error for one in here]))
+        cells.append(_mean([one.top5_error for one in here if one.top5_error is not None]))
+    return cells
+
+
+def _mean(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.2f}" if values else ""
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} ({len(values)})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _key(name: str) -> str:
+    """A saved model's name has no spaces."""
+    return name.replace(" ", "-")

@@ -1,0 +1,5 @@
+"""The run folder, the one contract between training, evaluation, plotting and the docs: storage, checkpoints, reading,
+lookup, writing. No Keras.
+
+May import `errors` and `spec`.
+"""

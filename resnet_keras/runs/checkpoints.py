@@ -1,0 +1,166 @@
+"""Checkpoints: everything that a run needs to go on as if it had never stopped.
+
+    checkpoints/iteration-00000800/
+        arrays.npz        weights, the optimizer's state and, inside a period, the running metrics
+        manifest.json     what is run, the rows so far, and size and SHA-256 of arrays.npz
+        manifest.sha256   of the manifest: `sha256sum -c manifest.sha256` agrees
+
+A checkpoint is a folder that appears under its name when all of it is on the disk. The reader checks hashes, then
+structure, then values, and falls back to the generation before.
+
+Why not Keras's `BackupAndRestore`: it writes over the one copy that it has, checks nothing, and cannot go on inside an
+epoch. No framework is imported here.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnet_keras.errors import Damaged
+from resnet_keras.runs import storage
+from resnet_keras.spec.records import Row, best
+
+FOLDER = "checkpoints"
+ARRAYS, MANIFEST, SEAL = "arrays.npz", "manifest.json", "manifest.sha256"
+FILES = (ARRAYS, MANIFEST, SEAL)
+GENERATIONS = 2
+"""How many are kept: one may be damaged, or lost in a kill."""
+PREFIX = "iteration-"
+INSIDE = "-inside"
+"""Ends the name of a checkpoint that a signal made inside a period."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands.
+
+    Attributes:
+        iteration: updates made.
+        rows: the periods that have ended.
+        arrays: by name: `weights/...`, `optimizer/...`, and inside a period `metrics/...`.
+        inside: whether the period of this iteration has no row yet.
+        images_per_second: of the period so far; 0 where it has not begun.
+        seconds: spent on training so far.
+    """
+
+    iteration: int
+    rows: tuple[Row, ...]
+    arrays: Mapping[str, np.ndarray]
+    inside: bool = False
+    images_per_second: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state, and the run that it belongs to: `settings` and `versions` are those of `run.json`."""
+
+    state: State
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    path: Path
+
+
+def save(run: Path, state: State, settings: Mapping[str, Any], versions: Mapping[str, str]) -> Path:
+    """Writes a checkpoint into a run folder; those before it stay.
+
+    Raises:
+        OSError: it cannot be written; what was there is unchanged.
+    """
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **state.arrays)
+    arrays = file.getvalue()
+    lowest = best(state.rows)
+    manifest = {
+        "iteration": state.iteration,
+        "inside": state.inside,
+        "images_per_second": state.images_per_second,
+        "seconds": state.seconds,
+        "settings": settings,
+        "recipe_sha256": storage.Digest.of(json.dumps(settings.get("recipe"), sort_keys=True).encode()).sha256,
+        "versions": versions,
+        "best": lowest and {"iteration": lowest.iteration, "validation_error": lowest.validation_error},
+        "rows": [list(row) for row in state.rows],
+        "files": {ARRAYS: storage.Digest.of(arrays)._asdict()},
+    }
+    text = (json.dumps(manifest, indent=1) + "\n").encode()
+    path = run / FOLDER / f"{PREFIX}{state.iteration:08d}{INSIDE if state.inside else ''}"
+    if path.exists():  # of a run that fell back to the generation before, or wrote the same state
+        storage.remove_folder(path)
+    storage.write_folder(path, {ARRAYS: arrays, MANIFEST: text, SEAL: _seal(text)})
+    return path
+
+
+def prune(run: Path, keep: set[Path]) -> None:
+    """Removes all checkpoints but these."""
+    for path in generations(run):
+        if path not in keep:
+            storage.remove_folder(path)
+
+
+def generations(run: Path) -> list[Path]:
+    """The checkpoints of a run folder, newest first."""
+    return sorted((run / FOLDER).glob(f"{PREFIX}*"), key=_order, reverse=True)
+
+
+def newest(run: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, and a line about each newer one that is not."""
+    damaged: list[str] = []
+    for path in generations(run):
+        try:
+            return read(path), damaged
+        except Damaged as error:
+            damaged.append(str(error))
+    return None, damaged
+
+
+def read(path: Path) -> Checkpoint:
+    """Reads a checkpoint: hashes, then structure, then values.
+
+    Raises:
+        OSError: it is not whole, in one line that names the file.
+    """
+    try:
+        text, seal = (path / MANIFEST).read_bytes(), (path / SEAL).read_bytes()
+        if seal != _seal(text):
+            raise ValueError(f"{MANIFEST} does not fit {SEAL}")
+        manifest = json.loads(text)
+        data = (path / ARRAYS).read_bytes()
+        if storage.Digest.of(data) != storage.Digest(**manifest["files"][ARRAYS]):
+            raise ValueError(f"{ARRAYS} does not fit {MANIFEST}")
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file}
+        wild = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+        if wild:
+            raise ValueError(f"{wild[0]} in {ARRAYS} is not finite")
+        state = State(
+            iteration=manifest["iteration"],
+            rows=tuple(Row(*row) for row in manifest["rows"]),
+            arrays=arrays,
+            inside=manifest["inside"],
+            images_per_second=manifest["images_per_second"],
+            seconds=manifest["seconds"],
+        )
+        return Checkpoint(state, manifest["settings"], manifest["versions"], path)
+    except OSError as error:
+        raise Damaged(f"A checkpoint is whole. Damaged: {path} ({_file(error)}: {error.strerror or error}).") from None
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise Damaged(f"A checkpoint is whole. Damaged: {path} ({error}).") from None
+
+
+def _seal(manifest: bytes) -> bytes:
+    return f"{storage.Digest.of(manifest).sha256}  {MANIFEST}\n".encode()
+
+
+def _order(path: Path) -> tuple[str, bool]:
+    return path.name.removesuffix(INSIDE), not path.name.endswith(INSIDE)
+
+
+def _file(error: OSError) -> str:
+    return Path(error.filename).name if error.filename else "a file"

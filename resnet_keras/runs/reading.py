@@ -1,0 +1,147 @@
+"""The run folder: the one contract between training, evaluation, plotting and the docs.
+
+    run.json      what was run (architecture, recipe, data, seed, machine) and, at the end, its results
+    metrics.csv   one row per evaluation period, keyed by iteration
+    model.keras   what users load
+    checkpoints/  what the run needs to go on: `checkpoints.py`
+
+`run.json` ends with the SHA-256 of itself and, once the run has ended, holds those of the other files. No framework is
+imported here: a figure needs only these files.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resnet_keras.errors import Damaged, InputOutput
+from resnet_keras.runs import storage
+from resnet_keras.spec import records
+from resnet_keras.spec.recipe import Recipe, cifar10_recipe
+from resnet_keras.spec.records import Results, Row
+
+RUN, METRICS, MODEL = "run.json", "metrics.csv", "model.keras"
+IDENTITY = ("architecture", "recipe", "data", "seed")
+"""The settings that make a run the run that it is."""
+SETTINGS = {
+    *IDENTITY,
+    *("backend", "device", "compiled", "hardware", "versions", "command", "commit"),
+    *("started", "begun_as", "continued", "ended", "results", "files", "sha256"),
+}
+"""Every field of `run.json`. One that is none of them is damage: a flipped bit in the name `sha256`, for one."""
+UNSEALED = "0" * 64
+SEAL_AT_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder as it was read.
+
+    Attributes:
+        path: the folder.
+        settings: `run.json`, with `architecture`, `recipe`, `data`, `seed`, ...
+        rows: `metrics.csv`.
+        results: None while the run has not ended.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+    rows: tuple[Row, ...]
+    results: Results | None
+
+    @property
+    def name(self) -> str:
+        """The network's: "plain-20", "ResNet-56", ..."""
+        return str(self.settings["architecture"]["name"])
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it was trained.
+
+        Raises:
+            OSError: another version of this program wrote it.
+        """
+        try:
+            return Recipe.from_dict(self.settings["recipe"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Damaged(f"A run says its recipe as this version does. Received: {self.path / RUN}.") from None
+
+    @property
+    def follows_paper(self) -> bool:
+        """Whether the paper's CIFAR-10 numbers may stand beside it: its images, its whole schedule (section 4.2)."""
+        data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
+        images = (data["name"], data["image_size"]) == ("CIFAR-10", 32)
+        return images and self.settings["recipe"] == through_json(recipe.to_dict())
+
+    def damaged_model(self) -> str | None:
+        """What is wrong with `model.keras`, or None where it is as it was written, or not there."""
+        known = (self.settings.get("files") or {}).get(MODEL)
+        try:
+            data = (self.path / MODEL).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"{self.path / MODEL} ({error.strerror})"
+        return None if known is None or storage.Digest.of(data) == storage.Digest(**known) else str(self.path / MODEL)
+
+
+def read(path: Path) -> Run:
+    """Reads a run folder and holds its text files against their hashes, where it has them.
+
+    Raises:
+        OSError: no such folder, or files that are not as they were written.
+    """
+    try:
+        settings = unseal((path / RUN).read_bytes())
+        for field in IDENTITY:
+            settings[field]
+        metrics = (path / METRICS).read_bytes()
+        known = (settings.get("files") or {}).get(METRICS)
+        if known is not None and storage.Digest.of(metrics) != storage.Digest(**known):
+            raise ValueError(f"{METRICS} does not fit {RUN}")
+        results = settings.get("results")
+        return Run(path, settings, records.from_csv(metrics.decode()), Results(**results) if results else None)
+    except FileNotFoundError as error:
+        raise InputOutput(f"A run folder holds {RUN} and {METRICS}. Not found: {error.filename}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"The files of a run folder are as this program wrote them. Damaged: {path} ({error}).") from None
+
+
+def find(path: Path) -> list[Run]:
+    """The runs in a folder of run folders, at any depth, sorted by path."""
+    return [read(file.parent) for file in sorted(path.rglob(RUN)) if (file.parent / METRICS).exists()]
+
+
+def seal(settings: Mapping[str, Any]) -> bytes:
+    """The bytes of `run.json`; their last field is their SHA-256, taken with zeros in its place."""
+    text = (json.dumps({**settings, "sha256": UNSEALED}, indent=2) + "\n").encode()
+    before, _, after = text.rpartition(UNSEALED.encode())
+    return before + storage.Digest.of(text).sha256.encode() + after
+
+
+def unseal(data: bytes) -> dict[str, Any]:
+    """The settings in these bytes of `run.json`. Files of version 0.1 have no hash.
+
+    Raises:
+        ValueError: they are not as they were written.
+    """
+    settings = json.loads(data)
+    if not isinstance(settings, dict) or not settings.keys() <= SETTINGS:
+        raise ValueError(f"{RUN} has other fields")
+    held = settings.pop("sha256", None)
+    if held is None and settings.get("files") is None:
+        return settings
+    end = SEAL_AT_END.search(data)
+    if not end or held is None:
+        raise ValueError(f"{RUN} does not end with its hash")
+    zeroed = data[: end.start(1)] + UNSEALED.encode() + data[end.end(1) :]
+    if storage.Digest.of(zeroed).sha256 != held:
+        raise ValueError(f"{RUN} does not fit its hash")
+    return settings
+
+
+def through_json(value: Any) -> Any:
+    """The value as a file would give it back: tuples as lists."""
+    return json.loads(json.dumps(value))

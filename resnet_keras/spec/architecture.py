@@ -1,0 +1,361 @@
+"""The networks as the paper describes them: section 3.3, Table 1 (ImageNet) and section 4.2 (CIFAR-10).
+
+An `Architecture` is a frozen value that says everything about a network and computes nothing with a framework.
+The plain and the residual net of one experiment differ in one field, `shortcut`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self, get_args
+
+from resnet_keras.errors import InvalidValue, is_count
+from resnet_keras.spec.units import Convolution, Unit
+
+Shortcut = Literal["A", "B", "C"]
+"""Section 4.1, "Identity vs. Projection Shortcuts".
+
+A: identity, zero-padded where channels are added (no parameters). B: projections where dimensions change, identity
+elsewhere. C: projections everywhere.
+"""
+UnitKind = Literal["basic", "bottleneck"]
+"""Figure 5: two 3x3 convolutions (left), or 1x1, 3x3, 1x1 (right)."""
+StrideIn = Literal["1x1", "3x3"]
+"""Which convolution of a bottleneck unit carries the stride: the first 1x1 (the paper) or the 3x3 (later ports)."""
+Mean = Literal["pixel", "channel"]
+"""What is subtracted from the image: the mean of each pixel (the paper), or of each channel (any image size)."""
+
+BOTTLENECK_EXPANSION = 4
+"""Figure 5: the last 1x1 convolution restores four times the filters of the 3x3."""
+
+
+MOST = {"filters": 4096, "kernel_size": 15, "strides": 8, "units": 1000, "num_classes": 100_000, "image_size": 4096}
+"""The largest numbers that `from_dict` takes; the paper's are 512, 7, 2, 200, 1000 and 224."""
+MOST_STAGES, MOST_DEPTH, MOST_PARAMETERS = 8, 1202, 1 << 27
+"""Of a net that `from_dict` takes: the paper's have 4 stages, 1202 layers and 60 million parameters."""
+
+
+@dataclass(frozen=True)
+class Stem:
+    """What stands before the first unit: one convolution and, on ImageNet, a 3x3 max pool of stride 2."""
+
+    filters: int
+    kernel_size: int
+    strides: int
+    pool: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row of Table 1: `units` units whose 3x3 convolutions have `filters` filters; the first has the stride."""
+
+    filters: int
+    units: int
+    strides: int
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A plain (`shortcut=None`) or residual network.
+
+    Attributes:
+        stem: the first convolution, and the pool after it.
+        stages: conv2_x, conv3_x, ... in order.
+        unit: the kind of every unit.
+        shortcut: option "A", "B" or "C", or None for the plain net.
+        num_classes: outputs of the last dense layer.
+        image_size: side of the input in pixels.
+        stride_in: the convolution of a bottleneck unit that carries the stride; basic units have it in the first.
+        mean: what is subtracted from the image.
+    """
+
+    stem: Stem
+    stages: tuple[Stage, ...]
+    unit: UnitKind
+    shortcut: Shortcut | None
+    num_classes: int
+    image_size: int
+    stride_in: StrideIn
+    mean: Mean
+
+    def __post_init__(self) -> None:
+        _check_choice("A shortcut", self.shortcut, (*get_args(Shortcut), None), "shortcut")
+        _check_choice("A stride placement", self.stride_in, get_args(StrideIn), "stride_in")
+        _check_count("A network has one output for each class.", self.num_classes, "num_classes", least=2)
+        smallest = self.total_strides
+        _check_count(
+            f"An image must keep a pixel to the end: at least {smallest} pixels.",
+            self.image_size,
+            "image_size",
+            smallest,
+        )
+
+    @property
+    def total_strides(self) -> int:
+        """How many pixels of the image's side one pixel of the last stage stands for."""
+        strides = self.stem.strides * (2 if self.stem.pool else 1)
+        for stage in self.stages:
+            strides *= stage.strides
+        return strides
+
+    @property
+    def stem_convolution(self) -> Convolution:
+        return Convolution("conv1", self.stem.kernel_size, 3, self.stem.filters, self.stem.strides)
+
+    def units(self) -> Iterator[Unit]:
+        """Every unit from input to output, named `conv2_block1`, ... as in `keras.applications`."""
+        filters_in = self.stem.filters
+        for stage_number, stage in enumerate(self.stages, start=2):
+            for unit_number in range(1, stage.units + 1):
+                strides = stage.strides if unit_number == 1 else 1
+                unit = self._unit(f"conv{stage_number}_block{unit_number}", filters_in, stage.filters, strides)
+                filters_in = unit.filters
+                yield unit
+
+    def convolutions(self) -> Iterator[Convolution]:
+        """Every convolution, projections included."""
+        yield self.stem_convolution
+        for unit in self.units():
+            yield from unit.convolutions
+            if unit.projection:
+                yield unit.projection
+
+    def sized_convolutions(self) -> Iterator[tuple[Convolution, int]]:
+        """Every convolution with the side of its input in pixels."""
+        yield self.stem_convolution, self.image_size
+        size = self.stem_convolution.output_size(self.image_size)
+        if self.stem.pool:
+            size = (size + 2 - 3) // 2 + 1
+        for unit in self.units():
+            if unit.projection:
+                yield unit.projection, size
+            for convolution in unit.convolutions:
+                yield convolution, size
+                size = convolution.output_size(size)
+
+    def _unit(self, name: str, filters_in: int, width: int, strides: int) -> Unit:
+        if self.unit == "basic":
+            filters = width
+            rows = [(3, width, strides), (3, width, 1)]
+        else:
+            filters = BOTTLENECK_EXPANSION * width
+            first, middle = (strides, 1) if self.stride_in == "1x1" else (1, strides)
+            rows = [(1, width, first), (3, width, middle), (1, filters, 1)]
+        convolutions = []
+        channels = filters_in
+        for number, (kernel_size, out, stride) in enumerate(rows, start=1):
+            convolutions.append(Convolution(f"{name}_{number}", kernel_size, channels, out, stride))
+            channels = out
+
+        changes = strides != 1 or filters_in != filters
+        shortcut: Literal["identity", "pad", "project"] | None
+        match self.shortcut:
+            case None:
+                shortcut = None
+            case "A":
+                shortcut = "pad" if changes else "identity"
+            case "B":
+                shortcut = "project" if changes else "identity"
+            case "C":
+                shortcut = "project"
+        projection = Convolution(f"{name}_0", 1, filters_in, filters, strides) if shortcut == "project" else None
+        return Unit(name, tuple(convolutions), shortcut, projection)
+
+    @property
+    def depth(self) -> int:
+        """Weighted layers: convolutions and the dense layer; projections do not count (section 3.3)."""
+        return 1 + sum(len(unit.convolutions) for unit in self.units()) + 1
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers: kernels, batch normalisation's gamma and beta, the dense layer's kernel and bias."""
+        total = self.stem_convolution.parameters
+        features = self.stem.filters
+        for unit in self.units():
+            total += sum(convolution.parameters for convolution in unit.convolutions)
+            total += unit.projection.parameters if unit.projection else 0
+            features = unit.filters
+        return total + (features + 1) * self.num_classes
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of convolutions and the dense layer for one image (Table 1's FLOPs)."""
+        features = [unit.filters for unit in self.units()][-1]
+        convolutions = sum(convolution.multiply_adds(size) for convolution, size in self.sized_convolutions())
+        return convolutions + features * self.num_classes
+
+    @property
+    def name(self) -> str:
+        """As the paper writes it: "plain-20", "ResNet-56", and "ResNet-34 B" where B is not the net's usual option."""
+        if self.shortcut is None:
+            return f"plain-{self.depth}"
+        usual = self.shortcut == _usual_shortcut(self.unit)
+        return f"ResNet-{self.depth}" if usual else f"ResNet-{self.depth} {self.shortcut}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields and what is derived from them, for `run.json`."""
+        derived = {"name": self.name, "depth": self.depth, "parameters": self.parameters}
+        return derived | {"multiply_adds": self.multiply_adds} | asdict(self)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """The net that `to_dict` has written, read strictly: what is read may come from anyone.
+
+        Raises:
+            ValueError: a name is missing or unknown, a value is of another type or beyond `MOST`, or a derived number
+                is not that of the net.
+        """
+        derived = {"name", "depth", "parameters", "multiply_adds"}
+        given = _exactly(mapping, derived | {field.name for field in fields(cls)}, "An architecture")
+        stem = _exactly(given["stem"], {field.name for field in fields(Stem)}, "A stem")
+        stages = given["stages"]
+        if not isinstance(stages, list | tuple) or not 1 <= len(stages) <= MOST_STAGES:
+            raise InvalidValue(f"A net has 1 to {MOST_STAGES} stages. Received: {_short(stages)}.")
+        rows = [_exactly(stage, {field.name for field in fields(Stage)}, "A stage") for stage in stages]
+        for part in (stem, *rows, {name: given[name] for name in ("num_classes", "image_size")}):
+            for name, value in part.items():
+                if name == "pool":
+                    _check_type(value, bool, name)
+                elif not is_count(value) or not 1 <= value <= MOST[name]:
+                    raise InvalidValue(f"{name} is a whole number, 1 to {MOST[name]}. Received: {_short(value)}.")
+        if stem["kernel_size"] % 2 == 0:
+            raise InvalidValue(f"A kernel has a middle. Received: kernel_size={stem['kernel_size']}.")
+        for name in ("unit", "stride_in", "mean", "shortcut"):
+            if name != "shortcut" or given[name] is not None:
+                _check_type(given[name], str, name)
+        _check_choice("A unit", given["unit"], get_args(UnitKind), "unit")
+        _check_choice("A mean", given["mean"], get_args(Mean), "mean")
+        if sum(row["units"] for row in rows) > MOST["units"]:
+            raise InvalidValue(f"A net has at most {MOST['units']} units. Received: more.")
+
+        values = {field.name: given[field.name] for field in fields(cls)}
+        net = cls(**values | {"stem": Stem(**stem), "stages": tuple(Stage(**row) for row in rows)})
+        if net.depth > MOST_DEPTH or net.parameters > MOST_PARAMETERS:
+            raise InvalidValue(
+                f"A net has at most {MOST_DEPTH} weighted layers and {MOST_PARAMETERS:,} parameters. "
+                f"Received: {net.depth} and {net.parameters:,}."
+            )
+        for name in sorted(derived):
+            value = getattr(net, name)
+            _check_type(given[name], type(value), name)
+            if given[name] != value:
+                raise InvalidValue(f"{name} of this net is {value!r}. Received: {_short(given[name])}.")
+        return net
+
+
+CIFAR10_SIZE, IMAGENET_SIZE = 32, 224
+"""Pixels."""
+
+
+def cifar10(
+    depth: int, shortcut: Shortcut | None = "A", num_classes: int = 10, *, image_size: int = CIFAR10_SIZE
+) -> Architecture:
+    """The network of section 4.2 for small images, with 6n + 2 weighted layers.
+
+    Args:
+        depth: 8, 14, 20, ... 1202: the paper has 20, 32, 44, 56, 110 and 1202.
+        shortcut: "A" (the paper's), "B", "C", or None for the plain net.
+        num_classes: outputs.
+        image_size: side of the image in pixels, 32 in CIFAR-10.
+
+    Raises:
+        ValueError: a depth that is not 6n + 2, an unknown shortcut, too few classes or pixels.
+    """
+    units, remainder = divmod(depth - 2, 6) if is_count(depth) else (0, 1)
+    if remainder or not 1 <= units <= 200:
+        raise InvalidValue(
+            f"A CIFAR-10 network has 6n + 2 weighted layers, n = 1 to 200. Received: depth={depth!r}. {_nearest(depth)}"
+        )
+    return Architecture(
+        stem=Stem(filters=16, kernel_size=3, strides=1, pool=False),
+        stages=(Stage(16, units, 1), Stage(32, units, 2), Stage(64, units, 2)),
+        unit="basic",
+        shortcut=shortcut,
+        num_classes=num_classes,
+        image_size=image_size,
+        stride_in="3x3",
+        mean="pixel",
+    )
+
+
+IMAGENET_UNITS: dict[int, tuple[UnitKind, tuple[int, int, int, int]]] = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+}
+"""Table 1: the kind of unit, and how many stand in conv2_x .. conv5_x."""
+
+
+def imagenet(
+    depth: int,
+    shortcut: Shortcut | Literal["paper"] | None = "paper",
+    num_classes: int = 1000,
+    stride_in: StrideIn = "1x1",
+    *,
+    image_size: int = IMAGENET_SIZE,
+) -> Architecture:
+    """The network of Table 1.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        shortcut: "A", "B", "C", None for the plain net, or "paper": A for 18 and 34 layers (Table 2), B for more.
+        num_classes: outputs.
+        stride_in: where a bottleneck unit has its stride: "1x1" as in the released models, "3x3" as in later ports.
+        image_size: side of the image in pixels.
+
+    Raises:
+        ValueError: an unknown depth, shortcut or stride placement, too few classes or pixels.
+    """
+    _check_choice("An ImageNet network of the paper has a depth", depth, tuple(IMAGENET_UNITS), "depth")
+    unit, units = IMAGENET_UNITS[depth]
+    first, *rest = zip((64, 128, 256, 512), units, strict=True)
+    return Architecture(
+        stem=Stem(filters=64, kernel_size=7, strides=2, pool=True),
+        stages=(Stage(*first, strides=1), *(Stage(*row, strides=2) for row in rest)),
+        unit=unit,
+        shortcut=_usual_shortcut(unit) if shortcut == "paper" else shortcut,
+        num_classes=num_classes,
+        image_size=image_size,
+        stride_in=stride_in,
+        mean="channel",
+    )
+
+
+def _usual_shortcut(unit: UnitKind) -> Shortcut:
+    return "A" if unit == "basic" else "B"
+
+
+def _exactly(value: object, names: set[str], what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or value.keys() != names:
+        got = ", ".join(map(str, value)) if isinstance(value, Mapping) else value
+        raise InvalidValue(f"{what} has the names {', '.join(sorted(names))}. Received: {_short(got)}.")
+    return value
+
+
+def _check_type(value: object, kind: type, name: str) -> None:
+    if type(value) is not kind:
+        raise InvalidValue(f"{name} is of type {kind.__name__}. Received: {_short(value)}.")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check_choice(what: str, value: object, choices: tuple[object, ...], field: str) -> None:
+    if value not in choices or isinstance(value, bool):
+        listed = ", ".join(map(repr, choices))
+        raise InvalidValue(f"{what} is one of {listed}. Received: {field}={_short(value)}.")
+
+
+def _check_count(rule: str, value: object, field: str, least: int) -> None:
+    if not is_count(value) or value < least:  # type: ignore[operator]
+        raise InvalidValue(f"{rule} Received: {field}={value!r}. Least: {least}.")
+
+
+def _nearest(depth: object) -> str:
+    if not is_count(depth):
+        return "The paper's: 20, 32, 44, 56, 110, 1202."
+    below = min(max((depth - 2) // 6, 1), 200) * 6 + 2  # type: ignore[operator]
+    return f"Nearest: {below}, {below + 6}." if below < 1202 else "Nearest: 1202."

@@ -1,0 +1,243 @@
+"""How a network is trained: section 4.2 and the paragraphs "Implementation" (3.4). Every number of a schedule lives
+here.
+
+A `Recipe` counts in iterations, as the paper does. A variant is a changed field: `dataclasses.replace(CIFAR10,
+batch_size=64)`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+from resnet_keras.errors import InvalidValue, is_count
+from resnet_keras.spec.records import Row
+from resnet_keras.spec.schedules import Cosine, Period, Plateau, Schedule, Steps, Warmup
+
+MOST = 10**9
+"""Of anything that a recipe counts: a slip of the finger is told before it fills the memory."""
+MOST_IMAGES = 65_536
+"""Of a batch."""
+Precision = Literal["float32", "mixed_bfloat16"]
+"""What layers compute in, by Keras's names; weights, means and probabilities are float32 in both.
+
+Not float16, which needs a scaled loss and fails on TensorFlow's `channels_first`.
+"""
+
+
+@dataclass(frozen=True)
+class PaddedCrop:
+    """Section 4.2, for small images: padded, a random crop of the old size, mirrored or not.
+
+    Attributes:
+        pad: black pixels added on each side; 0 crops nothing.
+        flip: whether half of the images are mirrored.
+    """
+
+    pad: int = 4
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        if not is_count(self.pad) or self.pad < 0:
+            raise InvalidValue(f"Padding adds pixels. Received: pad={self.pad!r}.")
+
+
+@dataclass(frozen=True)
+class ScaledCrop:
+    """Section 3.4, for photographs: resized to a random size, a random crop, mirrored or not, its colour shifted.
+
+    Attributes:
+        shorter_side: least and most of the resized photograph's, in pixels, for crops of 224; in proportion for others.
+        colour: standard deviation of the shift along each principal component of RGB (Krizhevsky et al. 2012, 4.1).
+    """
+
+    shorter_side: tuple[int, int] = (256, 480)
+    colour: float = 0.1
+
+    def __post_init__(self) -> None:
+        low, high = self.shorter_side
+        if not (is_count(low) and is_count(high) and 224 <= low <= high <= 4096 and 0 <= self.colour < math.inf):
+            raise InvalidValue(f"A photograph is resized to 224 to 4,096 pixels. Received: {self!r}.")
+
+
+HALF_AND_THREE_QUARTERS = Steps((32_000, 48_000))
+"""Section 4.2: of 64,000 iterations."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A schedule of stochastic gradient descent. The defaults are the paper's for CIFAR-10 (section 4.2).
+
+    Attributes:
+        iterations: updates in all.
+        schedule: how the learning rate falls.
+        learning_rate: of the first updates, after the warm-up if there is one.
+        batch_size: images an update.
+        accumulate: parts that a batch is computed in, for less memory; its gradient is their mean. Batch normalisation
+            sees the parts.
+        momentum: of SGD.
+        weight_decay: L2, added to the gradient as `weight_decay * w` for every trained number; `build` takes it, since
+            in Keras a layer carries its own.
+        warmup: a lower learning rate at the start, or None.
+        augmentation: of the training images.
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
+        zero_gamma: whether the last normalisation of each residual starts at 0 (Goyal et al. 2017), not 1.
+        average_over: updates that the exponential average of the weights reaches back over; it is what is measured and
+            saved. 0 takes the weights as they are.
+        precision: what is computed in.
+        evaluate_every: iterations between two measurements of the errors.
+    """
+
+    iterations: int = 64_000
+    schedule: Schedule = HALF_AND_THREE_QUARTERS
+    learning_rate: float = 0.1
+    batch_size: int = 128
+    accumulate: int = 1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    warmup: Warmup | None = None
+    augmentation: PaddedCrop | ScaledCrop = PaddedCrop()
+    label_smoothing: float = 0.0
+    zero_gamma: bool = False
+    average_over: int = 0
+    precision: Precision = "float32"
+    evaluate_every: int = 400
+
+    def __post_init__(self) -> None:
+        counted = (("iterations", MOST), ("batch_size", MOST_IMAGES), ("accumulate", MOST_IMAGES))
+        for field, most in (*counted, ("evaluate_every", MOST)):
+            value = getattr(self, field)
+            if not is_count(value) or not 1 <= value <= most:
+                raise InvalidValue(f"A recipe counts whole numbers from 1 to {most:,}. Received: {field}={value!r}.")
+        if not 0 < self.learning_rate < math.inf:
+            raise InvalidValue(
+                f"A learning rate is above 0 and finite. Received: learning_rate={self.learning_rate!r}."
+            )
+        if self.batch_size % self.accumulate:
+            raise InvalidValue(
+                "A batch is computed in parts of one size. "
+                f"Received: batch_size={self.batch_size}, accumulate={self.accumulate}."
+            )
+        if not is_count(self.average_over) or self.average_over < 0:
+            raise InvalidValue(f"An average reaches over updates. Received: average_over={self.average_over!r}.")
+        if not 0 <= self.label_smoothing < 1:
+            raise InvalidValue(f"Smoothing spreads a share. Received: label_smoothing={self.label_smoothing!r}.")
+        if self.precision not in get_args(Precision):
+            raise InvalidValue(
+                f"A precision is one of {', '.join(get_args(Precision))}. Received: precision={self.precision!r}."
+            )
+
+    def shortened(self, iterations: int) -> "Recipe":
+        """The same schedule in fewer (or more) iterations: what is told in iterations keeps its share of the whole.
+
+        Errors are measured about twenty times, 50 iterations or more apart; a plateau's patience stays as many
+        measurements.
+        """
+        if iterations == self.iterations:
+            return self
+        share = iterations / self.iterations
+        return replace(
+            self,
+            iterations=iterations,
+            schedule=self.schedule.shortened(share),
+            average_over=self.average_over and max(1, round(self.average_over * share)),
+            evaluate_every=max(50, min(self.evaluate_every, iterations // 20)),
+        )
+
+    def lengthens(self, begun: "Recipe") -> bool:
+        """Whether this recipe is `begun` with more iterations, and its rates and averages so far are the same."""
+        free = {field: getattr(begun, field) for field in ("iterations", "schedule", "evaluate_every")}
+        return (
+            replace(self, **free) == begun
+            and self.iterations >= begun.iterations
+            and self.schedule.goes_on_from(begun.schedule, begun.iterations / self.iterations)
+        )
+
+    def learning_rate_of(self, period: Period, rows: Sequence[Row]) -> float:
+        """The learning rate of a period after these rows: the warm-up lasts until one has a low enough error."""
+        if self.warmup and all(row.train_error >= self.warmup.until_train_error for row in rows):
+            return self.warmup.learning_rate
+        return self.learning_rate * self.schedule.share(period.start, self.iterations, rows)
+
+    def periods(self) -> Iterator[Period]:
+        """The schedule, cut where the learning rate changes and every `evaluate_every`, but not within half of it."""
+        fixed = {0, self.iterations, *(cut for cut in self.schedule.cuts() if cut < self.iterations)}
+        marks = {
+            mark
+            for mark in range(0, self.iterations, self.evaluate_every)
+            if min(abs(mark - other) for other in fixed) * 2 >= self.evaluate_every
+        }
+        for start, stop in pairwise(sorted(fixed | marks)):
+            yield Period(start, stop)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, for `run.json`; a schedule and an augmentation say which one they are as "kind"."""
+        schedule = {"kind": _kind(SCHEDULES, self.schedule), **asdict(self.schedule)}
+        augmentation = {"kind": _kind(AUGMENTATIONS, self.augmentation), **asdict(self.augmentation)}
+        return asdict(self) | {"schedule": schedule, "augmentation": augmentation}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Recipe":
+        """The recipe of which `to_dict`, through JSON, made these fields.
+
+        Raises:
+            ValueError, TypeError, KeyError: they are not a recipe's.
+        """
+        made = {
+            "warmup": fields["warmup"] and Warmup(**fields["warmup"]),
+            "schedule": _made(SCHEDULES, fields["schedule"]),
+            "augmentation": _made(AUGMENTATIONS, fields["augmentation"]),
+        }
+        return cls(**{**fields, **made})
+
+
+SCHEDULES: dict[str, type[Any]] = {"steps": Steps, "plateau": Plateau, "cosine": Cosine}
+AUGMENTATIONS: dict[str, type[Any]] = {"padded crop": PaddedCrop, "scaled crop": ScaledCrop}
+
+
+def _kind(kinds: Mapping[str, type[Any]], value: object) -> str:
+    return next(kind for kind, made in kinds.items() if type(value) is made)
+
+
+def _made(kinds: Mapping[str, type[Any]], fields: Mapping[str, Any]) -> Any:
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return kinds[str(values.pop("kind"))](**values)
+
+
+CIFAR10 = Recipe()
+"""Section 4.2, below 110 layers."""
+
+WARMED_DEPTH = 110
+"""Section 4.2 warms up its 110-layer net, and trains the 1202-layer net as that one."""
+
+IMAGENET_EPOCH = 5_000
+"""Iterations, about: 1.28 million photographs in batches of 256 are 5,005."""
+IMAGENET = Recipe(
+    iterations=600_000,
+    schedule=Plateau(),
+    batch_size=256,
+    augmentation=ScaledCrop(),
+    evaluate_every=IMAGENET_EPOCH,
+)
+"""Section 3.4: "up to 60 x 10^4 iterations", the rate divided by 10 "when the error plateaus"."""
+IMAGENET_STEPS = replace(
+    IMAGENET,
+    iterations=90 * IMAGENET_EPOCH,
+    schedule=Steps((30 * IMAGENET_EPOCH, 60 * IMAGENET_EPOCH)),
+)
+"""The form that most ports train: 90 epochs, the rate divided by 10 after 30 and 60 (fb.resnet.torch)."""
+IMAGENET_MODERN = replace(
+    IMAGENET_STEPS,
+    schedule=Cosine(),
+    label_smoothing=0.1,
+    zero_gamma=True,
+    average_over=10_000,
+)
+"""Of He et al. 2019, "Bag of Tricks": cosine, label smoothing and a zero gamma; with averaged weights. Its bottleneck
+units carry the stride in the 3x3 convolution (`Architecture.stride_in`)."""
+
+
+def cifar10_recipe(depth: int) -> Recipe:
+    """The paper's recipe for a CIFAR-10 net of `depth` layers: from 110 layers on with the warm-up."""
+    return replace(CIFAR10, warmup=Warmup()) if depth >= WARMED_DEPTH else CIFAR10

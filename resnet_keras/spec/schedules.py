@@ -1,0 +1,142 @@
+"""How the learning rate falls: at boundaries (section 4.2), where the error plateaus (3.4), or as a cosine.
+
+A schedule is a pure function of the iteration and of what was measured so far, so a run that goes on needs nothing but
+its rows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resnet_keras.errors import InvalidValue, is_count
+from resnet_keras.spec.records import Row
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Divided by 10 at fixed iterations.
+
+    Attributes:
+        boundaries: updates made before each division.
+    """
+
+    boundaries: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if list(self.boundaries) != sorted(self.boundaries) or any(boundary < 0 for boundary in self.boundaries):
+            raise InvalidValue(f"Boundaries grow from 0. Received: boundaries={self.boundaries!r}.")
+
+    def __str__(self) -> str:
+        falls = " and ".join(f"{boundary:,}" for boundary in self.boundaries)
+        return f"divided by 10 at {falls}" if falls else "constant"
+
+    def share(self, iteration: int, iterations: int, rows: Sequence[Row]) -> float:
+        """What of the first learning rate update number `iteration` of `iterations` is made with."""
+        return 1 / 10 ** sum(iteration >= boundary for boundary in self.boundaries)
+
+    def cuts(self) -> tuple[int, ...]:
+        """Iterations at which the rate falls, as far as they are known beforehand."""
+        return self.boundaries
+
+    def shortened(self, share: float) -> "Steps":
+        """The same for a run of this share of the iterations."""
+        return Steps(tuple(round(boundary * share) for boundary in self.boundaries))
+
+    def goes_on_from(self, begun: "Schedule", share: float) -> bool:
+        """Whether a run begun by another schedule, of this share of the iterations, has kept to this one so far."""
+        if not isinstance(begun, Steps) or len(begun.boundaries) != len(self.boundaries):
+            return False
+        places = list(zip(self.boundaries, begun.boundaries, strict=True))
+        return all(mine == old for mine, old in places) or all(
+            abs(mine * share - old) <= 1
+            for mine, old in places  # shares are rounded
+        )
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Divided by 10 "when the error plateaus" (section 3.4): the paper does not say when that is.
+
+    Attributes:
+        patience: successive measurements of the validation error without a new lowest one.
+        divisions: at most.
+    """
+
+    patience: int = 5
+    divisions: int = 3
+
+    def __post_init__(self) -> None:
+        if not all(is_count(number) and number >= 1 for number in (self.patience, self.divisions)):
+            raise InvalidValue(f"Patience and divisions are 1 or more. Received: {self!r}.")
+
+    def __str__(self) -> str:
+        return f"divided by 10 after {self.patience} measurements without a lower validation error"
+
+    def share(self, iteration: int, iterations: int, rows: Sequence[Row]) -> float:
+        """What of the first learning rate an update after these rows is made with."""
+        lowest, without, divided = math.inf, 0, 0
+        for row in rows:
+            if row.validation_error < lowest:
+                lowest, without = row.validation_error, 0
+            elif (without := without + 1) == self.patience:
+                divided, without = min(divided + 1, self.divisions), 0
+        return 1 / 10**divided
+
+    def cuts(self) -> tuple[int, ...]:
+        """None are known beforehand."""
+        return ()
+
+    def shortened(self, share: float) -> "Plateau":
+        """Itself: its patience stays that many measurements, of which a shorter run makes fewer."""
+        return self
+
+    def goes_on_from(self, begun: "Schedule", share: float) -> bool:
+        """Whether a run begun by another schedule has kept to this one so far."""
+        return self == begun
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from the first learning rate to 0 (Loshchilov and Hutter 2017, without restarts).
+
+    It falls at each measurement of the errors, as most ports let it fall at each epoch.
+    """
+
+    def __str__(self) -> str:
+        return "falling as half a cosine"
+
+    def share(self, iteration: int, iterations: int, rows: Sequence[Row]) -> float:
+        """What of the first learning rate the updates from number `iteration` of `iterations` on are made with."""
+        return (1 + math.cos(math.pi * iteration / iterations)) / 2
+
+    def cuts(self) -> tuple[int, ...]:
+        """None: it falls at every measurement."""
+        return ()
+
+    def shortened(self, share: float) -> "Cosine":
+        """Itself: it is a function of the share of the run."""
+        return self
+
+    def goes_on_from(self, begun: "Schedule", share: float) -> bool:
+        """Only if the run is as long: a longer one has other rates from the start."""
+        return self == begun and share == 1
+
+
+Schedule = Steps | Plateau | Cosine
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """Section 4.2: the 110-layer net starts at 0.01 until the training error is below 80 %, about 400 iterations."""
+
+    learning_rate: float = 0.01
+    until_train_error: float = 80.0
+    """Percent."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """Iterations `start` to `stop` (exclusive) at one learning rate; the errors are measured at its end."""
+
+    start: int
+    stop: int

@@ -1,0 +1,4 @@
+"""A model, a recipe and images become a run folder.
+
+May import `data`, `nets`, `runs`, `weights` and `backends`.
+"""

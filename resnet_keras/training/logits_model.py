@@ -1,0 +1,82 @@
+"""The net as it trains, and as it is saved: two models on the same variables."""
+
+from typing import Any
+
+import keras
+
+from resnet_keras.backends.kernels import fused, lay_out
+from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.recipe import Recipe
+from resnet_keras.training.loop import swap_averages
+
+
+def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
+    """The same variables up to the logits, compiled for training, its optimizer built.
+
+    Keras's cross-entropy of probabilities clips them at 1e-7, so that images which a net gets very wrong have no
+    gradient.
+
+    Raises:
+        ValueError: the model's last layer is no softmax.
+    """
+    last = model.layers[-1]
+    if getattr(last, "activation", None) is not keras.activations.softmax or not isinstance(
+        last, keras.layers.Activation
+    ):
+        raise InvalidValue(f"Training takes a model whose last layer is a softmax Activation. Received: {last.name!r}.")
+    twin = fused(keras.Model(model.inputs, last.input, name=f"{model.name}_logits"))
+    twin.compile(
+        # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
+        optimizer=keras.optimizers.SGD(
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            use_ema=recipe.average_over > 0,
+            # Keras averages after each part of a batch.
+            ema_momentum=1 - 1 / max(1, recipe.average_over * recipe.accumulate),
+            gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
+        ),
+        loss=_loss(recipe),
+        metrics=[
+            keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+            # `loss` holds the weight decay's penalty as well.
+            keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
+        ],
+    )
+    twin.optimizer.build(twin.trainable_variables)
+    lay_out(twin.trainable_variables + twin.optimizer.variables)
+    return twin
+
+
+def _loss(recipe: Recipe) -> Any:
+    if not recipe.label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def smoothed(labels: Any, logits: Any) -> Any:
+        # Keras smooths one-hot labels only.
+        labels = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
+        labels = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+        return keras.losses.categorical_crossentropy(
+            labels, logits, from_logits=True, label_smoothing=recipe.label_smoothing
+        )
+
+    return smoothed
+
+
+def compile_as_saved(model: keras.Model, twin: keras.Model, recipe: Recipe) -> None:
+    """Compiles the trained model, so that whoever loads its file can `evaluate` it at once, and train on.
+
+    Its optimizer is SGD with its momentum, whatever else the recipe needed of one.
+    """
+    if recipe.average_over:
+        swap_averages(twin)
+    optimizer = keras.optimizers.SGD(float(twin.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
+    optimizer.build(model.trainable_variables)
+    held = {_slot(variable): variable for variable in twin.optimizer.variables}
+    for variable in optimizer.variables:
+        variable.assign(held[_slot(variable)])
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+
+
+def _slot(variable: keras.Variable) -> str:
+    """An optimizer's variable without the optimizer's own name."""
+    return str(variable.path.partition("/")[2])

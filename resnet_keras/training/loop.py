@@ -1,0 +1,145 @@
+"""How updates are made and errors measured: by Keras's own `fit` and `evaluate`, one net at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import keras
+import numpy as np
+
+from resnet_keras.backends.feeding import fed
+from resnet_keras.data.dataset import Batches, TrainingBatches
+from resnet_keras.signals import Stop
+from resnet_keras.training import snapshot
+from resnet_keras.training.progress import TrainingProgress
+
+
+class Learner(NamedTuple):
+    """A net as a loop sees it."""
+
+    twin: keras.Model
+    """Compiled, as `twin.trainable_twin` makes it."""
+    stream: TrainingBatches
+    """Of its seed."""
+
+
+class Loop(Protocol):
+    """Trains and measures nets of one architecture; all that is learnt lies in their variables."""
+
+    def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
+        """Trains on these batches of each one's stream.
+
+        Args:
+            learners: their optimizers' rates are set.
+            batches: numbers of the batches.
+            metrics: running metrics to go on with; empty ones start at zero.
+
+        Returns:
+            How many batches were trained on: fewer where a signal came, but whole updates.
+        """
+        ...
+
+    def evaluate(self, learners: Sequence[Learner], batches: Batches) -> list[dict[str, float]]:
+        """Loss and metrics of each on the same images; where a signal came, of fewer images than there are."""
+        ...
+
+
+def swap_averages(model: keras.Model) -> None:
+    """Puts the averages of the weights in their place, and the weights in that of the averages; twice is nothing.
+
+    Keras's `SwapEMAWeights` adds and subtracts on TensorFlow, which changes last digits.
+    """
+    averages = [variable for variable in model.optimizer.variables if variable.path.endswith("_average")]
+    for weights, average in zip(model.trainable_variables, averages, strict=True):
+        held = np.array(keras.ops.convert_to_numpy(weights))
+        weights.assign(keras.ops.copy(average.value))
+        average.assign(held)
+
+
+class KerasLoop:
+    """One net at a time, by `fit` and `evaluate`.
+
+    Args:
+        progress: follows the updates.
+        stop: tells of a signal.
+        parts: batches an update.
+        averaged: whether the averages of the weights are measured, not the weights.
+    """
+
+    def __init__(self, progress: TrainingProgress, stop: Stop, parts: int, *, averaged: bool) -> None:
+        self._progress, self._stop, self._parts, self._averaged = progress, stop, parts, averaged
+
+    def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
+        """As `Loop.fit`."""
+        ((twin, stream),), (held,) = learners, metrics
+        watch = _Watch(self._stop, held, self._parts)
+        with fed(stream.batch, batches) as taken:
+            twin.fit(taken, shuffle=False, verbose=0, callbacks=_Callbacks(twin, [self._progress, watch]))
+        watch.restore()
+        return watch.batches
+
+    def evaluate(self, learners: Sequence[Learner], batches: Batches) -> list[dict[str, float]]:
+        """As `Loop.evaluate`."""
+        ((twin, _),) = learners
+        if self._averaged:
+            swap_averages(twin)
+        with fed(batches.__getitem__, range(len(batches))) as taken:
+            callbacks = _Callbacks(twin, [_Watch(self._stop)])
+            measured = twin.evaluate(taken, verbose=0, return_dict=True, callbacks=callbacks)
+        if self._averaged:
+            swap_averages(twin)
+        return [measured]
+
+
+class _Callbacks(keras.callbacks.CallbackList):
+    """Gives callbacks the running metrics where they are: Keras's own list makes numbers of them after every step, for
+    which the device has to finish the step before the next can be sent to it."""
+
+    def __init__(self, model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> None:
+        super().__init__(callbacks, add_history=True, model=model, verbose=0, epochs=1)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_test_batch_end(batch, logs)
+
+
+class _Watch(keras.callbacks.Callback):
+    """Ends `fit` and `evaluate` after the update in which a signal came.
+
+    Args:
+        stop: tells of the signal.
+        metrics: for `fit` to go on with.
+        parts: batches an update.
+    """
+
+    def __init__(self, stop: Stop, metrics: Mapping[str, np.ndarray] | None = None, parts: int = 1) -> None:
+        super().__init__()
+        self.batches = 0
+        self._stop, self._metrics, self._parts = stop, metrics or {}, parts
+        self._weights: list[np.ndarray] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        snapshot.put_metrics(self.model, self._metrics)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.batches += 1
+        if self._stop.asked and self.batches % self._parts == 0:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self.model.optimizer.use_ema:
+            # The end of `fit` writes the average over the weights, and here training goes on with these.
+            variables = self.model.trainable_variables
+            self._weights = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+    def restore(self) -> None:
+        """Undoes what the end of `fit` does to the weights of an optimizer that averages them."""
+        for variable, weights in zip(self.model.trainable_variables, self._weights or [], strict=False):
+            variable.assign(weights)
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if self._stop.asked:
+            self.model.stop_evaluating = True

@@ -1,0 +1,98 @@
+"""What a person sees while a network trains: a live line in a terminal, one line a period in a log file."""
+
+import time
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from resnet_keras.spec.recipe import Recipe
+from resnet_keras.spec.records import Row
+
+REFRESH_SECONDS = 0.5
+"""Between two looks at the running error: each waits for the device."""
+
+
+class _ImagesPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.speed or 0.0
+        return Text(f"{speed * task.fields['batch_size']:,.0f} images/s")
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """Follows a run over its calls of `fit`; use as a context manager.
+
+    Args:
+        name: of the network.
+        recipe: of the whole run.
+        console: where to write.
+    """
+
+    def __init__(self, name: str, recipe: Recipe, console: Console | None = None) -> None:
+        super().__init__()
+        self.step_seconds = 0.0
+        """Spent between the end of a period's first step and the end of its last."""
+        self._console = console or Console()
+        self._iterations, self._parts = recipe.iterations, recipe.accumulate
+        self._first_step_end = self._shown = 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[error]}"),
+            _ImagesPerSecond(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            speed_estimate_period=30,
+        )
+        self._task = self._bar.add_task(name, total=recipe.iterations, error="starting", batch_size=recipe.batch_size)
+
+    def __enter__(self) -> "TrainingProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def skip(self, iterations: int) -> None:
+        """Counts iterations that were made before."""
+        self._bar.update(self._task, completed=iterations)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._first_step_end = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self._first_step_end and logs:
+            float(logs["loss"])  # waits: a step that was sent to the device is not one that it has made
+        now = time.perf_counter()
+        self._first_step_end = self._first_step_end or now
+        if self._bar.disable:
+            return
+        if (batch + 1) % self._parts == 0:
+            self._bar.advance(self._task)
+        if logs and now - self._shown > REFRESH_SECONDS:
+            self._shown = now
+            self._bar.update(self._task, error=f"training error {100 * (1 - float(logs['accuracy'])):.1f} %")
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.step_seconds = time.perf_counter() - self._first_step_end
+
+    def report(self, name: str, row: Row) -> None:
+        """Writes the line of a period of a net."""
+        left = row.seconds / row.iteration * (self._iterations - row.iteration)
+        self._console.print(
+            f"{name}  iteration {row.iteration:,} of {self._iterations:,}  rate {row.learning_rate:g}  "
+            f"training error {row.train_error:.2f} %  validation error {row.validation_error:.2f} %  "
+            f"{row.images_per_second:,.0f} images/s  {clock(left)} left",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, or hours, minutes and seconds: 4:05, 1:04:05."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

@@ -1,0 +1,300 @@
+"""`train`: a model, a recipe and images become a run folder (sections 3.4 and 4.2)."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import keras
+import numpy as np
+from rich.console import Console
+
+from resnet_keras.backends.device_images import resident
+from resnet_keras.data.dataset import Batches, Dataset, TrainingBatches
+from resnet_keras.errors import Diverged, InvalidValue, Stopped
+from resnet_keras.runs.checkpoints import State
+from resnet_keras.runs.writing import RunFolder
+from resnet_keras.signals import Stop
+from resnet_keras.spec.recipe import Recipe
+from resnet_keras.spec.records import Results, Row
+from resnet_keras.spec.schedules import Period
+from resnet_keras.training import snapshot
+from resnet_keras.training.logits_model import compile_as_saved, trainable_twin
+from resnet_keras.training.loop import KerasLoop, Learner, Loop
+from resnet_keras.training.progress import TrainingProgress
+from resnet_keras.training.vectorised import VectorisedLoop
+
+
+def train(
+    models: Sequence[keras.Model],
+    recipe: Recipe,
+    data: Dataset,
+    folders: Sequence[RunFolder],
+    *,
+    seeds: Sequence[int] = (0,),
+    console: Console | None = None,
+) -> list[Results]:
+    """Trains a model and writes its run folder, or several that differ in their seed, at once; goes on where
+    `folder.state` says.
+
+    Args:
+        models: raw pixels to probabilities, as `build` makes them; they end with the trained weights. Several are
+            trained in one program, which only JAX makes.
+        recipe: the schedule.
+        data: what to train, validate and test on; test images, where there are any, are evaluated once, at the end.
+        folders: where each one's rows, checkpoints, model and results go.
+        seeds: of each one's order and augmentation.
+        console: where progress is shown; None is standard output.
+
+    Returns:
+        The errors of each at the end, in percent.
+
+    Raises:
+        ArithmeticError: a loss or a weight is no longer finite; rows, checkpoints and earlier files stay, and the other
+            models are trained to their end.
+        KeyboardInterrupt: a signal came; the runs are saved and go on from there.
+        OSError: a run folder cannot be written.
+        ValueError: images or classes of another size than the model's, or several models where there is no JAX.
+    """
+    images = data.description
+    shape = (images.image_size, images.image_size, 3)
+    for model in models:
+        if model.input_shape[1:] != shape or model.output_shape[1] != images.num_classes:
+            raise InvalidValue(
+                f"Model and images fit. Received: a model of {model.input_shape[1:]} and {model.output_shape[1]} "
+                f"classes, {images.name} of {shape} and {images.num_classes}."
+            )
+    with ExitStack() as stack:
+        held_out = stack.enter_context(closing(data.validation_batches()))
+        progress = stack.enter_context(TrainingProgress(models[0].name, recipe, console))
+        stop = stack.enter_context(Stop())
+        streams = [
+            stack.enter_context(closing(data.stream(recipe.batch_size // recipe.accumulate, seed, recipe.augmentation)))
+            for seed in seeds
+        ]
+        trainees = []
+        for model, folder, seed, stream in zip(models, folders, seeds, resident(streams), strict=True):
+            name = model.name if len(models) == 1 else f"{model.name} seed {seed}"
+            trainees.append(_Trainee(name, model, recipe, stream, folder))
+        course = _Course(trainees, recipe, held_out, progress, stop)
+        course.train()
+        tested = data.test_batches()
+        errors: list[float | None] = [None] * len(course.trainees)
+        if tested is not None:
+            stack.enter_context(closing(tested))
+            errors = [_error(one) for one in course.evaluate(course.trainees, tested)]
+        results = [trainee.finish(error) for trainee, error in zip(course.trainees, errors, strict=True)]
+        if course.diverged:
+            raise course.diverged[0]
+        if stop.signum is not None:
+            raise Stopped(stop.signum, f"{_names(trainees)} finished")
+    return results
+
+
+class _Course:
+    """Takes nets through the periods of a recipe; those that have come equally far go together."""
+
+    def __init__(
+        self,
+        trainees: Sequence["_Trainee"],
+        recipe: Recipe,
+        held_out: Batches,
+        progress: TrainingProgress,
+        stop: Stop,
+    ) -> None:
+        self.trainees = list(trainees)
+        """Those whose numbers are finite so far."""
+        self.diverged: list[Diverged] = []
+        """What is said of the others."""
+        self._recipe, self._held_out = recipe, held_out
+        self._progress, self._stop = progress, stop
+        kind = KerasLoop if len(trainees) == 1 else VectorisedLoop
+        self._loop: Loop = kind(progress, stop, recipe.accumulate, averaged=recipe.average_over > 0)
+        progress.skip(min(trainee.state.iteration for trainee in trainees))
+
+    def train(self) -> None:
+        """Trains all to the end of the recipe."""
+        while True:
+            ahead = [(trainee, period) for trainee in self.trainees if (period := trainee.next_period()) is not None]
+            if not ahead:
+                return
+            # A process that ends between two checkpoints leaves one net behind the others.
+            first, period = min(ahead, key=lambda pair: (pair[1].stop, pair[0].state.iteration))
+            where = (first.state.iteration, first.state.inside)
+            group = [trainee for trainee, _ in ahead if (trainee.state.iteration, trainee.state.inside) == where]
+            self._period(group, period)
+
+    def evaluate(self, group: Sequence["_Trainee"], batches: Batches) -> list[dict[str, float]]:
+        """Measures; a signal that comes meanwhile saves the nets as they are."""
+        if not group:
+            return []
+        measured = self._loop.evaluate([trainee.learner for trainee in group], batches)
+        if self._stop.asked:
+            self._leave(group)
+        return measured
+
+    def _period(self, group: Sequence["_Trainee"], period: Period) -> None:
+        """Trains to the end of a period, measures the errors and writes a row and a checkpoint of each net."""
+        group = self._fit(group, period)
+        if self._stop.asked:
+            self._leave(group)
+        for trainee, held_out in zip(group, self.evaluate(group, self._held_out), strict=True):
+            with self._dropped(trainee):
+                self._progress.report(trainee.name, trainee.measured(held_out, period))
+
+    @contextmanager
+    def _dropped(self, trainee: "_Trainee") -> Iterator[None]:
+        """Inside, a net that diverges is left behind: the others go on."""
+        try:
+            yield
+        except Diverged as error:
+            self.trainees.remove(trainee)
+            self.diverged.append(error)
+
+    def _fit(self, group: Sequence["_Trainee"], period: Period) -> list["_Trainee"]:
+        """Makes the updates of a period that are still to be made; returns the nets that are finite after it."""
+        for trainee in group:
+            trainee.begin(period)
+        start, parts = max(period.start, group[0].state.iteration), self._recipe.accumulate
+        batches, speed = 0, group[0].state.images_per_second
+        if start < period.stop:
+            wanted = range(start * parts, period.stop * parts)
+            metrics = [trainee.metrics for trainee in group]
+            batches = self._loop.fit([trainee.learner for trainee in group], wanted, metrics)
+            images = self._recipe.batch_size // parts * (batches - 1)
+            speed = images / max(self._progress.step_seconds, 1e-9)
+        for trainee in group:
+            with self._dropped(trainee):
+                trainee.fitted(period, start + batches // parts, speed)
+        return [trainee for trainee in group if trainee in self.trainees]
+
+    def _leave(self, group: Sequence["_Trainee"]) -> NoReturn:
+        """Saves runs that a signal stops, as far as they are not saved."""
+        assert self._stop.signum is not None
+        for trainee in group:
+            trainee.save_inside()
+        if not group:
+            raise self.diverged[-1]
+        raise Stopped(
+            self._stop.signum,
+            f"saved at iteration {group[0].state.iteration:,} in {_names(group)}; the same command goes on from there",
+        )
+
+
+class _Trainee:
+    """A net, and how far it has come: `state` is what a checkpoint would hold."""
+
+    def __init__(
+        self, name: str, model: keras.Model, recipe: Recipe, stream: TrainingBatches, folder: RunFolder
+    ) -> None:
+        self.name = name
+        self._model, self._recipe, self._folder = model, recipe, folder
+        twin = trainable_twin(model, recipe)
+        self.learner = Learner(twin, stream)
+        snapshot.build_metrics(twin)
+        if folder.state is not None:
+            snapshot.put(twin, folder.state.arrays)
+        self.state = folder.state or State(0, (), {})
+        self._begun = time.perf_counter() - self.state.seconds
+        self._fresh: State | None = None
+        """What is not yet in a checkpoint: the updates since the last row."""
+        self._trained: dict[str, float] = {}
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self._folder.path
+
+    @property
+    def metrics(self) -> Mapping[str, np.ndarray]:
+        """The running metrics that a period goes on with."""
+        return self.state.arrays if self.state.inside else {}
+
+    def next_period(self) -> Period | None:
+        """The period that it is in, or None at the end of the recipe."""
+        done, inside = self.state.iteration, self.state.inside
+        return next((one for one in self._recipe.periods() if one.stop > done or (one.stop == done and inside)), None)
+
+    def begin(self, period: Period) -> None:
+        """Sets the rate of a period; where no update of it is left to be made, also the metrics that those gave."""
+        self.learner.twin.optimizer.learning_rate = self._rate(period)
+        if self.state.iteration == period.stop:
+            snapshot.put_metrics(self.learner.twin, self.metrics)
+
+    def fitted(self, period: Period, iteration: int, speed: float) -> None:
+        """Takes what updates have made of the net."""
+        twin = self.learner.twin
+        self._trained = {name: float(value) for name, value in twin.get_metrics_result().items()}
+        arrays = snapshot.take(twin, metrics=True)
+        self._check(self._trained["loss"], arrays, period)
+        self._fresh = replace(
+            self.state, iteration=iteration, arrays=arrays, inside=True, images_per_second=speed, seconds=self._seconds
+        )
+
+    def measured(self, held_out: Mapping[str, float], period: Period) -> Row:
+        """Writes the row and the checkpoint of a period."""
+        assert self._fresh is not None
+        self._check(held_out["loss"], {}, period)
+        row = Row(
+            iteration=period.stop,
+            learning_rate=self._rate(period),
+            train_error=_error(self._trained),
+            validation_error=_error(held_out),
+            cross_entropy=self._trained["cross_entropy"],
+            validation_cross_entropy=held_out["cross_entropy"],
+            images_per_second=self._fresh.images_per_second,
+            seconds=self._seconds,
+        )
+        arrays = {name: array for name, array in self._fresh.arrays.items() if not name.startswith(snapshot.METRICS)}
+        self._save(State(period.stop, (*self.state.rows, row), arrays, seconds=row.seconds))
+        self._folder.record(row)
+        return row
+
+    def save_inside(self) -> None:
+        """Saves updates that no row tells of yet, if there are any."""
+        if self._fresh is not None:
+            self._save(replace(self._fresh, seconds=self._seconds))
+
+    def finish(self, test_error: float | None) -> Results:
+        """Writes the model and the results."""
+        row = self.state.rows[-1]
+        results = Results(row.train_error, row.validation_error, test_error)
+        compile_as_saved(self._model, self.learner.twin, self._recipe)
+        self._folder.save_model(lambda path: self._model.save(path))
+        self._folder.finish(results)
+        return results
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._begun
+
+    def _rate(self, period: Period) -> float:
+        return self._recipe.learning_rate_of(period, self.state.rows)
+
+    def _check(self, loss: float, arrays: Mapping[str, np.ndarray], period: Period) -> None:
+        wild = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
+        if math.isfinite(loss) and wild is None:
+            return
+        what = f"a loss of {loss}" if not math.isfinite(loss) else f"{wild} with NaN or infinity"
+        last = self._folder.last_checkpoint
+        where = f"Last finite: {last}." if last else f"No checkpoint was written before in {self.path}."
+        raise Diverged(
+            f"Loss and weights stay finite. Received: {what} in iterations {period.start} to {period.stop} "
+            f"at learning rate {self._rate(period):g}. {where} Lower the rate, with --fresh."
+        )
+
+    def _save(self, state: State) -> None:
+        self._folder.save_state(state)
+        self.state, self._fresh = state, None
+
+
+def _names(trainees: Sequence[_Trainee]) -> str:
+    first, *others = (trainee.path for trainee in trainees)
+    return f"{first} and {len(others)} more" if others else str(first)
+
+
+def _error(measured: Mapping[str, float]) -> float:
+    return round(100.0 * (1.0 - measured["accuracy"]), 4)

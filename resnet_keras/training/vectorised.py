@@ -1,0 +1,134 @@
+"""Several nets of one architecture in one program, on JAX: a small net leaves an accelerator idle.
+
+What a net's update computes is Keras's own `train_step`; `jax.vmap` makes one program of it for all nets at once.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from resnet_keras.data.dataset import Batches
+from resnet_keras.errors import InvalidValue
+from resnet_keras.signals import Stop
+from resnet_keras.training import snapshot
+from resnet_keras.training.loop import Learner, swap_averages
+from resnet_keras.training.progress import TrainingProgress
+
+Kind = Literal["train", "test"]
+"""Of a step."""
+AHEAD = 8
+"""Steps that are sent to the device before the first of them has to be done."""
+
+
+class VectorisedLoop:
+    """All nets at once. Arguments as for `KerasLoop`.
+
+    Raises:
+        ValueError: the backend is not JAX.
+    """
+
+    def __init__(self, progress: TrainingProgress, stop: Stop, parts: int, *, averaged: bool) -> None:
+        if keras.backend.backend() != "jax":
+            backend = keras.backend.backend()
+            raise InvalidValue(f"Several nets are trained at once on JAX. Received: {backend}. Train them one by one.")
+        self._progress, self._stop, self._parts, self._averaged = progress, stop, parts, averaged
+        self._steps: dict[tuple[int, Kind], Callable[..., Any]] = {}
+
+    def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
+        """As `Loop.fit`."""
+        import jax.numpy as jnp
+
+        twins = [learner.twin for learner in learners]
+        for twin, held in zip(twins, metrics, strict=True):
+            twin.reset_metrics()
+            snapshot.put_metrics(twin, held)
+        state = _stacked(twins, _trained)
+        step = self._compiled(twins, "train")
+        self._progress.on_train_begin()
+        sent: deque[Any] = deque()
+        made = 0
+        for number in batches:
+            images, labels = zip(*(one.stream.batch(number) for one in learners), strict=True)
+            x = (np if isinstance(images[0], np.ndarray) else jnp).stack(images)
+            logs, state = step(state, x, np.stack(labels))
+            made += 1
+            self._progress.on_train_batch_end(made - 1, _first(logs))
+            sent.append(logs["loss"])
+            if len(sent) > AHEAD:
+                sent.popleft().block_until_ready()
+            if self._stop.asked and made % self._parts == 0:
+                break
+        _unstack(state, twins, _trained)
+        for leaf in state[0]:
+            leaf.block_until_ready()
+        self._progress.on_train_end()
+        return made
+
+    def evaluate(self, learners: Sequence[Learner], batches: Batches) -> list[dict[str, float]]:
+        """As `Loop.evaluate`."""
+        twins = [learner.twin for learner in learners]
+        for twin in twins:
+            twin.reset_metrics()
+            if self._averaged:
+                swap_averages(twin)
+        state = _stacked(twins, _measured)
+        step = self._compiled(twins, "test")
+        for x, y in batches:
+            _, state = step(state, x, y)
+            if self._stop.asked:
+                break
+        _unstack(state, twins, _measured)
+        for twin in twins:
+            if self._averaged:
+                swap_averages(twin)
+        return [{name: float(value) for name, value in twin.get_metrics_result().items()} for twin in twins]
+
+    def _compiled(self, twins: Sequence[keras.Model], kind: Kind) -> Callable[..., Any]:
+        import jax
+
+        if (len(twins), kind) not in self._steps:
+            lead = twins[0]  # its graph is everyone's
+
+            def one(state: Any, x: Any, y: Any) -> Any:
+                return lead.train_step(state, (x, y)) if kind == "train" else lead.test_step(state, (x, y))
+
+            images = 0 if kind == "train" else None  # of each net, or the same for all
+            self._steps[len(twins), kind] = jax.jit(jax.vmap(one, in_axes=(0, images, images)), donate_argnums=0)
+        return self._steps[len(twins), kind]
+
+
+def _trained(twin: keras.Model) -> list[list[keras.Variable]]:
+    """The variables that a training step takes and gives, in Keras's order."""
+    optimizer = twin.optimizer.variables
+    return [twin.trainable_variables, twin.non_trainable_variables, optimizer, twin.metrics_variables]
+
+
+def _measured(twin: keras.Model) -> list[list[keras.Variable]]:
+    """Those of a test step."""
+    return [twin.trainable_variables, twin.non_trainable_variables, twin.metrics_variables]
+
+
+def _stacked(twins: Sequence[keras.Model], variables: Callable[[keras.Model], list[list[keras.Variable]]]) -> Any:
+    import jax.numpy as jnp
+
+    parts = zip(*(variables(twin) for twin in twins), strict=True)
+    return tuple(
+        [jnp.stack([variable.value for variable in same]) for same in zip(*part, strict=True)] for part in parts
+    )
+
+
+def _unstack(
+    state: Any, twins: Sequence[keras.Model], variables: Callable[[keras.Model], list[list[keras.Variable]]]
+) -> None:
+    for number, twin in enumerate(twins):
+        for values, part in zip(state, variables(twin), strict=True):
+            for value, variable in zip(values, part, strict=True):
+                variable.assign(value[number])
+
+
+def _first(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """The running metrics of the first net, to be shown."""
+    return {name: value[0] for name, value in logs.items()}

@@ -1,0 +1,292 @@
+"""`model.keras` as a file: what is in it and where, and how it is opened without trusting it. No framework.
+
+It is the archive that Keras writes, with what the net is (the `Architecture`) added to its `metadata.json`:
+
+    metadata.json      Keras's version, date, and "architecture"
+    config.json        the layers, for `keras.models.load_model`
+    model.weights.h5   the numbers
+
+The architecture has no file of its own because Keras unpacks an archive of more than three to a temporary folder.
+"""
+
+import hashlib
+import io
+import json
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.spec.architecture import Architecture
+
+METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
+MEMBERS = (METADATA, CONFIG, WEIGHTS)
+
+MOST_BYTES = 1 << 30
+"""Of a file: the momentum of SGD included, four times that of ResNet-152 without it."""
+MOST_METADATA = 1 << 14
+MOST_RUN = 1 << 22
+"""Bytes of a `run.json` beside the file."""
+MOST_NESTING = 40
+"""Levels of lists and objects in JSON; a nested net has 18."""
+CONFIG_BASE, CONFIG_EACH = 1 << 16, 1 << 14
+"""Most bytes of `config.json`, and for each weighted layer: three times what Keras writes."""
+WEIGHTS_EACH = 1 << 15
+"""Most bytes of HDF5's own structures for each weighted layer, with its normalisation, ReLU, shortcut and momentum."""
+
+_LOCAL = struct.Struct("<4s5H3I2H")
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END = struct.Struct("<4s4H2IH")
+_VERSION, _STORED, _DATE = 20, 0, 33
+"""Of every member: zip 2.0, not compressed, 1 January 1980 at midnight."""
+_OWNER_READS_AND_WRITES = 0o600 << 16
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A model file whose archive was found whole.
+
+    Attributes:
+        architecture: what the file says that it is.
+        config: `config.json`.
+        weights: `model.weights.h5`.
+    """
+
+    architecture: Architecture
+    config: Any
+    weights: memoryview
+
+
+class Refused(ValueError):
+    """What is wrong with a file, without its name."""
+
+
+def add_architecture(path: Path, architecture: Mapping[str, Any]) -> None:
+    """Writes a file that Keras has just written anew, with the architecture in its metadata.
+
+    The same contents give the same bytes, whatever the system and the time. A file that is larger than `read` takes
+    stays as it is.
+
+    Args:
+        path: the file; it is written in place, so it should not have its final name yet.
+        architecture: `Architecture.to_dict()`.
+
+    Raises:
+        OSError: the file cannot be read or written, or is none that Keras writes.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        return
+    data = path.read_bytes()
+    try:
+        contents = _stored(data)
+        metadata = json.loads(bytes(contents[METADATA])) | {"architecture": dict(architecture)}
+    except (KeyError, ValueError, TypeError, zipfile.BadZipFile, struct.error) as error:
+        raise InputOutput(f"A model file is as Keras writes it. Received: {path} ({error}).") from None
+    contents[METADATA] = memoryview(json.dumps(metadata).encode())
+    with path.open("wb") as file:
+        for part in _archive(contents):
+            file.write(part)
+
+
+def _stored(data: bytes) -> dict[str, memoryview]:
+    """The members of an archive that Keras has written, without a copy."""
+    contents = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for name in MEMBERS:
+            info = archive.getinfo(name)
+            *_, name_length, extra_length = _LOCAL.unpack_from(data, info.header_offset)
+            start = info.header_offset + _LOCAL.size + name_length + extra_length
+            contents[name] = memoryview(data)[start : start + info.file_size]
+            if info.compress_type != zipfile.ZIP_STORED or zlib.crc32(contents[name]) != info.CRC:
+                raise ValueError(f"{name} is damaged or compressed")
+    return contents
+
+
+def read(path: Path, *, sha256: str | None = None) -> Saved:
+    """Reads a file whole, once, and checks everything that needs no framework.
+
+    Args:
+        path: the file.
+        sha256: what its bytes have to hash to; None is what a `run.json` beside it says, where it says so.
+
+    Raises:
+        Refused: the file is not what `add_architecture` writes, or has another hash.
+        OSError: the file cannot be read.
+    """
+    data = _read_file(path, MOST_BYTES)
+    known = sha256 or _hash_in_run(path)
+    if known is not None and (found := hashlib.sha256(data).hexdigest()) != known.lower():
+        raise Refused(f"its SHA-256 starts with {found[:12]}, not {known[:12].lower()}")
+    return _parse(memoryview(data))
+
+
+def _read_file(path: Path, most: int) -> bytes:
+    # A pipe would be waited for, a device read for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise Refused("it is no regular file")
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused("it is no regular file")
+        if status.st_size > most:
+            raise Refused(f"it has {status.st_size:,} bytes and may have {most:,}")
+        data = file.read(status.st_size + 1)
+    if len(data) != status.st_size:
+        raise Refused("its size changes")
+    return data
+
+
+def _hash_in_run(path: Path) -> str | None:
+    run = path.with_name("run.json")
+    if not run.exists():
+        return None
+    try:
+        settings = parse_json(_read_file(run, MOST_RUN), finite=False)
+        files = settings.get("files") or {}
+        known = files[path.name]["sha256"] if path.name in files else None
+        if known is not None and not is_sha256(known):
+            raise Refused("a hash that is none")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refused(f"the run.json beside it is damaged ({error})") from None
+    return known
+
+
+def is_sha256(value: object) -> bool:
+    """Whether it is a SHA-256 written as 64 hexadecimal digits."""
+    return isinstance(value, str) and len(value) == 64 and not value.lower().strip("0123456789abcdef")
+
+
+def _parse(data: memoryview) -> Saved:
+    contents: dict[str, memoryview] = {}
+    at = 0
+    for name in MEMBERS:
+        contents[name] = _member(data, at, name)
+        at += _LOCAL.size + len(name) + len(contents[name])
+        if name == METADATA:
+            architecture = _architecture(contents[name])
+            most = _most_bytes(architecture)
+        elif len(contents[name]) > most[name]:
+            raise Refused(f"{name} has {len(contents[name]):,} bytes, more than {architecture.name} needs")
+    least = 4 * stored_numbers(architecture)
+    if len(contents[WEIGHTS]) < least:
+        raise Refused(
+            f"{WEIGHTS} has {len(contents[WEIGHTS]):,} bytes, fewer than {architecture.name} needs: {least:,}"
+        )
+    if data[at:] != b"".join(_directory(contents)):
+        raise Refused("the archive's directory is not that of its three members")
+    return Saved(architecture, parse_json(contents[CONFIG]), contents[WEIGHTS])
+
+
+def _member(data: memoryview, at: int, name: str) -> memoryview:
+    """The member that starts at byte `at`: its header has to be, byte for byte, the one that `_archive` writes."""
+    start = at + _LOCAL.size + len(name)
+    if len(data) < start:
+        raise Refused(f"it ends before {name}")
+    size = _LOCAL.unpack_from(data, at)[8]
+    content = data[start : start + size]
+    if len(content) < size or data[at:start] != _header(name, content):
+        # The header holds the sum of the content.
+        raise Refused(f"{name} is damaged, or not stored as Keras stores it")
+    return content
+
+
+def _architecture(content: memoryview) -> Architecture:
+    if len(content) > MOST_METADATA:
+        raise Refused(f"{METADATA} has {len(content):,} bytes and may have {MOST_METADATA:,}")
+    metadata = parse_json(content)
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("keras_version"), str):
+        raise Refused(f"{METADATA} is not Keras's")
+    if "architecture" not in metadata:
+        raise Refused("it does not say which net it is, so it is not from here")
+    if metadata.keys() != {"keras_version", "date_saved", "architecture"}:
+        raise Refused(f"{METADATA} holds other names than Keras's and the architecture")
+    try:
+        return Architecture.from_dict(metadata["architecture"])
+    except InvalidValue as error:
+        raise Refused(f"its architecture is none: {str(error).rstrip('.')}") from None
+
+
+def stored_numbers(architecture: Architecture) -> int:
+    """How many numbers the weights are: the trained ones, the moving statistics, and the mean of the images."""
+    moving = 2 * sum(convolution.filters for convolution in architecture.convolutions())
+    mean = 3 * (architecture.image_size**2 if architecture.mean == "pixel" else 1)
+    return architecture.parameters + moving + 2 * mean
+
+
+def _most_bytes(architecture: Architecture) -> dict[str, int]:
+    layers = len(list(architecture.convolutions())) + 1
+    numbers = stored_numbers(architecture) + architecture.parameters
+    return {CONFIG: CONFIG_BASE + layers * CONFIG_EACH, WEIGHTS: 4 * numbers + (layers + 4) * WEIGHTS_EACH}
+
+
+def parse_json(text: bytes | memoryview, *, finite: bool = True) -> Any:
+    """Parses JSON that has no name twice, no number that is none, and few levels.
+
+    Raises:
+        Refused: it is no such JSON.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        named = dict(pairs)
+        if len(named) != len(pairs):
+            raise Refused("a name twice in one JSON object")
+        return named
+
+    def no_number(name: str) -> float:
+        if finite:
+            raise Refused(f"{name} in JSON")
+        return float(name)
+
+    try:
+        value = json.loads(bytes(text).decode("utf-8"), object_pairs_hook=once, parse_constant=no_number)
+    except Refused:
+        raise
+    except RecursionError:
+        raise Refused("JSON of too many levels") from None
+    except ValueError as error:
+        raise Refused(f"broken JSON ({error})") from None
+    level = [value]
+    for _ in range(MOST_NESTING):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return value
+    raise Refused("JSON of too many levels")
+
+
+def _archive(contents: Mapping[str, memoryview]) -> Iterator[bytes | memoryview]:
+    """A zip file of these members, as `zipfile` writes them; it has no choices in its bytes."""
+    for name, content in contents.items():
+        yield _header(name, content)
+        yield content
+    yield from _directory(contents)
+
+
+def _header(name: str, content: memoryview) -> bytes:
+    size = len(content)
+    fixed = (b"PK\3\4", _VERSION, 0, _STORED, 0, _DATE)
+    return _LOCAL.pack(*fixed, zlib.crc32(content), size, size, len(name), 0) + name.encode()
+
+
+def _directory(contents: Mapping[str, memoryview]) -> Iterator[bytes]:
+    at = length = 0
+    for name, content in contents.items():
+        size = len(content)
+        fixed = (b"PK\1\2", 3 << 8 | _VERSION, _VERSION, 0, _STORED, 0, _DATE)
+        place = (len(name), 0, 0, 0, 0, _OWNER_READS_AND_WRITES, at)
+        entry = _CENTRAL.pack(*fixed, zlib.crc32(content), size, size, *place) + name.encode()
+        yield entry
+        length += len(entry)
+        at += _LOCAL.size + len(name) + size
+    yield _END.pack(b"PK\5\6", 0, 0, len(contents), len(contents), length, at, 0)

@@ -1,0 +1,124 @@
+"""A model that calls its layers directly says what the model says whose layers Keras calls."""
+
+import weakref
+
+import keras
+import numpy as np
+import pytest
+
+from resnet_keras import build, cifar10
+from resnet_keras.backends.kernels import fused
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="others trace a model once")
+
+IMAGES = np.random.default_rng(0).normal(0, 1, (6, 8, 8, 3)).astype(np.float32)
+
+
+def numpy(tensor):
+    return np.array(keras.ops.convert_to_numpy(tensor))
+
+
+def is_straight(model):
+    return type(model).__name__ == "_Straight"
+
+
+def test_tensors_that_several_layers_take():
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 1, use_bias=False)(image)
+    twice = keras.layers.Add()([x, x])
+    several = keras.layers.Concatenate()([twice, keras.layers.Activation("relu")(x), image])
+    model = keras.Model(image, keras.layers.Add()([several, several]))
+    assert is_straight(fused(model))
+    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), numpy(model(IMAGES)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_layers_know_whether_it_trains(training):
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, keras.layers.Dropout(0.999)(keras.layers.Activation("relu")(image)))
+    dropped = (numpy(fused(model)(IMAGES, training=training)) == 0).mean()
+    assert (dropped > 0.95) == training
+
+
+def test_pixels_of_8_bits():
+    net = build(cifar10(8, num_classes=3, image_size=8))
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
+    assert is_straight(fused(net))
+    np.testing.assert_allclose(numpy(fused(net)(pixels)), numpy(net(pixels)), rtol=1e-4)
+
+
+def test_nested_models():
+    """As in nets of more than 152 layers."""
+    inner_input = keras.Input((8, 8, 3))
+    inner = keras.Model(inner_input, keras.layers.Add()([inner_input, keras.layers.ZeroPadding2D(0)(inner_input)]))
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, keras.layers.Activation("relu")(inner(inner(image))))
+    assert is_straight(fused(model))
+    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), np.maximum(4 * IMAGES, 0), rtol=1e-6)
+
+
+def test_what_is_more_than_layers_of_tensors_is_called_by_keras():
+    class Scaled(keras.layers.Layer):
+        def call(self, inputs, by=1.0):
+            return inputs * by
+
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, Scaled()(image, by=3.0))
+    assert not is_straight(fused(model))
+    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), 3 * IMAGES, rtol=1e-6)
+    named = keras.Model(image, keras.layers.Activation("relu")(inputs=image))
+    assert not is_straight(fused(named))
+    two = keras.Model(image, [image, keras.layers.Activation("relu")(image)])
+    assert not is_straight(fused(two))
+    for mine, other in zip(fused(two)(IMAGES), (IMAGES, np.maximum(IMAGES, 0)), strict=True):
+        np.testing.assert_allclose(numpy(mine), other)
+
+
+def test_nested_models_that_keras_calls():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs + 1
+
+    image, first, second = (keras.Input((8, 8, 3)) for _ in range(3))
+    sequential = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Activation("relu")])
+    of_two = keras.Model([first, second], keras.layers.Subtract()([first, second]))
+    model = keras.Model(image, of_two([sequential(image), Own()(image)]))
+    assert is_straight(fused(model))
+    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), np.maximum(IMAGES, 0) - IMAGES - 1, rtol=1e-5, atol=1e-6)
+
+
+def test_what_keras_does_around_a_call_is_done_where_it_matters():
+    image = keras.Input((8, 8, 3))
+    half = keras.layers.Activation("relu", dtype="mixed_bfloat16")(image)
+    whole = keras.layers.Activation("linear", dtype="float32", activity_regularizer=keras.regularizers.L2(1.0))(half)
+    model = keras.Model(image, whole)
+    one = fused(model)
+    assert is_straight(one)
+    output = one(IMAGES)
+    assert str(output.dtype) == "torch.float32"
+    assert numpy(output).max() != IMAGES.max()  # it was rounded to 8 bits on the way
+    assert float(sum(one.losses)) > 0
+
+
+def test_what_is_computed_last_is_alone_in_memory():
+    """A tensor goes as soon as no layer needs it: a net of many layers takes no more memory than one of few."""
+    import torch
+
+    alive, most = [], []
+
+    class Watched(keras.layers.Layer):
+        def call(self, inputs):
+            output = inputs + 1
+            alive.append(weakref.ref(output))
+            most.append(sum(one() is not None for one in alive))
+            return output
+
+    image = x = keras.Input((8, 8, 3))
+    for number in range(6):
+        x = Watched(name=f"watched{number}")(x)
+    model = fused(keras.Model(image, x))
+    alive.clear()
+    most.clear()
+    with torch.no_grad():
+        model(IMAGES)
+    assert max(most) <= 2

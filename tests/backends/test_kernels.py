@@ -1,0 +1,166 @@
+"""Layers in one kernel each: against a computation by hand, and against the stock layers of Keras."""
+
+import keras
+import numpy as np
+import pytest
+
+from resnet_keras import build, cifar10
+from resnet_keras.backends.kernels import fused, lay_out
+from resnet_keras.spec.recipe import CIFAR10
+from resnet_keras.training.logits_model import trainable_twin
+
+ONE_KERNEL = ("torch", "tensorflow")
+"""Backends with a kernel of their own; XLA fuses on JAX."""
+
+
+def numpy(tensor):
+    return np.array(keras.ops.convert_to_numpy(tensor))
+
+
+@pytest.fixture
+def pair():
+    image = keras.Input((5, 4, 3))
+    norm = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, axis=-1, name="norm")
+    stock = keras.Model(image, norm(image))
+    random = np.random.default_rng(0)
+    norm.set_weights([random.uniform(0.5, 2, 3), random.normal(0, 1, 3), random.normal(0, 1, 3), np.full(3, 2.0)])
+    return stock, fused(stock)
+
+
+def test_it_is_what_the_backend_has_a_kernel_for(pair):
+    stock, one = pair
+    assert (one is stock) == (keras.backend.backend() not in ONE_KERNEL)
+    assert [variable.path for variable in one.variables] == [variable.path for variable in stock.variables]
+    assert {id(variable) for variable in one.variables} == {id(variable) for variable in stock.variables}
+
+
+def test_a_training_step_by_hand(pair):
+    stock, one = pair
+    x = np.random.default_rng(1).normal(3, 2, (6, 5, 4, 3)).astype(np.float32)
+    gamma, beta, moving_mean, moving_variance = stock.get_weights()
+    got = numpy(one(x, training=True))
+    mean, variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))  # divided by n
+    np.testing.assert_allclose(got, (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta, atol=2e-5)
+    kept = stock.get_weights()
+    np.testing.assert_allclose(kept[2], 0.9 * moving_mean + 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(kept[3], 0.9 * moving_variance + 0.1 * variance, rtol=1e-5)
+    at_rest = numpy(one(x, training=False))
+    np.testing.assert_allclose(at_rest, (x - kept[2]) / np.sqrt(kept[3] + 1e-5) * gamma + beta, atol=2e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_net_trains_as_with_stock_layers(precision):
+    x = np.random.default_rng(2).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
+    y = np.arange(6) % 3
+    nets = [build(cifar10(8, "B", 3, image_size=8), seed=1, precision=precision) for _ in range(2)]
+    for trained in (nets[0], fused(nets[1])):
+        trained.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss="sparse_categorical_crossentropy")
+        for _ in range(2):
+            trained.train_on_batch(x, y)
+    tolerance = {"float32": 1e-3, "mixed_bfloat16": 0.05}[precision]
+    for mine, other in zip(*(net.weights for net in nets), strict=True):
+        np.testing.assert_allclose(numpy(mine), numpy(other), atol=tolerance, rtol=tolerance, err_msg=mine.path)
+
+
+def test_nested_models_too():
+    """As in nets of more than 152 layers."""
+    inner_input = keras.Input((5, 4, 3))
+    inner = keras.Model(inner_input, keras.layers.BatchNormalization(axis=-1)(inner_input), name="inner")
+    image = keras.Input((5, 4, 3))
+    one = fused(keras.Model(image, inner(image)))
+    kinds = {type(layer).__name__ for layer in one.get_layer("inner").layers}
+    assert ("BatchNormalization" in kinds) == (keras.backend.backend() not in ONE_KERNEL)
+    x = np.random.default_rng(1).normal(3, 2, (6, 5, 4, 3)).astype(np.float32)
+    one(x, training=True)
+    np.testing.assert_allclose(inner.get_weights()[2], 0.01 * x.mean(axis=(0, 1, 2)), rtol=1e-4)
+
+
+def test_what_is_frozen_or_no_stock_layer_stays_as_it_is(pair):
+    stock, one = pair
+    stock.get_layer("norm").trainable = False
+    x = np.random.default_rng(1).normal(3, 2, (6, 5, 4, 3)).astype(np.float32)
+    before = stock.get_weights()
+    one(x, training=True)
+    for old, new in zip(before, stock.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+    class Own(keras.layers.BatchNormalization):
+        pass
+
+    image = keras.Input((5, 4, 3))
+    other = fused(keras.Model(image, Own(name="own")(keras.layers.BatchNormalization(axis=1, name="rows")(image))))
+    assert [type(layer).__name__ for layer in other.layers[1:]] == ["BatchNormalization", "Own"]
+
+
+@pytest.mark.parametrize(
+    ("options", "replaced"),
+    [
+        ({"kernel_size": 3, "padding": "same"}, True),
+        ({"kernel_size": 1, "padding": "same"}, True),
+        ({"kernel_size": 3, "padding": "valid", "strides": 2}, True),
+        ({"kernel_size": 3, "padding": "same", "strides": 2}, False),  # Keras pads it more on one side
+        ({"kernel_size": 2, "padding": "same"}, False),
+        ({"kernel_size": 3, "padding": "same", "dilation_rate": 2}, False),
+        ({"kernel_size": 3, "padding": "same", "use_bias": True}, False),
+        ({"kernel_size": 3, "padding": "same", "activation": "relu"}, False),
+    ],
+    ids=str,
+)
+def test_a_convolution_is_that_of_the_stock_layer(options, replaced):
+    image = keras.Input((7, 6, 3))
+    stock = keras.layers.Conv2D(5, data_format="channels_last", name="conv", **{"use_bias": False} | options)
+    model = keras.Model(image, stock(image))
+    one = fused(model)
+    kinds = [type(layer).__name__ for layer in one.layers[1:]]
+    assert (kinds != ["Conv2D"]) == (replaced and keras.backend.backend() == "torch")
+    assert one.output_shape == model.output_shape
+    x = np.random.default_rng(3).normal(0, 1, (4, 7, 6, 3)).astype(np.float32)
+    np.testing.assert_allclose(numpy(one(x)), numpy(model(x)), atol=1e-5)
+
+
+def test_a_normalisation_of_vectors_stays_as_it_is():
+    vector = keras.Input((6,))
+    one = fused(keras.Model(vector, keras.layers.BatchNormalization()(keras.layers.Dense(4)(vector))))
+    assert [type(layer).__name__ for layer in one.layers[1:]] == ["Dense", "BatchNormalization"]
+    assert numpy(one(np.ones((3, 6), np.float32), training=True)).shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "replaced"),
+    [
+        (keras.layers.MaxPooling2D(3, 2, data_format="channels_last"), True),
+        (keras.layers.AveragePooling2D(1, 2, data_format="channels_last"), True),  # of option A
+        (keras.layers.AveragePooling2D((3, 2), (1, 2), data_format="channels_last"), True),
+        (keras.layers.MaxPooling2D(3, 2, "same", data_format="channels_last"), False),  # more on one side
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_pooling_is_that_of_the_stock_layer(pooling, replaced):
+    image = keras.Input((7, 6, 3))
+    model = keras.Model(image, pooling(image))
+    one = fused(model)
+    assert (type(one.layers[1]) is not type(pooling)) == (replaced and keras.backend.backend() == "torch")
+    assert one.output_shape == model.output_shape
+    x = np.random.default_rng(4).normal(-3, 1, (4, 7, 6, 3)).astype(np.float32)  # below 0: nothing is padded with it
+    np.testing.assert_allclose(numpy(one(x)), numpy(model(x)), rtol=1e-6)
+
+
+def test_kernels_lie_where_pytorch_reads_them_and_keep_shape_and_numbers():
+    net = build(cifar10(8, "B", 3, image_size=8), seed=1)
+    before = net.get_weights()
+    lay_out(net.trainable_variables)
+    for old, variable in zip(before, net.weights, strict=True):
+        np.testing.assert_array_equal(old, numpy(variable))
+    if keras.backend.backend() == "torch":
+        import torch
+
+        kernel = net.get_layer("conv2_block1_1_conv").kernel
+        as_pytorch_has_it = kernel.value.permute(3, 2, 0, 1)
+        assert as_pytorch_has_it.is_contiguous(memory_format=torch.channels_last)
+        twin = trainable_twin(build(cifar10(8, "B", 3, image_size=8)), CIFAR10)
+        kernels = [one for one in twin.trainable_variables + twin.optimizer.variables if len(one.shape) == 4]
+        assert len(kernels) == 2 * (7 + 2)  # 7 convolutions, 2 projections, and the momentum of each
+        for one in kernels:
+            assert one.value.permute(3, 2, 0, 1).is_contiguous(memory_format=torch.channels_last)
+        kernel.assign(np.zeros(kernel.shape))  # as a checkpoint is read
+        assert not as_pytorch_has_it.any()

@@ -1,0 +1,76 @@
+"""Views of a test image against slices made by hand, and against the whole image resized by Pillow."""
+
+import numpy as np
+import pytest
+
+from resnet_keras import InvalidValue
+from resnet_keras.data.photographs.views import MultiScale, SingleView, TenCrop, resized_sides, scales_for
+
+Image = pytest.importorskip("PIL.Image")
+pytestmark = pytest.mark.any_backend
+
+
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def smooth(height, width):
+    """Few sharp edges: what resizing rounds differs by one grey level at most."""
+    return np.asarray(Image.fromarray(noise(6, 5)).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def test_ten_crops_are_four_corners_and_the_centre_and_their_mirror_images():
+    x = noise(256, 320)  # the shorter side is 256 already
+    expected = [
+        x[:224, :224],
+        x[:224, 96:],
+        x[32:, :224],
+        x[32:, 96:],
+        x[16:240, 48:272],
+    ]
+    expected += [view[:, ::-1] for view in expected]
+    got = TenCrop(224).of(Image.fromarray(x))
+    assert len(got) == 10
+    for mine, by_hand in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(mine, by_hand)
+
+
+@pytest.mark.parametrize(("height", "width", "size", "sides"), [
+    (375, 500, 224, (256, 341)),   # 500 * 256 / 375 = 341.3
+    (500, 333, 224, (384, 256)),   # 500 * 256 / 333 = 384.4
+    (90, 61, 64, (108, 73)),       # 256 * 64 / 224 = 73.1; 90 * 73 / 61 = 107.7
+])  # fmt: skip
+def test_a_single_view_is_the_centre_of_the_resized_image(height, width, size, sides):
+    x = smooth(height, width)
+    (view,) = SingleView(size).of(Image.fromarray(x))
+    whole = np.asarray(Image.fromarray(x).resize(sides[::-1], Image.Resampling.BILINEAR)).astype(int)
+    top, left = (sides[0] - size) // 2, (sides[1] - size) // 2
+    assert np.abs(view - whole[top : top + size, left : left + size]).max() <= 1
+
+
+def test_multi_scale_shows_the_whole_image_and_its_mirror_at_each_scale():
+    views = MultiScale().of(Image.fromarray(smooth(375, 500)))
+    # 500/375 of 224, 256, 384, 480, 640 is 298.7, 341.3, 512, 640, 853.3; to the nearest multiple of 32:
+    expected = [(224, 288), (256, 352), (384, 512), (480, 640), (640, 864)]
+    assert [view.shape[:2] for view in views] == [shape for shape in expected for _ in range(2)]
+    for plain, mirrored in zip(views[::2], views[1::2], strict=True):
+        np.testing.assert_array_equal(mirrored, plain[:, ::-1])
+
+
+def test_a_square_image_stays_square_and_an_image_at_its_size_is_unchanged():
+    x = noise(73, 73)
+    plain, mirrored = MultiScale((73,)).of(Image.fromarray(x))
+    np.testing.assert_array_equal(plain, x)
+    np.testing.assert_array_equal(mirrored, x[:, ::-1])
+
+
+def test_scales_are_in_proportion_to_the_net():
+    assert scales_for(224) == (224, 256, 384, 480, 640)
+    assert scales_for(64) == (64, 73, 110, 137, 183)  # times 64/224: 64, 73.1, 109.7, 137.1, 182.9
+    assert resized_sides((1, 3), 2) == (2, 6)
+
+
+@pytest.mark.parametrize("scales", [(), (0,), (224, 224), (100_000,)])
+def test_scales_that_cannot_be_are_refused(scales):
+    with pytest.raises(InvalidValue, match="Scales"):
+        MultiScale(scales)

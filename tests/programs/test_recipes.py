@@ -1,0 +1,178 @@
+"""The programs as a user runs them: what they write, and one line with the right exit code for what cannot be."""
+
+import os
+
+import numpy as np
+import pytest
+from conftest import BACKEND, run_json, run_python, small_arrays
+
+from resnet_keras.programs.options import BACKENDS
+from resnet_keras.runs import reading
+
+CIFAR10, DEGRADATION, FIGURES = (f"recipes/{name}.py" for name in ("cifar10", "degradation", "figures"))
+
+
+def test_cifar10_trains_a_users_own_images(tmp_path, small_npz):
+    out = tmp_path / "run"
+    arguments = [CIFAR10, "--depth", "8", "--iterations", "4", "--batch-size", "8", "--seed", "3"]
+    done = run_python(*arguments, "--data-dir", str(small_npz), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    settings = run_json(out)
+    assert settings["recipe"]["schedule"]["boundaries"] == [2, 3]
+    assert settings["recipe"]["batch_size"] == 8
+    assert settings["seed"] == 3
+    assert f"test error {settings['results']['test_error']:.2f} %" in done.stdout
+    assert BACKEND in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_degradation_draws_its_figure_and_takes_finished_runs_as_they_are(tmp_path, small_npz):
+    out = tmp_path / "out"
+    arguments = [DEGRADATION, "--depths", "14", "8", "--image-size", "8", "--iterations", "3", "--batch-size", "4"]
+    arguments += ["--data-dir", str(small_npz), "--out", str(out)]
+    done = run_python(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert [run.name for run in reading.find(out)] == ["ResNet-14", "ResNet-8", "plain-14", "plain-8"]
+    for name in ("degradation.png", "degradation.svg", "table.md"):
+        assert (out / name).stat().st_size > 0
+    table = (out / "table.md").read_text()
+    for run in reading.find(out):
+        assert f"| {run.name} |" in table
+        assert f"{run.results.train_error:.2f}" in table
+
+    again = run_python(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("finished before") == 4
+
+    axis = run_python(FIGURES, str(out), "--figure", "1", "--axis", "paper", "--out", str(tmp_path / "figure"))
+    assert axis.returncode == 0, axis.stderr
+    assert (tmp_path / "figure.svg").exists()
+
+
+@pytest.fixture(scope="module")
+def nowhere(tmp_path_factory):
+    """An environment in which CIFAR-10 is not on disk and the network is cut."""
+    cut = tmp_path_factory.mktemp("cut")
+    (cut / "sitecustomize.py").write_text(
+        "import socket\n"
+        "def cut(*arguments, **options):\n"
+        "    raise OSError(101, 'Network is unreachable')\n"
+        "socket.create_connection = cut\n"
+    )
+    return {"TFDS_DATA_DIR": str(tmp_path_factory.mktemp("empty")), "PYTHONPATH": str(cut)}
+
+
+def labels_out_of_range(folder):
+    np.savez(folder / "labels.npz", **(small_arrays() | {"y_test": np.full(30, 9)}))
+    return ["--data-dir", str(folder / "labels.npz")]
+
+
+def file_as_out(folder):
+    (folder / "file").write_text("mine")
+    return ["--out", str(folder / "file")]
+
+
+BAD = {
+    "depth": (2, "6n + 2", lambda _: ["--depth", "21"]),
+    "no depth": (2, "--depth", lambda _: []),
+    "depth in words": (2, "--depth", lambda _: ["--depth", "twenty"]),
+    "shortcut": (2, "shortcut='D'", lambda _: ["--depth", "20", "--shortcut", "D"]),
+    "iterations": (2, "--iterations 0", lambda _: ["--depth", "20", "--iterations", "0"]),
+    "batch size": (2, "batch_size=-1", lambda _: ["--depth", "20", "--batch-size", "-1"]),
+    "learning rate": (2, "learning_rate=nan", lambda _: ["--depth", "20", "--learning-rate", "nan"]),
+    "seed": (2, "--seed -1", lambda _: ["--depth", "20", "--seed", "-1"]),
+    "unknown option": (2, "--widht", lambda _: ["--depth", "20", "--widht", "2"]),
+    "data folder that is not there": (4, "Not found", lambda f: ["--depth", "20", "--data-dir", str(f / "absent")]),
+    "empty data folder": (4, "download_and_prepare", lambda f: ["--depth", "20", "--data-dir", str(f)]),
+    "labels": (2, "y_test from 9 to 9", lambda f: ["--depth", "20", *labels_out_of_range(f)]),
+    "a file as run folder": (4, "--out", lambda f: ["--depth", "20", *file_as_out(f)]),
+}
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_one_line_and_an_exit_code(what, tmp_path, nowhere):
+    code, text, arguments = BAD[what]
+    # A later --out, the case's own, takes the place of an earlier one.
+    done = run_python(CIFAR10, "--out", str(tmp_path / "run"), *arguments(tmp_path), **nowhere)
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert text in lines[0]
+    assert lines[0].startswith("cifar10.py: ")
+
+
+def test_a_diverged_run_is_one_line_and_exit_code_3(tmp_path, small_npz):
+    arguments = ["--depth", "8", "--iterations", "20", "--batch-size", "8", "--learning-rate", "1e30"]
+    done = run_python(CIFAR10, *arguments, "--data-dir", str(small_npz), "--out", str(tmp_path / "run"))
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "learning rate 1e+30" in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.any_backend
+def test_cifar10_never_falls_back(nowhere, tmp_path):
+    done = run_python(CIFAR10, "--depth", "8", "--iterations", "1", "--out", str(tmp_path / "run"), **nowhere)
+    assert done.returncode == 4
+    assert "download_and_prepare" in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.any_backend
+def test_degradation_falls_back_on_generated_images_and_says_so(nowhere, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--depths", "8", "--image-size", "8", "--iterations", "2", "--batch-size", "4", "--out", str(out)]
+    done = run_python(DEGRADATION, *arguments, **nowhere)
+    assert done.returncode == 0, done.stderr
+    run = reading.find(out)[0]
+    assert run.settings["data"]["generated"]
+    assert "NOT CIFAR-10" in done.stdout
+    assert "not CIFAR-10" in (out / "degradation.svg").read_text()
+
+
+@pytest.mark.any_backend
+def test_degradation_does_not_fall_back_from_a_folder_that_was_named(tmp_path):
+    done = run_python(DEGRADATION, "--data-dir", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.any_backend
+def test_paper_sets_depths_itself(tmp_path):
+    done = run_python(DEGRADATION, "--paper", "--depths", "20", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "--paper" in done.stderr
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("asked", ["theano", *BACKENDS])
+def test_a_backend_that_cannot_be_is_named(asked, tmp_path):
+    """A folder in front of the path hides the backend's package, as if it were not installed."""
+    hide = tmp_path / "sitecustomize.py"
+    hide.write_text(
+        "import importlib.util as u\nreal = u.find_spec\n"
+        f"u.find_spec = lambda name, *a: None if name == {asked!r} else real(name, *a)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = run_python(CIFAR10, "--depth", "8", "--out", str(tmp_path / "run"), backend=asked, PYTHONPATH=path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert asked in done.stderr
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("recipe", [CIFAR10, DEGRADATION, FIGURES])
+def test_help_gives_options_with_defaults_at_once(recipe):
+    done = run_python(recipe, "--help")
+    assert done.returncode == 0
+    assert "default" in done.stdout
+    if recipe != FIGURES:
+        for option in ("--data-dir", "--out", "--iterations", "--batch-size", "--seed"):
+            assert option in done.stdout
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(("file", "arguments"), [("absent", []), ("", ["--figure", "5"])])
+def test_figures_refuses_what_is_no_run(file, arguments, tmp_path):
+    done = run_python(FIGURES, str(tmp_path / file), *arguments)
+    assert done.returncode in (2, 4)
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr

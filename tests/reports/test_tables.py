@@ -1,0 +1,113 @@
+"""Tables 2 to 6: the paper's numbers as printed, ours where they were measured, blank elsewhere."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from conftest import run_python
+from made_runs import a_run
+
+from resnet_keras import InputOutput
+from resnet_keras.reports import published, tables
+from resnet_keras.runs.reading import Results, Run
+
+pytestmark = pytest.mark.any_backend
+
+TABLES = "recipes/tables.py"
+
+
+def evaluation(path, *nets, protocol="10-crop", top1=(40.0,), ensemble=33.0):
+    """A file as recipes/evaluate.py writes it; a net is (name, sha256)."""
+    models = [
+        {"name": name, "sha256": sha, "image_size": 64, "preprocessing": "raw", "weight": 1.0}
+        | {"top1_error": error, "top5_error": error / 4}
+        for (name, sha), error in zip(nets, top1, strict=True)
+    ]
+    said = {"top1_error": ensemble, "top5_error": 8.0, "images": 1000, "protocol": protocol, "scales": None}
+    said |= {"models": models, "data": {"name": "imagenette", "num_classes": 10}}
+    path.write_text(json.dumps(said))
+    return path
+
+
+def rows(table):
+    return {row[0]: row[1:] for row in table.rows}
+
+
+def test_the_papers_numbers():
+    """As the paper prints them."""
+    table_2, table_3, table_4, table_5 = (rows(tables.imagenet(one, [])) for one in published.IMAGENET_TABLES)
+    assert {name: cells[0] for name, cells in table_2.items()} == {
+        "plain-18": "27.94",
+        "ResNet-18": "27.88",
+        "plain-34": "28.54",
+        "ResNet-34": "25.03",
+    }
+    assert table_3["ResNet-152"] == ("21.43", "5.71")
+    assert table_3["GoogLeNet"] == ("", "9.15")
+    assert table_4["ResNet-152"] == ("19.38", "4.49")
+    assert table_4["VGG (ILSVRC'14), test set"] == ("", "8.43")
+    assert table_5["ResNet (ILSVRC'15), 6 nets"] == ("", "3.57")
+    table_6 = rows(tables.table_6([]))
+    assert table_6["ResNet-110"] == ("1.7", "6.43", "")
+    assert table_6["Highway, 32 layers"] == ("1.25", "8.80", "")
+    assert table_6["plain-110"] == ("", "> 60.00", "")
+
+
+def test_ours_stand_beside_them_by_net_and_protocol(tmp_path):
+    one = evaluation(tmp_path / "a.json", ("plain-18", "aa"), ("ResNet-34-B", "bb"), top1=(40.0, 30.0))
+    seed = evaluation(tmp_path / "b.json", ("plain-18", "cc"), top1=(42.0,))
+    again = evaluation(tmp_path / "c.json", ("plain-18", "aa"), top1=(40.0,))
+    other = evaluation(tmp_path / "d.json", ("ResNet-18", "dd"), protocol="multi-scale")
+    ours = [measured for path in (one, seed, again, other) for measured in tables.read_evaluation(path)]
+    table_2 = tables.imagenet(published.TABLE_2, ours)
+    assert table_2.head[3] == "ours on imagenette, 10 classes, 1,000 images, 64 px, top-1 %"
+    # Mean and sample standard deviation of 40 and 42, and of 10 and 10.5; the third file is the first net again.
+    assert rows(table_2)["plain-18"][2:] == ("41.00 ± 1.41 (2)", "10.25 ± 0.35 (2)")
+    assert rows(table_2)["ResNet-18"][2:] == ("", "")
+    assert rows(tables.imagenet(published.TABLE_3, ours))["ResNet-34 B"][2:] == ("30.00", "7.50")
+    assert not any("ours" in name for name in rows(tables.imagenet(published.TABLE_5, ours)))
+
+
+def test_ensembles_have_rows_of_their_own(tmp_path):
+    path = evaluation(tmp_path / "a.json", ("ResNet-18", "a"), ("plain-18", "b"), protocol="multi-scale", top1=(1, 2))
+    table = rows(tables.imagenet(published.TABLE_5, tables.read_evaluation(path)))
+    assert table["ours: ResNet-18 + plain-18"] == ("", "", "33.00", "8.00")
+
+
+def test_table_6_takes_runs_of_the_papers_experiment_alone():
+    def run(depth, error, **options):
+        one = a_run(depth, **options)
+        return Run(one.path, one.settings, one.rows, Results(1.0, 2.0, error))
+
+    found = [run(20, 8.5), run(20, 8.9, seed=1), run(32, 20.0, iterations=400), run(44, 7.0, size=16)]
+    table = rows(tables.table_6(found))
+    assert table["ResNet-20"][2] == "8.70 ± 0.28 (2)"
+    assert table["ResNet-32"][2] == table["ResNet-44"][2] == ""
+
+
+def test_files_that_are_no_evaluation_are_one_line(tmp_path):
+    (tmp_path / "other.json").write_text("[1]")
+    for name in ("other.json", "absent.json"):
+        with pytest.raises(InputOutput, match=name) as caught:
+            tables.read_evaluation(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_recipe_writes_markdown_and_csv(tmp_path):
+    path = evaluation(tmp_path / "a.json", ("plain-18", "aa"))
+    done = run_python(TABLES, str(path), "results", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "Table 4" in done.stdout
+    assert "| plain-18 | 27.94 |  | 40.00 | 10.00 |" in (tmp_path / "out" / "tables.md").read_text()
+    with Path(tmp_path / "out" / "table-2.csv").open(newline="") as file:
+        assert next(line for line in csv.reader(file) if line[0] == "plain-18") == [
+            "plain-18",
+            "27.94",
+            "",
+            "40.00",
+            "10.00",
+        ]
+    again = run_python(TABLES, "--table", "7")
+    assert again.returncode == 2
+    assert len(again.stderr.strip().splitlines()) == 1

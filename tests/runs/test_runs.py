@@ -1,0 +1,119 @@
+"""The run folder: what is read back is what was written; nothing is lost by a failure."""
+
+import json
+import os
+from contextlib import suppress
+
+import pytest
+
+from resnet_keras import Damaged, InputOutput
+from resnet_keras.runs import reading
+from resnet_keras.runs.writing import Found, RunFolder
+from resnet_keras.spec.records import Results, Row
+
+pytestmark = pytest.mark.any_backend
+
+SETTINGS = {"architecture": {"name": "plain-8"}, "recipe": {"boundaries": (1, 2)}, "data": {}, "seed": 0}
+ROW = Row(100, 0.1, 54.321, 50.0, 1.25, 1.5, 321.9, 12.5)
+
+
+def finished(path):
+    folder = RunFolder(path, SETTINGS)
+    folder.record(ROW)
+    folder.save_model(lambda aside: aside.write_bytes(b"a model"))
+    folder.finish(Results(1.0, 2.0, 3.0))
+    return path
+
+
+def test_what_is_written_is_read(tmp_path):
+    folder = RunFolder(tmp_path / "a" / "b", SETTINGS)
+    folder.record(ROW)
+    unfinished = reading.read(tmp_path / "a" / "b")
+    assert unfinished.results is None
+    folder.finish(Results(1.0, 2.0, 3.0))
+    read = reading.read(tmp_path / "a" / "b")
+    assert read.rows == (ROW,)
+    assert read.results == Results(1.0, 2.0, 3.0)
+    assert read.name == "plain-8"
+    assert reading.find(tmp_path) == [read]
+
+
+def test_a_save_that_fails_leaves_the_model_as_it_was(tmp_path):
+    folder = RunFolder(tmp_path, SETTINGS)
+    folder.save_model(lambda path: path.write_bytes(b"good"))
+
+    def full_disk(path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputOutput, match="No space left on device"):
+        folder.save_model(full_disk)
+    assert (tmp_path / "model.keras").read_bytes() == b"good"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["metrics.csv", "model.keras", "run.json"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("run.json", "{"),
+        ("run.json", "[]"),
+        ("run.json", "{}"),
+        ("run.json", '{"results": {"accuracy": 1}}'),
+        ("metrics.csv", "iteration,learning_rate\n1"),
+        ("metrics.csv", "iteration\nx\n"),
+    ],
+)
+def test_damaged_files_are_named_in_one_line(tmp_path, file, text):
+    RunFolder(tmp_path, SETTINGS).record(ROW)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(Damaged, match="Damaged") as caught:
+        reading.read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["run.json", "metrics.csv", "model.keras"])
+def test_every_flipped_bit_and_every_missing_end_of_a_finished_run_is_found(tmp_path, file):
+    path = finished(tmp_path / "run") / file
+    good = path.read_bytes()
+    flips = [good[:k] + bytes([good[k] ^ 1 << k % 8]) + good[k + 1 :] for k in range(len(good))]
+    for data in [*flips, *(good[:k] for k in range(0, len(good), 7))]:
+        path.write_bytes(data)
+        with suppress(Damaged):
+            assert reading.read(path.parent).damaged_model(), data
+    path.write_bytes(good)
+    assert reading.read(path.parent).damaged_model() is None
+
+
+def test_a_run_folder_of_version_0_1_without_hashes_is_read(tmp_path):
+    finished(tmp_path)
+    old = reading.unseal((tmp_path / "run.json").read_bytes())
+    del old["files"]
+    (tmp_path / "run.json").write_text(json.dumps(old, indent=2) + "\n")
+    assert reading.read(tmp_path).results == Results(1.0, 2.0, 3.0)
+
+
+def test_leftovers_of_a_killed_process_are_swept(tmp_path):
+    finished(tmp_path)
+    (tmp_path / "new-run.json").write_text("half")
+    (tmp_path / "checkpoints" / "new-iteration-00000001").mkdir(parents=True)
+    RunFolder(tmp_path, SETTINGS, Found(None))
+    assert not list(tmp_path.rglob("new-*"))
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(InputOutput, match=r"run\.json"):
+        reading.read(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputOutput, match="--out"):
+        RunFolder(tmp_path / "run", SETTINGS)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(InputOutput, match="--out"):
+        RunFolder(tmp_path / "run", SETTINGS)
+    assert (tmp_path / "run").read_text() == "mine"

@@ -1,0 +1,110 @@
+"""How the learning rate falls: against PyTorch's own schedulers and by hand; recipes through JSON and lengthened."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from resnet_keras import CIFAR10, InvalidValue, Recipe, cifar10_recipe
+from resnet_keras.spec.recipe import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS, PaddedCrop, ScaledCrop
+from resnet_keras.spec.records import Row
+from resnet_keras.spec.schedules import Cosine, Plateau, Steps
+
+pytestmark = pytest.mark.any_backend
+
+RECIPES = {
+    "CIFAR-10": CIFAR10,
+    "CIFAR-10, 110 layers": cifar10_recipe(110),
+    "ImageNet": IMAGENET,
+    "ImageNet, steps": IMAGENET_STEPS,
+    "ImageNet, modern": IMAGENET_MODERN,
+}
+
+
+def rows(errors):
+    return [Row(number, 0.1, 50.0, error, 1.0, 1.0, 100.0, 1.0) for number, error in enumerate(errors, start=1)]
+
+
+def test_recipe_of_section_3_4():
+    assert (IMAGENET.iterations, IMAGENET.batch_size, IMAGENET.learning_rate) == (600_000, 256, 0.1)
+    assert (IMAGENET.momentum, IMAGENET.weight_decay) == (0.9, 1e-4)
+    assert IMAGENET.augmentation == ScaledCrop((256, 480), 0.1)
+    assert isinstance(IMAGENET.schedule, Plateau)
+    assert IMAGENET_STEPS.schedule.boundaries == (30 * 5_000, 60 * 5_000)
+
+
+def test_a_plateau_by_hand():
+    schedule = Plateau(patience=2, divisions=2)
+    shares = [schedule.share(0, 100, rows([90, 80, 80, 81, 79, 79.5, 79, 78, 78, 78, 78, 78][:n])) for n in range(13)]
+    # A new lowest: 90, 80, 79, 78. Two without one: at the 4th, at the 7th, and at the 10th, which is one too many.
+    assert shares == [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01]
+
+
+def test_a_plateau_is_that_of_pytorch():
+    torch = pytest.importorskip("torch")
+    random = np.random.default_rng(0)
+    for patience in (1, 2, 5):
+        errors = np.round(60 * 0.97 ** np.arange(60) + random.normal(0, 2, 60), 1).tolist()
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        # It divides after more than its patience.
+        theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=patience - 1, threshold=0, min_lr=1e-4)
+        recipe = replace(IMAGENET, schedule=Plateau(patience, divisions=3))
+        (first, *_) = recipe.periods()
+        for seen in range(len(errors)):
+            assert recipe.learning_rate_of(first, rows(errors[:seen])) == pytest.approx(optimizer.param_groups[0]["lr"])
+            theirs.step(errors[seen])
+
+
+def test_a_cosine_falls_from_the_first_rate_to_nothing():
+    recipe = Recipe(iterations=100, schedule=Cosine(), learning_rate=0.4, evaluate_every=25)
+    rates = [recipe.learning_rate_of(period, ()) for period in recipe.periods()]
+    assert rates == pytest.approx([0.4, 0.2 * (1 + math.sqrt(0.5)), 0.2, 0.2 * (1 - math.sqrt(0.5))])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_comes_back_from_json(name):
+    for recipe in (RECIPES[name], RECIPES[name].shortened(700)):
+        assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shortened_recipe_measures_twenty_times_or_a_few_more(name):
+    whole, short = RECIPES[name], RECIPES[name].shortened(4_000)
+    assert 20 <= len(list(short.periods())) <= 23 < len(list(whole.periods()))
+    assert sum(period.stop - period.start for period in short.periods()) == 4_000
+
+
+def test_what_a_longer_run_may_go_on_from():
+    assert CIFAR10.shortened(2_000).lengthens(CIFAR10.shortened(1_000))
+    assert replace(IMAGENET, iterations=700_000).lengthens(IMAGENET)
+    assert not replace(IMAGENET_MODERN, iterations=500_000).lengthens(IMAGENET_MODERN)  # its rates are others
+    assert not IMAGENET_STEPS.lengthens(replace(IMAGENET_STEPS, schedule=Plateau()))
+    assert not replace(IMAGENET, schedule=Plateau(4)).lengthens(IMAGENET)
+
+
+def test_an_average_reaches_over_the_same_share_of_a_shorter_run():
+    assert IMAGENET_MODERN.shortened(4_500).average_over == 100  # 10,000 of 450,000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Steps((5, 3)),
+        lambda: Plateau(patience=0),
+        lambda: Plateau(divisions=0),
+        lambda: PaddedCrop(-1),
+        lambda: ScaledCrop((100, 480)),
+        lambda: ScaledCrop((480, 256)),
+        lambda: Recipe(batch_size=100, accumulate=3),
+        lambda: Recipe(label_smoothing=1.0),
+        lambda: Recipe(label_smoothing=math.nan),
+        lambda: Recipe(average_over=-1),
+        lambda: Recipe(precision="float16"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_in_one_line(wrong):
+    with pytest.raises(InvalidValue, match="Received: ") as caught:
+        wrong()
+    assert "\n" not in str(caught.value)
