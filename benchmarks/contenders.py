@@ -15,7 +15,8 @@ from setting import Backend, Name, Setting
 
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.data.small.stream import Stream
-from resnet_keras.spec.recipe import CIFAR10, Recipe
+from resnet_keras.spec.paper_recipes import CIFAR10
+from resnet_keras.spec.recipe import Recipe
 
 LEARNING_RATE = 1e-3
 """So small that the deepest net stays finite on noise; it costs what 0.1 does."""

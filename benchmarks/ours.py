@@ -17,7 +17,7 @@ from setting import Name, Setting
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.nets.build import build, subtract_mean
 from resnet_keras.runs.writing import RunFolder
-from resnet_keras.spec.recipe import CIFAR10
+from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.spec.records import Row
 from resnet_keras.training.logits_model import trainable_twin
 from resnet_keras.training.train import train

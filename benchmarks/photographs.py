@@ -23,9 +23,9 @@ from PIL import Image
 
 from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.photographs.augmentation import EIGENVALUES, EIGENVECTORS
-from resnet_keras.data.photographs.split import available_cores
-from resnet_keras.data.photographs.views import in_proportion
-from resnet_keras.spec.recipe import ScaledCrop
+from resnet_keras.data.photographs.resizing import in_proportion
+from resnet_keras.data.threads import available_cores
+from resnet_keras.spec.augmentation import ScaledCrop
 
 PAPER = ScaledCrop()
 WARM_BATCHES = 4

@@ -8,7 +8,8 @@ import numpy as np
 
 from resnet_keras.data.small.images import ImageData, split
 from resnet_keras.errors import InvalidValue
-from resnet_keras.spec.architecture import IMAGENET_UNITS, Architecture, cifar10, imagenet
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.paper_nets import IMAGENET_UNITS, cifar10, imagenet
 
 Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["float32", "bfloat16"]

@@ -30,7 +30,9 @@ from typing import Any, get_args
 
 from setting import BESIDE, Backend, Name, Precision, Setting
 
-from resnet_keras.programs import options as cli
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.reports.tables import Table
 from resnet_keras.runs import storage
 
@@ -161,7 +163,7 @@ def machine_line(results: Sequence[dict[str, Any]]) -> str:
 
 def settings_from(options: argparse.Namespace) -> Iterator[Setting]:
     """Every combination of the options."""
-    backends = [name for name in get_args(Backend) if find_spec(name)] if options.all else [cli.choose_backend()]
+    backends = [name for name in get_args(Backend) if find_spec(name)] if options.all else [choose_backend()]
     for net, backend, precision, batch_size in product(options.net, backends, options.precision, options.batch_size):
         applications: tuple[Name, ...] = ("keras.applications fit",) if net == "resnet-50" else ()
         beside = tuple(options.beside or BESIDE + applications)
@@ -169,7 +171,7 @@ def settings_from(options: argparse.Namespace) -> Iterator[Setting]:
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.OneLineParser(__doc__)
+    parser = OneLineParser(__doc__)
     add = parser.add_argument
     add("--net", nargs="+", default=["resnet-20"], metavar="NET", help="resnet-20, resnet-50, plain-110, ... "
         "(default: resnet-20)")  # fmt: skip
@@ -182,8 +184,8 @@ def program(arguments: Sequence[str]) -> None:
         f"{', '.join(get_args(Name)[1:])} (default: {', '.join(BESIDE)})")  # fmt: skip
     add("--all", action="store_true", help="every backend that is installed, not KERAS_BACKEND alone")
     add("--start", action="store_true", help="measure the time to the first update, and peak memory, instead")
-    add("--json", type=cli.path, metavar="FILE", help="write all numbers to this file")
-    add("--markdown", type=cli.path, metavar="FILE", help="write the table to this file")
+    add("--json", type=file_path, metavar="FILE", help="write all numbers to this file")
+    add("--markdown", type=file_path, metavar="FILE", help="write the table to this file")
     options = parser.parse(arguments)
 
     results: list[dict[str, Any]] = []
@@ -198,4 +200,4 @@ def program(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(program)
+    main(program)

@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from resnet_keras.data.small import sources
-from resnet_keras.programs import options as cli
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import recipe_from, run_folders, training_options
 from resnet_keras.reports import tables
 from resnet_keras.runs.storage import check_writable
-from resnet_keras.spec.architecture import cifar10
-from resnet_keras.spec.recipe import cifar10_recipe
+from resnet_keras.spec.paper_nets import cifar10
+from resnet_keras.spec.paper_recipes import cifar10_recipe
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.parser(__doc__, out="runs/<net>-seed<seed>", several_seeds=True)
+    parser = training_options(__doc__, out="runs/<net>-seed<seed>", several_seeds=True)
     parser.add_argument("--depth", type=int, required=True, metavar="N", help="weighted layers: 6n + 2, from 8 to 1202")
     parser.add_argument("--plain", action="store_true", help="without shortcuts")
     parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="option of section 4.1 (default: A)")
@@ -28,12 +30,12 @@ def program(arguments: Sequence[str]) -> None:
     architecture = cifar10(options.depth, options.shortcut)
     if options.plain:
         architecture = replace(architecture, shortcut=None)
-    recipe = cli.recipe_from(options, cifar10_recipe(options.depth))
-    outs = cli.outs(options, architecture.name)
+    recipe = recipe_from(options, cifar10_recipe(options.depth))
+    outs = run_folders(options, architecture.name)
     sources.check_folder(options.data_dir)
     for out in outs.values():
         check_writable(out)
-    cli.choose_backend()
+    choose_backend()
 
     data = sources.load(options.data_dir)
     architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
@@ -49,4 +51,4 @@ def program(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(program)
+    main(program)

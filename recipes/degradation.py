@@ -20,13 +20,17 @@ from resnet_keras.data.small import sources
 from resnet_keras.data.small.generated import generated
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InvalidValue
-from resnet_keras.programs import options as cli
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import recipe_from, training_options
 from resnet_keras.reports import tables
 from resnet_keras.runs import storage
+from resnet_keras.runs.lookup import place
 from resnet_keras.runs.storage import check_writable
-from resnet_keras.runs.writing import place
-from resnet_keras.spec.architecture import CIFAR10_SIZE, cifar10
-from resnet_keras.spec.recipe import PaddedCrop, Recipe, cifar10_recipe
+from resnet_keras.spec.augmentation import PaddedCrop
+from resnet_keras.spec.paper_nets import CIFAR10_SIZE, cifar10
+from resnet_keras.spec.paper_recipes import cifar10_recipe
+from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.schedules import Steps
 
 DEPTHS = (8, 26)
@@ -45,7 +49,7 @@ PAPER_RESIDUAL = (20, 32, 44, 56, 110, 1202)
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.parser(__doc__, out="runs/degradation, with --paper runs/figure-6")
+    parser = training_options(__doc__, out="runs/degradation, with --paper runs/figure-6")
     parser.add_argument("--paper", action="store_true", help="the nets, images and schedule of Figure 6")
     parser.add_argument(
         "--depths", type=int, nargs="+", metavar="N", help=f"6n + 2 (default: {' '.join(map(str, DEPTHS))})"
@@ -71,11 +75,11 @@ def program(arguments: Sequence[str]) -> None:
         if options.paper
         else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in depths]
     )
-    recipes = [cli.recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
+    recipes = [recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
     out = place(options.out or Path("runs/figure-6" if options.paper else "runs/degradation"), options.resume)
     sources.check_folder(options.data_dir)
     check_writable(out)
-    cli.choose_backend()
+    choose_backend()
 
     console = Console()
     data = images(options.data_dir, console)
@@ -125,4 +129,4 @@ def images(data_dir: Path | None, console: Console) -> ImageData:
 
 
 if __name__ == "__main__":
-    cli.main(program)
+    main(program)

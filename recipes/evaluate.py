@@ -15,28 +15,31 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resnet_keras.data.photographs.split import Split, load_split
-from resnet_keras.data.photographs.views import Protocol
+from resnet_keras.data.photographs.sources import load_split
+from resnet_keras.data.photographs.split import Split
 from resnet_keras.data.small import sources
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
-from resnet_keras.programs import options as cli
+from resnet_keras.evaluation.protocol import Protocol
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.reports import tables
 from resnet_keras.runs import reading, storage
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.OneLineParser(__doc__)
+    parser = OneLineParser(__doc__)
     add = parser.add_argument
     add(
         "nets",
-        type=cli.path,
+        type=file_path,
         nargs="+",
         metavar="RUN_OR_FILE",
         help="run folders or .keras files; several: an ensemble",
     )
-    add("--data-dir", type=cli.path, required=True, metavar="PATH", help="folder with val/<class>/, a folder of "
+    add("--data-dir", type=file_path, required=True, metavar="PATH", help="folder with val/<class>/, a folder of "
         "TensorFlow Datasets, or an .npz file")  # fmt: skip
     add("--protocol", choices=("1-crop", "10-crop", "multi-scale"), default="1-crop", help="(default: 1-crop)")
     add("--scales", metavar="N,N,...", help="shorter sides of multi-scale, in pixels (default: 224,256,384,480,640, in "
@@ -45,8 +48,8 @@ def program(arguments: Sequence[str]) -> None:
     add("--preprocessing", nargs="+", choices=("raw", "caffe", "torch", "tf"), default=["raw"],
         help="of the images, once or for each net; not raw: a mode of keras.applications (default: raw)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="test N images, evenly spread over the data (default: all)")
-    add("--json", type=cli.path, metavar="FILE", help="write the result to this file")
-    add("--cache", type=cli.path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
+    add("--json", type=file_path, metavar="FILE", help="write the result to this file")
+    add("--cache", type=file_path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
     options = parser.parse(arguments)
     if options.limit is not None and options.limit < 1:
         raise InvalidValue(f"At least 1 image is tested. Received: --limit {options.limit}.")
@@ -63,12 +66,12 @@ def program(arguments: Sequence[str]) -> None:
         if not (file := path / reading.MODEL if path.is_dir() else path).is_file():
             raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
     data = _data(options.data_dir)
-    cli.choose_backend()
+    choose_backend()
     from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
-    from resnet_keras.evaluation import score as scoring
+    from resnet_keras.evaluation.cache import Cache
 
     console = Console()
-    cache = scoring.Cache(options.cache)
+    cache = Cache(options.cache)
     measured, rows, models = [], [], []
     for path, weight, mode in zip(options.nets, weights, modes, strict=True):
         net = classifier.read(path, mode)
@@ -110,4 +113,4 @@ def _data(data_dir: Path) -> Split | ImageData:
 
 
 if __name__ == "__main__":
-    cli.main(program)
+    main(program)

@@ -9,16 +9,17 @@ from pathlib import Path
 
 from resnet_keras import plotting
 from resnet_keras.errors import InputOutput
-from resnet_keras.programs import options as cli
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.runs import reading
 
 FIGURES = {"1": plotting.figure_1, "4": plotting.figure_4, "6": plotting.figure_6}
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.OneLineParser(__doc__)
+    parser = OneLineParser(__doc__)
     parser.add_argument(
-        "folders", type=cli.path, nargs="+", metavar="FOLDER", help="run folders, or folders that hold them"
+        "folders", type=file_path, nargs="+", metavar="FOLDER", help="run folders, or folders that hold them"
     )
     parser.add_argument("--figure", choices=FIGURES, default="6", help="of the paper (default: 6)")
     parser.add_argument(
@@ -28,7 +29,7 @@ def program(arguments: Sequence[str]) -> None:
         help="paper: 0 to 20 %%, 20 to 60 in Figure 4 (default: fitted)",
     )
     parser.add_argument(
-        "--out", type=cli.path, metavar="FILE", help="without suffix; .png and .svg are written (default: figure-<n>)"
+        "--out", type=file_path, metavar="FILE", help="without suffix; .png and .svg are written (default: figure-<n>)"
     )
     options = parser.parse(arguments)
     found = [run for folder in options.folders for run in reading.find(folder)]
@@ -40,4 +41,4 @@ def program(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(program)
+    main(program)

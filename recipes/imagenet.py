@@ -16,18 +16,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from resnet_keras.data.photographs import batches as photographs
-from resnet_keras.programs import options as cli
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import PHOTOGRAPHS, recipe_from, run_folders, training_options
 from resnet_keras.reports import tables
 from resnet_keras.runs.storage import check_writable
-from resnet_keras.spec.architecture import imagenet
-from resnet_keras.spec.recipe import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
+from resnet_keras.spec.paper_nets import imagenet
+from resnet_keras.spec.paper_recipes import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
 
 RECIPES = {"paper": IMAGENET, "steps": IMAGENET_STEPS, "modern": IMAGENET_MODERN}
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.parser(
-        __doc__, out="runs/<net>-seed<seed>", data=cli.PHOTOGRAPHS, data_required=True, several_seeds=True
+    parser = training_options(
+        __doc__, out="runs/<net>-seed<seed>", data=PHOTOGRAPHS, data_required=True, several_seeds=True
     )
     add = parser.add_argument
     add("--depth", type=int, required=True, metavar="N", help="weighted layers: 18, 34, 50, 101 or 152")
@@ -42,11 +44,11 @@ def program(arguments: Sequence[str]) -> None:
     architecture = imagenet(options.depth, options.shortcut, stride_in=stride_in, image_size=options.image_size)
     if options.plain:
         architecture = replace(architecture, shortcut=None)
-    recipe = cli.recipe_from(options, RECIPES[options.recipe])
-    outs = cli.outs(options, architecture.name)
+    recipe = recipe_from(options, RECIPES[options.recipe])
+    outs = run_folders(options, architecture.name)
     for out in outs.values():
         check_writable(out)
-    cli.choose_backend()
+    choose_backend()
     data = photographs.load(options.data_dir, options.image_size, skip_bad=options.skip_bad, workers=options.workers)
     architecture = replace(architecture, num_classes=data.description.num_classes)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
@@ -61,4 +63,4 @@ def program(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(program)
+    main(program)

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from resnet_keras.data.photographs import batches as photographs
-from resnet_keras.data.photographs.split import load_split
-from resnet_keras.data.photographs.views import Protocol
+from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
-from resnet_keras.programs import options as cli
+from resnet_keras.evaluation.protocol import Protocol
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.runs import reading, storage
 from resnet_keras.weights import archive
 
@@ -28,15 +30,15 @@ if TYPE_CHECKING:
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.OneLineParser(__doc__)
+    parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("net", type=cli.path, metavar="RUN_OR_FILE", help="run folder or .keras file")
-    add("--data-dir", type=cli.path, required=True, metavar="PATH", help="photographs, as for recipes/evaluate.py")
+    add("net", type=file_path, metavar="RUN_OR_FILE", help="run folder or .keras file")
+    add("--data-dir", type=file_path, required=True, metavar="PATH", help="photographs, as for recipes/evaluate.py")
     add("--images", type=int, default=10_000, metavar="N", help="training photographs, at least (default: 10000)")
     add("--batch-size", type=int, default=256, metavar="N", help="as in training (default: 256)")
     add("--seed", type=int, default=0, metavar="N", help="of order and augmentation (default: 0)")
     add("--limit", type=int, metavar="N", help="test N validation photographs (default: all)")
-    add("--out", type=cli.path, required=True, metavar="FILE", help="where the net is written; it ends in .keras")
+    add("--out", type=file_path, required=True, metavar="FILE", help="where the net is written; it ends in .keras")
     options = parser.parse(arguments)
     if min(options.images, options.batch_size) < 1 or options.seed < 0:
         raise InvalidValue(
@@ -48,17 +50,17 @@ def program(arguments: Sequence[str]) -> None:
     if not (file := options.net / reading.MODEL if options.net.is_dir() else options.net).is_file():
         raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
     validation = load_split(options.data_dir, "val")
-    cli.choose_backend()
+    choose_backend()
     from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
-    from resnet_keras.evaluation import score as scoring
-    from resnet_keras.nets import recalibration  # import Keras, with the backend just chosen
+    from resnet_keras.evaluation.score import score
+    from resnet_keras.nets import recalibration
 
     console = Console()
     net = classifier.read(options.net)
     stream = photographs.load(options.data_dir, net.image_size).stream(options.batch_size, options.seed)
 
     def error() -> str:
-        measured = scoring.score(net, validation, Protocol("1-crop"), limit=options.limit, console=console)
+        measured = score(net, validation, Protocol("1-crop"), limit=options.limit, console=console)
         return str(error_rates.errors(*measured).top1)
 
     before = error()
@@ -84,4 +86,4 @@ def _save(path: Path, model: "keras.Model", read_from: Path) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(program)
+    main(program)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from resnet_keras.errors import InputOutput
-from resnet_keras.programs import options as cli
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.reports import tables
 from resnet_keras.reports.published import IMAGENET_TABLES
 from resnet_keras.runs import reading, storage
@@ -21,14 +22,14 @@ NUMBERS = (2, 3, 4, 5, 6)
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = cli.OneLineParser(__doc__)
+    parser = OneLineParser(__doc__)
     parser.add_argument(
-        "sources", type=cli.path, nargs="*", metavar="FOLDER_OR_JSON", help="folders that hold runs, and evaluations"
+        "sources", type=file_path, nargs="*", metavar="FOLDER_OR_JSON", help="folders that hold runs, and evaluations"
     )
     parser.add_argument(
         "--table", type=int, nargs="+", choices=NUMBERS, default=NUMBERS, help="of the paper (default: all)"
     )
-    parser.add_argument("--out", type=cli.path, metavar="FOLDER", help="write tables.md and table-<n>.csv here")
+    parser.add_argument("--out", type=file_path, metavar="FOLDER", help="write tables.md and table-<n>.csv here")
     options = parser.parse(arguments)
     if missing := [path for path in options.sources if not path.exists()]:
         raise InputOutput(f"Tables are made from run folders and evaluations. Not found: {missing[0]}.")
@@ -54,4 +55,4 @@ def program(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(program)
+    main(program)

@@ -12,8 +12,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, OtherRun, Stopped
-from resnet_keras.spec.architecture import Architecture, cifar10, imagenet
-from resnet_keras.spec.recipe import CIFAR10, Recipe, cifar10_recipe
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.paper_nets import cifar10, imagenet
+from resnet_keras.spec.paper_recipes import CIFAR10, cifar10_recipe
+from resnet_keras.spec.recipe import Recipe
 
 if TYPE_CHECKING:
     from resnet_keras.experiments.run import run, run_seeds

@@ -58,6 +58,7 @@ class Stopped(KeyboardInterrupt):
         self.exit_code = 128 + signum
 
 
-def is_count(value: object) -> bool:
-    """Whether it is a whole number; True and False are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+def shown(value: object, most: int = 80) -> str:
+    """A value as an error shows it: its `repr`, cut to `most` characters."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."

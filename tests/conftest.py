@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from resnet_keras.data.small.images import ImageData, split
-from resnet_keras.programs import options as cli
+from resnet_keras.programs.backend import choose_backend
 
-BACKEND = cli.choose_backend()
+BACKEND = choose_backend()
 # The same small nets are compiled over and over, in this process and in those that tests start.
 if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers share it
     JAX_CACHE = tempfile.TemporaryDirectory(prefix="jax-cache-")

@@ -10,7 +10,7 @@ import pytest
 from conftest import BACKEND, ROOT, run_python
 
 from resnet_keras.nets.build import build
-from resnet_keras.spec.architecture import cifar10, imagenet
+from resnet_keras.spec.paper_nets import cifar10, imagenet
 
 pytestmark = pytest.mark.any_backend  # the native nets are compared with Keras on whichever runs
 

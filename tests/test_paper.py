@@ -8,7 +8,7 @@ import pytest
 
 from resnet_keras import CIFAR10, InvalidValue, build, cifar10, cifar10_recipe, imagenet, subtract_mean
 from resnet_keras.reports.published import CIFAR10_ERRORS
-from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.schedules import Period
 
 CIFAR10_PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}

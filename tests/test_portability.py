@@ -9,7 +9,7 @@ import pytest
 from conftest import BACKEND, run_python
 
 from resnet_keras import build, cifar10, imagenet, subtract_mean
-from resnet_keras.programs.options import BACKENDS
+from resnet_keras.programs.backend import BACKENDS
 
 NETS = {
     "cifar10-20-A": cifar10(20),

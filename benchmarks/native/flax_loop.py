@@ -12,8 +12,7 @@ import optax
 from flax.training import train_state
 
 from native.loop import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, MOMENTUM, WEIGHT_DECAY, Weights
-from resnet_keras.spec.architecture import Architecture
-from resnet_keras.spec.units import Convolution, Unit
+from resnet_keras.spec.architecture import Architecture, Convolution, Unit
 
 he_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 

@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from native.loop import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, MOMENTUM, WEIGHT_DECAY, Weights
-from resnet_keras.spec.architecture import Architecture
-from resnet_keras.spec.units import Convolution, Unit
+from resnet_keras.spec.architecture import Architecture, Convolution, Unit
 
 Tensor = Any
 """A `tf.Tensor`, in graphs and out of them."""

@@ -9,8 +9,7 @@ import torch.nn.functional as F  # noqa: N812  PyTorch's own custom
 from torch import Tensor, nn
 
 from native.loop import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, MOMENTUM, WEIGHT_DECAY, Weights
-from resnet_keras.spec.architecture import Architecture
-from resnet_keras.spec.units import Convolution, Unit
+from resnet_keras.spec.architecture import Architecture, Convolution, Unit
 
 
 class ConvBN(nn.Module):

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from resnet_keras.spec.recipe import PaddedCrop, ScaledCrop
+from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 
 Batch = tuple[np.ndarray, np.ndarray]
 """uint8 (n, size, size, 3) and int32 (n,)."""

@@ -4,32 +4,26 @@ The scores of a net are its probabilities, averaged over the views of an image; 
 over its nets (Table 5).
 """
 
-import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from resnet_keras.data.photographs.split import Split, available_cores, in_order, spread
-from resnet_keras.data.photographs.views import NET_SIZE, MultiScale, Protocol, Views
+from resnet_keras.data.photographs.resizing import NET_SIZE
+from resnet_keras.data.photographs.split import Split, spread
+from resnet_keras.data.photographs.views import MultiScale, Views
 from resnet_keras.data.small.images import ImageData
+from resnet_keras.data.threads import available_cores, in_order
 from resnet_keras.errors import InvalidValue
-from resnet_keras.evaluation.classifier import Classifier, Preprocessing, fully_convolutional
-from resnet_keras.runs import storage
+from resnet_keras.evaluation.classifier import Classifier, Preprocessing
+from resnet_keras.evaluation.protocol import Protocol
+from resnet_keras.nets.fully_convolutional import fully_convolutional
 
 BATCH_PIXELS = 64 * NET_SIZE**2
 """Pixels in a batch, about a gigabyte of a ResNet's activations."""
 MOST_IN_BATCH = 512
-CACHE_VERSION = 1
-"""Counts changes of what is computed: scores of an older version are not read."""
 
 
 def score(
@@ -97,54 +91,6 @@ def score(
     if not np.isfinite(total).all():
         raise InvalidValue(f"A net's scores are finite. Received: NaN or infinity from {classifier.name}.")
     return total.astype(np.float32), labels
-
-
-@dataclass(frozen=True)
-class Cache:
-    """Scores on disk: adding a net to an ensemble costs one net.
-
-    Attributes:
-        folder: one file for each net, data, protocol and limit; None keeps nothing.
-    """
-
-    folder: Path | None
-
-    def score(
-        self,
-        classifier: Classifier,
-        data: Split | ImageData,
-        protocol: Protocol,
-        *,
-        limit: int | None = None,
-        console: Console | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """`score`, or what an earlier call of it gave.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
-        if self.folder is None:
-            return score(classifier, data, protocol, limit=limit, console=console)
-        key = json.dumps(
-            {
-                "version": CACHE_VERSION,
-                "model": classifier.sha256,
-                "preprocessing": classifier.preprocessing,
-                "data": data.fingerprint,
-                "views": repr(protocol.views(classifier.image_size)),
-                "limit": limit,
-            }
-        )
-        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-        # A damaged file counts as none: it is computed again and replaced.
-        with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(path) as file:
-            if str(file["key"]) == key:
-                return file["scores"], file["labels"]
-        scores, labels = score(classifier, data, protocol, limit=limit, console=console)
-        file = io.BytesIO()
-        np.savez(file, key=np.array(key), scores=scores, labels=labels)
-        storage.write(path, file.getvalue())
-        return scores, labels
 
 
 def _photographs(split: Split, views: Views) -> Iterator[tuple[list[np.ndarray], int]]:

@@ -10,9 +10,11 @@ from rich.console import Console
 
 from resnet_keras.backends import device
 from resnet_keras.data.dataset import Dataset
+from resnet_keras.experiments import provenance
 from resnet_keras.nets.build import build, subtract_mean
-from resnet_keras.runs import reading, writing
-from resnet_keras.runs.writing import Found, Resume, RunFolder
+from resnet_keras.runs import lookup, reading, writing
+from resnet_keras.runs.lookup import Found, Resume
+from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.architecture import Architecture
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.training.train import train
@@ -35,7 +37,7 @@ def look(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed: int
         OSError: it holds another run, or is damaged beyond its checkpoints.
     """
     settings = settings_of(architecture, recipe, data, seed)
-    return writing.look(out, settings, recipe, keras.backend.backend())
+    return lookup.look(out, settings, recipe, keras.backend.backend())
 
 
 def run(
@@ -100,11 +102,11 @@ def run_seeds(
     seeds = list(outs)
     if len(seeds) > 1 and not at_once():
         for seed, out in outs.items():  # before hours of work, not after
-            look(architecture, recipe, data, seed=seed, out=writing.place(out, resume))
+            look(architecture, recipe, data, seed=seed, out=lookup.place(out, resume))
         return [
             run(architecture, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds
         ]
-    places = {seed: writing.place(out, resume) for seed, out in outs.items()}
+    places = {seed: lookup.place(out, resume) for seed, out in outs.items()}
     with ExitStack() as stack:
         for out in places.values():
             stack.enter_context(writing.hold(out))
@@ -148,7 +150,7 @@ def _train(
         if found.checkpoint is None:  # which holds the mean
             mean = data.mean() if mean is None else mean
             subtract_mean(model, mean)
-        here = device.describe(model)
+        here = provenance.describe(model)
         models.append(model)
         folders.append(RunFolder(out, settings_of(architecture, recipe, data, seed) | here, found))
         if len(models) == 1:

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from resnet_keras.spec.architecture import Convolution, Unit
 from resnet_keras.spec.recipe import Precision
-from resnet_keras.spec.units import Convolution, Unit
 
 Tensor = Any
 """A `keras.KerasTensor`: Keras has no public name for what a functional graph passes on."""

@@ -8,9 +8,9 @@ from keras import layers
 
 from resnet_keras.errors import InvalidValue
 from resnet_keras.nets.blocks import Blocks, Tensor
-from resnet_keras.spec.architecture import Architecture
-from resnet_keras.spec.recipe import CIFAR10, Precision
-from resnet_keras.spec.units import Unit
+from resnet_keras.spec.architecture import Architecture, Unit
+from resnet_keras.spec.paper_recipes import CIFAR10
+from resnet_keras.spec.recipe import Precision
 
 FLAT_DEPTH = 152
 """Weighted layers up to which the graph is flat. Keras walks it recursively: at Python's limit 182 load, 362 do not."""

@@ -3,6 +3,7 @@
 May import `errors`, `spec`, `runs` and `reports`.
 """
 
-from resnet_keras.plotting.curves import Curve, curves, figure_1, figure_4, figure_6, save
+from resnet_keras.plotting.curves import Curve, curves, figure_1, figure_4, figure_6
+from resnet_keras.plotting.style import save
 
 __all__ = ["Curve", "curves", "figure_1", "figure_4", "figure_6", "save"]

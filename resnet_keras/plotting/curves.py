@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -18,10 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.plotting.style import LABEL_POINTS, POINTS_PER_INCH, STYLE, colours, new_panels
 from resnet_keras.reports.published import cifar10_error
-from resnet_keras.runs import storage
 from resnet_keras.runs.reading import Run
-from resnet_keras.spec.architecture import CIFAR10_SIZE, IMAGENET_SIZE
+from resnet_keras.spec.paper_nets import CIFAR10_SIZE, IMAGENET_SIZE
 from resnet_keras.spec.records import Row
 
 Axis = Literal["fitted", "paper"]
@@ -33,19 +32,6 @@ VERY_DEEP = 110
 """Figure 6's right panel compares nets deeper than this with the one of this depth."""
 MARK = "D"
 """Of the paper's own numbers."""
-LABEL_POINTS, POINTS_PER_INCH = 11, 72
-"""The height of a label."""
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e5e5e5",
-    "grid.linewidth": 0.6,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "resnet_keras",
-    "savefig.bbox": "tight",
-}
 
 
 @dataclass(frozen=True)
@@ -110,7 +96,7 @@ def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
     if not plain:
         raise InvalidValue("Figure 1 shows plain nets. Received: runs of residual nets only.")
     with mpl.rc_context(STYLE):
-        figure, axes = _panels(2, ("training error (%)", "validation error (%)"))
+        figure, axes = new_panels(2, ("training error (%)", "validation error (%)"))
         _draw_panel(axes[0], plain, ("train",))
         _draw_panel(axes[1], plain, ("validation",))
         _finish(figure, axes, runs, axis)
@@ -140,7 +126,7 @@ def figure_4(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
     if not panels:
         raise InvalidValue("A figure needs runs with at least one row of metrics. Received: none.")
     with mpl.rc_context(STYLE):
-        figure, axes = _panels(len(panels), ("error (%)",))
+        figure, axes = new_panels(len(panels), ("error (%)",))
         for ax, (title, shown) in zip(axes, panels, strict=True):
             ax.set_title(title, fontsize=10)
             _draw_panel(ax, shown, ("train", "validation"))
@@ -174,7 +160,7 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
         panels.pop()
     panels = [panel for panel in panels if panel[1]]
     with mpl.rc_context(STYLE):
-        figure, axes = _panels(len(panels), ("error (%)",))
+        figure, axes = new_panels(len(panels), ("error (%)",))
         for ax, (title, shown) in zip(axes, panels, strict=True):
             ax.set_title(title, fontsize=10)
             _draw_panel(ax, shown, ("train", "validation"))
@@ -185,22 +171,6 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
         for ax, (_, shown) in zip(axes, panels, strict=True):
             _label_ends(ax, shown, ("train", "validation"))
     return figure
-
-
-def save(figure: Figure, path: Path) -> tuple[Path, Path]:
-    """Writes the figure as `path`.png and `path`.svg and returns both.
-
-    Raises:
-        ValueError: a path without a file's name.
-        OSError: it cannot be written.
-    """
-    if not path.name:
-        raise InvalidValue(f"A figure is written to a file. Received: {path}.")
-    png, svg = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "svg"))
-    with mpl.rc_context(STYLE):
-        storage.replace(png, lambda aside: figure.savefig(aside, dpi=160))
-        storage.replace(svg, lambda aside: figure.savefig(aside, metadata={"Date": None}))
-    return png, svg
 
 
 def _curve(runs: list[Run]) -> Curve:
@@ -222,17 +192,8 @@ def _curve(runs: list[Run]) -> Curve:
     )
 
 
-def _panels(count: int, labels: tuple[str, ...]) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(4.2 * count, 3.6), layout="constrained")
-    axes = list(np.atleast_1d(figure.subplots(1, count, sharey=True)))
-    for ax, label in zip(axes, labels, strict=False):
-        ax.set_ylabel(label)
-        ax.tick_params(labelleft=True)
-    return figure, axes
-
-
 def _draw_panel(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> None:
-    for curve, colour in zip(shown, _colours(len(shown)), strict=True):
+    for curve, colour in zip(shown, colours(len(shown)), strict=True):
         for part in parts:
             errors = curve.train_error if part == "train" else curve.validation_error
             bold = part == "validation"
@@ -269,21 +230,16 @@ def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
             (curve.iteration[-1], height),
             xytext=(5, 0),
             textcoords="offset points",
-            color=_colours(len(shown))[place],
+            color=colours(len(shown))[place],
             va="center",
             fontweight="bold",
             annotation_clip=False,
         )
 
 
-def _colours(count: int) -> list[Any]:
-    """From light (shallow) to dark (deep)."""
-    return [mpl.colormaps["cividis"](share) for share in np.linspace(0.72, 0.0, count)]
-
-
 def _mark_paper(ax: Axes, shown: Sequence[Curve]) -> None:
     """The paper's test errors, at the end of each curve."""
-    for curve, colour in zip(shown, _colours(len(shown)), strict=True):
+    for curve, colour in zip(shown, colours(len(shown)), strict=True):
         error = cifar10_error(curve.name)
         if error is not None:
             ax.plot(curve.iteration[-1], error, marker=MARK, markersize=5, color=colour, clip_on=False, zorder=5)

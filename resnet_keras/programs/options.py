@@ -4,29 +4,17 @@ Exit codes: 2 usage, 3 diverged, 4 input or output, 5 a damaged file, 128 + n st
 """
 
 import argparse
-import json
-import os
-import sys
-import textwrap
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, get_args
+from typing import NoReturn, get_args
 
-from resnet_keras import signals
-from resnet_keras.errors import Diverged, InputOutput, InvalidValue, OtherRun, Stopped
-from resnet_keras.runs.writing import Resume
+from resnet_keras.errors import InvalidValue
+from resnet_keras.runs.lookup import Resume
 from resnet_keras.spec.recipe import MOST, Precision, Recipe
 
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-"""Keras's name of a backend, and the package it needs."""
-INTERRUPTED = 130
 MOST_SEED, MOST_SEEDS = 2**32 - 1, 1_000
-LONGEST_LINE = 1_000
-"""Characters of an error that are shown: a value on the command line can be of any length."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -58,7 +46,7 @@ class OneLineParser(argparse.ArgumentParser):
         raise InvalidValue(f"{message[:1].upper()}{message[1:]}{'' if message.endswith('?') else '.'} See --help.")
 
 
-def path(text: str) -> Path:
+def file_path(text: str) -> Path:
     """The type of options that name a file or folder.
 
     Raises:
@@ -76,7 +64,7 @@ SMALL_IMAGES = (
 PHOTOGRAPHS = "folder with train/<class>/* and val/<class>/*, or a data set prepared by TensorFlow Datasets"
 
 
-def parser(
+def training_options(
     description: str | None,
     *,
     out: str,
@@ -102,12 +90,12 @@ def parser(
     if several_seeds:
         seed.add_argument(
             "--seeds",
-            type=seeds,
+            type=seed_list,
             metavar="N-N,N,...",
             help="several instead of --seed, each in its own folder in --out; one program with JAX on an accelerator",
         )
-    add("--data-dir", type=path, metavar="PATH", required=data_required, help=data)
-    add("--out", type=path, metavar="FOLDER", help=f"where the run is written (default: {out})")
+    add("--data-dir", type=file_path, metavar="PATH", required=data_required, help=data)
+    add("--out", type=file_path, metavar="FOLDER", help=f"where the run is written (default: {out})")
     add(
         "--iterations",
         type=int,
@@ -134,7 +122,7 @@ def parser(
     return options
 
 
-def seeds(text: str) -> tuple[int, ...]:
+def seed_list(text: str) -> tuple[int, ...]:
     """The type of `--seeds`: "0-4", "1,3", "0-2,7".
 
     Raises:
@@ -156,7 +144,7 @@ def seeds(text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def outs(options: argparse.Namespace, name: str) -> dict[int, Path]:
+def run_folders(options: argparse.Namespace, name: str) -> dict[int, Path]:
     """The run folder of each seed, by default `runs/<net>-seed<seed>`.
 
     Raises:
@@ -186,101 +174,3 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
             raise InvalidValue(f"Training takes 1 to {MOST:,} iterations. Received: --iterations {options.iterations}.")
         recipe = recipe.shortened(options.iterations)
     return replace(recipe, **changed)
-
-
-def choose_backend() -> str:
-    """Settles Keras's backend before Keras is imported, and returns its name.
-
-    `KERAS_BACKEND`, else what Keras's own configuration file names if that is installed, else the first that is:
-    TensorFlow, JAX, PyTorch.
-
-    Raises:
-        ValueError: an unknown backend, or one that is not installed.
-    """
-    asked = os.environ.get("KERAS_BACKEND") or _configured()
-    if asked is not None and asked not in BACKENDS:
-        raise InvalidValue(f"A backend is one of {', '.join(BACKENDS)}. Received: KERAS_BACKEND={asked}.")
-    candidates = [asked] if asked else list(BACKENDS)
-    for name in candidates:
-        if find_spec(BACKENDS[name]) is not None:
-            os.environ["KERAS_BACKEND"] = name
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras may import TensorFlow on any backend
-            return name
-    missing = f"{asked} is not installed" if asked else "none is installed"
-    raise InvalidValue(
-        f"Keras computes with TensorFlow, JAX or PyTorch. Received: {missing}. "
-        f'Install it: pip install "resnet_keras[{asked or "jax"}]"'
-    )
-
-
-def _configured() -> str | None:
-    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    try:
-        backend = json.loads((folder / "keras.json").read_text(encoding="utf-8")).get("backend")
-    except (OSError, ValueError, AttributeError):
-        return None
-    # Keras writes this file by itself, with its default: it says nothing where that is not installed.
-    return backend if isinstance(backend, str) and backend in BACKENDS and find_spec(BACKENDS[backend]) else None
-
-
-def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Runs a recipe: a known error is printed as one line, without a traceback; a signal ends it in one line too."""
-    signals.raise_on_signals()
-    # A viewer that is closed, a full disk under a log: not a reason to lose a run.
-    sys.stdout, sys.stderr = _Lasting(sys.stdout), _Lasting(sys.stderr)
-    try:
-        program(sys.argv[1:])
-    except OtherRun as error:
-        _say(error)
-        _say_differences(error)
-        sys.exit(error.exit_code)
-    except (InvalidValue, Diverged, InputOutput, Stopped) as error:
-        _say(error)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        _say(error)
-        sys.exit(InputOutput.exit_code)
-    except KeyboardInterrupt:
-        _say("interrupted")
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
-
-
-class _Lasting:
-    """A stream that swallows what can no longer be written, instead of ending the program."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]  # a path of any bytes
-
-    def write(self, text: str) -> int:
-        self._try(lambda: self._stream.write(text))
-        return len(text)
-
-    def flush(self) -> None:
-        self._try(self._stream.flush)
-
-    def _try(self, do: Callable[[], object]) -> None:
-        try:
-            do()
-        except OSError:
-            # From now on to nowhere, also what Python itself flushes at the end.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def _say(message: object) -> None:
-    line = textwrap.shorten(str(message), LONGEST_LINE, placeholder=" ...")
-    print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
-
-
-def _say_differences(error: OtherRun) -> None:
-    rows = [("", "in the folder", "asked for"), *error.differences]
-    widths = [min(60, max(len(row[column]) for row in rows)) for column in (0, 1)]
-    for field, held, asked in rows:
-        print(f"  {field:{widths[0]}}  {held:{widths[1]}}  {asked}".rstrip(), file=sys.stderr)

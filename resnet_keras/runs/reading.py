@@ -19,7 +19,8 @@ from typing import Any
 from resnet_keras.errors import Damaged, InputOutput
 from resnet_keras.runs import storage
 from resnet_keras.spec import records
-from resnet_keras.spec.recipe import Recipe, cifar10_recipe
+from resnet_keras.spec.paper_recipes import cifar10_recipe
+from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Results, Row
 
 RUN, METRICS, MODEL = "run.json", "metrics.csv", "model.keras"

@@ -1,63 +1,27 @@
-"""A run folder in the making: one process at a time writes it, and what is there already is gone on with.
+"""A run folder as it is written, by one process at a time."""
 
-`look` finds out what a folder holds of the run that is asked for: nothing, a checkpoint, or the finished run.
-`RunFolder` writes it.
-"""
-
-import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from resnet_keras.errors import Damaged, Difference, InputOutput, OtherRun
+from resnet_keras.errors import InputOutput
 from resnet_keras.runs import checkpoints, reading, storage
-from resnet_keras.runs.checkpoints import Checkpoint, State
+from resnet_keras.runs.checkpoints import State
+from resnet_keras.runs.lookup import Found
 from resnet_keras.spec import records
-from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Results, Row
 from resnet_keras.weights import archive
 
-Resume = Literal["auto", "fresh"]
-"""What to do with a run folder that is there: go on with it, or start over in a new one beside it."""
 MACHINE = ("device", "compiled", "hardware", "versions", "command", "commit")
 """The settings that may be others where a run goes on."""
 LOCK = ".lock"
 """Locked by the kernel for as long as its holder lives; it holds the holder's process and host as text."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a run folder holds of the run that is asked for.
-
-    Attributes:
-        recipe: to train by: the one asked for, or the one of the folder with as many iterations as asked for.
-        finished: the run, if there is nothing left to do.
-        checkpoint: where to go on; None is the beginning.
-        settings: of `run.json`, as far as the run came; empty at the beginning.
-        warnings: a line about each file that was damaged.
-    """
-
-    recipe: Recipe
-    finished: reading.Run | None = None
-    checkpoint: Checkpoint | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-
-def place(out: Path, resume: Resume) -> Path:
-    """The run folder: `out`, or to start over `out-2`, `out-3`, ... where that is taken."""
-    path, number = out, 1
-    while resume == "fresh" and path.exists() and any(path.iterdir()):
-        number += 1
-        path = out.with_name(f"{out.name}-{number}")
-    return path
 
 
 @contextmanager
@@ -79,47 +43,6 @@ def hold(path: Path) -> Iterator[None]:
             f"One process writes a run folder. Received: {path}, which {holder} is writing. "
             "Wait for it, or choose another --out."
         ) from None
-
-
-def look(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: str) -> Found:
-    """Finds out how far a run has come. Nothing is written.
-
-    Args:
-        path: the run folder; it need not be there.
-        settings: what is asked for: architecture, recipe, data and seed.
-        recipe: the recipe among them.
-        backend: that would train.
-
-    Raises:
-        OSError: the folder holds another run, or what it holds is damaged and no checkpoint is left to fall back on.
-    """
-    asked = reading.through_json(settings)
-    run, warnings = _read(path)
-    if run is not None and run.results is not None and not warnings:
-        continued = _continued(run.settings, recipe)
-        over = continued is not None and continued.iterations == run.settings["recipe"]["iterations"]
-        if continued is not None and over and not _differences(run.settings, asked, continued):
-            return Found(continued, finished=run, settings=run.settings)
-
-    checkpoint, damaged = checkpoints.newest(path)
-    held = run.settings if run is not None else checkpoint.settings if checkpoint else None
-    if held is None and not warnings:
-        return Found(recipe, warnings=tuple(damaged))
-    if held is not None:
-        continued = _continued(held, recipe)
-        # What has been computed on one backend goes on there.
-        if differences := _differences(held, asked | ({"backend": backend} if checkpoint else {}), continued):
-            name = held["architecture"].get("name", "another net")
-            raise OtherRun(
-                f"A run folder holds one run. Received: {path} with a run of other settings, {name}. "
-                "Choose another --out, or --fresh.",
-                differences,
-            )
-        if checkpoint is not None or (run is not None and run.results is None):
-            going_on = held if checkpoint is not None else {}
-            return Found(continued or recipe, None, checkpoint, going_on, (*warnings, *damaged))
-    reason = warnings[0] if warnings else f"A finished run goes on from its checkpoint. Received: {path} without one."
-    raise Damaged(f"{reason} No checkpoint is left to go on from; start over with --fresh.")
 
 
 class RunFolder:
@@ -205,51 +128,6 @@ class RunFolder:
         data = records.to_csv(self._rows).encode()
         storage.write(self.path / reading.METRICS, data)
         self._digests[reading.METRICS] = storage.Digest.of(data)
-
-
-def _read(path: Path) -> tuple[reading.Run | None, list[str]]:
-    """The run, and a line about what of it is damaged."""
-    if not (path / reading.RUN).exists():
-        return None, []
-    try:
-        run = reading.read(path)
-    except InputOutput as error:  # damaged, or killed between its first two files
-        return None, [str(error)]
-    broken = run.damaged_model()
-    return run, [f"A model is as it was written. Damaged: {broken}."] if broken else []
-
-
-def _continued(held: Mapping[str, Any], asked: Recipe) -> Recipe | None:
-    """The recipe that goes on from the one held to as many iterations as asked for, or None where it is another one."""
-    try:
-        stored = Recipe.from_dict(held["recipe"])
-        begun = Recipe.from_dict(held.get("begun_as") or held["recipe"])
-    except (TypeError, KeyError, ValueError):
-        return None
-    if asked == stored:
-        return stored
-    if asked.iterations >= stored.iterations and asked.lengthens(begun):
-        # What has been run keeps its learning rates: the added iterations follow at the last one.
-        return replace(stored, iterations=asked.iterations)
-    return None
-
-
-def _differences(held: Mapping[str, Any], asked: Mapping[str, Any], continued: Recipe | None) -> list[Difference]:
-    """Where the settings differ; a recipe that goes on from the one held does not."""
-    fields = [name for name in (*reading.IDENTITY, "backend") if name in asked and name in held]
-    if continued is not None:
-        fields.remove("recipe")
-    return [difference for name in fields for difference in _compare(name, held[name], asked[name])]
-
-
-def _compare(name: str, held: Any, asked: Any) -> Iterator[Difference]:
-    if held == asked:
-        return
-    if isinstance(held, dict) and isinstance(asked, dict):
-        for key in dict.fromkeys([*held, *asked]):
-            yield from _compare(f"{name}.{key}", held.get(key), asked.get(key))
-    else:
-        yield Difference(name, *(json.dumps(value) for value in (held, asked)))
 
 
 def _settings(settings: Mapping[str, Any], found: Found | None) -> dict[str, Any]:

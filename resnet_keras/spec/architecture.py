@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-from resnet_keras.errors import InvalidValue, is_count
-from resnet_keras.spec.units import Convolution, Unit
+from resnet_keras.errors import InvalidValue, shown
+from resnet_keras.spec.checks import check_choice, check_count, check_type, is_count
 
 Shortcut = Literal["A", "B", "C"]
 """Section 4.1, "Identity vs. Projection Shortcuts".
@@ -26,12 +26,61 @@ Mean = Literal["pixel", "channel"]
 
 BOTTLENECK_EXPANSION = 4
 """Figure 5: the last 1x1 convolution restores four times the filters of the 3x3."""
-
-
 MOST = {"filters": 4096, "kernel_size": 15, "strides": 8, "units": 1000, "num_classes": 100_000, "image_size": 4096}
 """The largest numbers that `from_dict` takes; the paper's are 512, 7, 2, 200, 1000 and 224."""
 MOST_STAGES, MOST_DEPTH, MOST_PARAMETERS = 8, 1202, 1 << 27
 """Of a net that `from_dict` takes: the paper's have 4 stages, 1202 layers and 60 million parameters."""
+BATCH_NORM_PARAMETERS = 2
+"""Gamma and beta, for each filter."""
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution without bias, followed by batch normalisation. Padding is symmetric, `kernel_size // 2`."""
+
+    name: str
+    kernel_size: int
+    filters_in: int
+    filters: int
+    strides: int
+
+    @property
+    def parameters(self) -> int:
+        return self.kernel_size**2 * self.filters_in * self.filters + BATCH_NORM_PARAMETERS * self.filters
+
+    def output_size(self, size: int) -> int:
+        """Side in pixels of the output for an input of `size` pixels."""
+        return (size + 2 * (self.kernel_size // 2) - self.kernel_size) // self.strides + 1
+
+    def multiply_adds(self, size: int) -> int:
+        """Multiply-adds for one image whose side is `size` pixels at the input of this convolution."""
+        return self.kernel_size**2 * self.filters_in * self.filters * self.output_size(size) ** 2
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One building block, Eqn. (1) and (2): y = relu(F(x) + shortcut(x)), or relu(F(x)) in a plain net."""
+
+    name: str
+    convolutions: tuple[Convolution, ...]
+    shortcut: Literal["identity", "pad", "project"] | None
+    projection: Convolution | None
+
+    @property
+    def filters_in(self) -> int:
+        return self.convolutions[0].filters_in
+
+    @property
+    def filters(self) -> int:
+        return self.convolutions[-1].filters
+
+    @property
+    def strides(self) -> int:
+        """How much smaller the unit makes its image."""
+        strides = 1
+        for convolution in self.convolutions:
+            strides *= convolution.strides
+        return strides
 
 
 @dataclass(frozen=True)
@@ -78,11 +127,11 @@ class Architecture:
     mean: Mean
 
     def __post_init__(self) -> None:
-        _check_choice("A shortcut", self.shortcut, (*get_args(Shortcut), None), "shortcut")
-        _check_choice("A stride placement", self.stride_in, get_args(StrideIn), "stride_in")
-        _check_count("A network has one output for each class.", self.num_classes, "num_classes", least=2)
+        check_choice("A shortcut", self.shortcut, (*get_args(Shortcut), None), "shortcut")
+        check_choice("A stride placement", self.stride_in, get_args(StrideIn), "stride_in")
+        check_count("A network has one output for each class.", self.num_classes, "num_classes", minimum=2)
         smallest = self.total_strides
-        _check_count(
+        check_count(
             f"An image must keep a pixel to the end: at least {smallest} pixels.",
             self.image_size,
             "image_size",
@@ -188,7 +237,7 @@ class Architecture:
         """As the paper writes it: "plain-20", "ResNet-56", and "ResNet-34 B" where B is not the net's usual option."""
         if self.shortcut is None:
             return f"plain-{self.depth}"
-        usual = self.shortcut == _usual_shortcut(self.unit)
+        usual = self.shortcut == usual_shortcut(self.unit)
         return f"ResNet-{self.depth}" if usual else f"ResNet-{self.depth} {self.shortcut}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -209,21 +258,21 @@ class Architecture:
         stem = _exactly(given["stem"], {field.name for field in fields(Stem)}, "A stem")
         stages = given["stages"]
         if not isinstance(stages, list | tuple) or not 1 <= len(stages) <= MOST_STAGES:
-            raise InvalidValue(f"A net has 1 to {MOST_STAGES} stages. Received: {_short(stages)}.")
+            raise InvalidValue(f"A net has 1 to {MOST_STAGES} stages. Received: {shown(stages)}.")
         rows = [_exactly(stage, {field.name for field in fields(Stage)}, "A stage") for stage in stages]
         for part in (stem, *rows, {name: given[name] for name in ("num_classes", "image_size")}):
             for name, value in part.items():
                 if name == "pool":
-                    _check_type(value, bool, name)
+                    check_type(value, bool, name)
                 elif not is_count(value) or not 1 <= value <= MOST[name]:
-                    raise InvalidValue(f"{name} is a whole number, 1 to {MOST[name]}. Received: {_short(value)}.")
+                    raise InvalidValue(f"{name} is a whole number, 1 to {MOST[name]}. Received: {shown(value)}.")
         if stem["kernel_size"] % 2 == 0:
             raise InvalidValue(f"A kernel has a middle. Received: kernel_size={stem['kernel_size']}.")
         for name in ("unit", "stride_in", "mean", "shortcut"):
             if name != "shortcut" or given[name] is not None:
-                _check_type(given[name], str, name)
-        _check_choice("A unit", given["unit"], get_args(UnitKind), "unit")
-        _check_choice("A mean", given["mean"], get_args(Mean), "mean")
+                check_type(given[name], str, name)
+        check_choice("A unit", given["unit"], get_args(UnitKind), "unit")
+        check_choice("A mean", given["mean"], get_args(Mean), "mean")
         if sum(row["units"] for row in rows) > MOST["units"]:
             raise InvalidValue(f"A net has at most {MOST['units']} units. Received: more.")
 
@@ -236,126 +285,18 @@ class Architecture:
             )
         for name in sorted(derived):
             value = getattr(net, name)
-            _check_type(given[name], type(value), name)
+            check_type(given[name], type(value), name)
             if given[name] != value:
-                raise InvalidValue(f"{name} of this net is {value!r}. Received: {_short(given[name])}.")
+                raise InvalidValue(f"{name} of this net is {value!r}. Received: {shown(given[name])}.")
         return net
 
 
-CIFAR10_SIZE, IMAGENET_SIZE = 32, 224
-"""Pixels."""
-
-
-def cifar10(
-    depth: int, shortcut: Shortcut | None = "A", num_classes: int = 10, *, image_size: int = CIFAR10_SIZE
-) -> Architecture:
-    """The network of section 4.2 for small images, with 6n + 2 weighted layers.
-
-    Args:
-        depth: 8, 14, 20, ... 1202: the paper has 20, 32, 44, 56, 110 and 1202.
-        shortcut: "A" (the paper's), "B", "C", or None for the plain net.
-        num_classes: outputs.
-        image_size: side of the image in pixels, 32 in CIFAR-10.
-
-    Raises:
-        ValueError: a depth that is not 6n + 2, an unknown shortcut, too few classes or pixels.
-    """
-    units, remainder = divmod(depth - 2, 6) if is_count(depth) else (0, 1)
-    if remainder or not 1 <= units <= 200:
-        raise InvalidValue(
-            f"A CIFAR-10 network has 6n + 2 weighted layers, n = 1 to 200. Received: depth={depth!r}. {_nearest(depth)}"
-        )
-    return Architecture(
-        stem=Stem(filters=16, kernel_size=3, strides=1, pool=False),
-        stages=(Stage(16, units, 1), Stage(32, units, 2), Stage(64, units, 2)),
-        unit="basic",
-        shortcut=shortcut,
-        num_classes=num_classes,
-        image_size=image_size,
-        stride_in="3x3",
-        mean="pixel",
-    )
-
-
-IMAGENET_UNITS: dict[int, tuple[UnitKind, tuple[int, int, int, int]]] = {
-    18: ("basic", (2, 2, 2, 2)),
-    34: ("basic", (3, 4, 6, 3)),
-    50: ("bottleneck", (3, 4, 6, 3)),
-    101: ("bottleneck", (3, 4, 23, 3)),
-    152: ("bottleneck", (3, 8, 36, 3)),
-}
-"""Table 1: the kind of unit, and how many stand in conv2_x .. conv5_x."""
-
-
-def imagenet(
-    depth: int,
-    shortcut: Shortcut | Literal["paper"] | None = "paper",
-    num_classes: int = 1000,
-    stride_in: StrideIn = "1x1",
-    *,
-    image_size: int = IMAGENET_SIZE,
-) -> Architecture:
-    """The network of Table 1.
-
-    Args:
-        depth: 18, 34, 50, 101 or 152.
-        shortcut: "A", "B", "C", None for the plain net, or "paper": A for 18 and 34 layers (Table 2), B for more.
-        num_classes: outputs.
-        stride_in: where a bottleneck unit has its stride: "1x1" as in the released models, "3x3" as in later ports.
-        image_size: side of the image in pixels.
-
-    Raises:
-        ValueError: an unknown depth, shortcut or stride placement, too few classes or pixels.
-    """
-    _check_choice("An ImageNet network of the paper has a depth", depth, tuple(IMAGENET_UNITS), "depth")
-    unit, units = IMAGENET_UNITS[depth]
-    first, *rest = zip((64, 128, 256, 512), units, strict=True)
-    return Architecture(
-        stem=Stem(filters=64, kernel_size=7, strides=2, pool=True),
-        stages=(Stage(*first, strides=1), *(Stage(*row, strides=2) for row in rest)),
-        unit=unit,
-        shortcut=_usual_shortcut(unit) if shortcut == "paper" else shortcut,
-        num_classes=num_classes,
-        image_size=image_size,
-        stride_in=stride_in,
-        mean="channel",
-    )
-
-
-def _usual_shortcut(unit: UnitKind) -> Shortcut:
+def usual_shortcut(unit: UnitKind) -> Shortcut:
     return "A" if unit == "basic" else "B"
 
 
 def _exactly(value: object, names: set[str], what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or value.keys() != names:
         got = ", ".join(map(str, value)) if isinstance(value, Mapping) else value
-        raise InvalidValue(f"{what} has the names {', '.join(sorted(names))}. Received: {_short(got)}.")
+        raise InvalidValue(f"{what} has the names {', '.join(sorted(names))}. Received: {shown(got)}.")
     return value
-
-
-def _check_type(value: object, kind: type, name: str) -> None:
-    if type(value) is not kind:
-        raise InvalidValue(f"{name} is of type {kind.__name__}. Received: {_short(value)}.")
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _check_choice(what: str, value: object, choices: tuple[object, ...], field: str) -> None:
-    if value not in choices or isinstance(value, bool):
-        listed = ", ".join(map(repr, choices))
-        raise InvalidValue(f"{what} is one of {listed}. Received: {field}={_short(value)}.")
-
-
-def _check_count(rule: str, value: object, field: str, least: int) -> None:
-    if not is_count(value) or value < least:  # type: ignore[operator]
-        raise InvalidValue(f"{rule} Received: {field}={value!r}. Least: {least}.")
-
-
-def _nearest(depth: object) -> str:
-    if not is_count(depth):
-        return "The paper's: 20, 32, 44, 56, 110, 1202."
-    below = min(max((depth - 2) // 6, 1), 200) * 6 + 2  # type: ignore[operator]
-    return f"Nearest: {below}, {below + 6}." if below < 1202 else "Nearest: 1202."

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from resnet_keras.errors import InvalidValue, is_count
+from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
+from resnet_keras.spec.checks import is_count
 from resnet_keras.spec.records import Row
 from resnet_keras.spec.schedules import Cosine, Period, Plateau, Schedule, Steps, Warmup
 
@@ -24,45 +26,10 @@ Precision = Literal["float32", "mixed_bfloat16"]
 
 Not float16, which needs a scaled loss and fails on TensorFlow's `channels_first`.
 """
-
-
-@dataclass(frozen=True)
-class PaddedCrop:
-    """Section 4.2, for small images: padded, a random crop of the old size, mirrored or not.
-
-    Attributes:
-        pad: black pixels added on each side; 0 crops nothing.
-        flip: whether half of the images are mirrored.
-    """
-
-    pad: int = 4
-    flip: bool = True
-
-    def __post_init__(self) -> None:
-        if not is_count(self.pad) or self.pad < 0:
-            raise InvalidValue(f"Padding adds pixels. Received: pad={self.pad!r}.")
-
-
-@dataclass(frozen=True)
-class ScaledCrop:
-    """Section 3.4, for photographs: resized to a random size, a random crop, mirrored or not, its colour shifted.
-
-    Attributes:
-        shorter_side: least and most of the resized photograph's, in pixels, for crops of 224; in proportion for others.
-        colour: standard deviation of the shift along each principal component of RGB (Krizhevsky et al. 2012, 4.1).
-    """
-
-    shorter_side: tuple[int, int] = (256, 480)
-    colour: float = 0.1
-
-    def __post_init__(self) -> None:
-        low, high = self.shorter_side
-        if not (is_count(low) and is_count(high) and 224 <= low <= high <= 4096 and 0 <= self.colour < math.inf):
-            raise InvalidValue(f"A photograph is resized to 224 to 4,096 pixels. Received: {self!r}.")
-
-
 HALF_AND_THREE_QUARTERS = Steps((32_000, 48_000))
 """Section 4.2: of 64,000 iterations."""
+PADDED_BY_FOUR = PaddedCrop(4)
+"""Section 4.2."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +64,7 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     warmup: Warmup | None = None
-    augmentation: PaddedCrop | ScaledCrop = PaddedCrop()
+    augmentation: PaddedCrop | ScaledCrop = PADDED_BY_FOUR
     label_smoothing: float = 0.0
     zero_gamma: bool = False
     average_over: int = 0
@@ -203,41 +170,3 @@ def _kind(kinds: Mapping[str, type[Any]], value: object) -> str:
 def _made(kinds: Mapping[str, type[Any]], fields: Mapping[str, Any]) -> Any:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
     return kinds[str(values.pop("kind"))](**values)
-
-
-CIFAR10 = Recipe()
-"""Section 4.2, below 110 layers."""
-
-WARMED_DEPTH = 110
-"""Section 4.2 warms up its 110-layer net, and trains the 1202-layer net as that one."""
-
-IMAGENET_EPOCH = 5_000
-"""Iterations, about: 1.28 million photographs in batches of 256 are 5,005."""
-IMAGENET = Recipe(
-    iterations=600_000,
-    schedule=Plateau(),
-    batch_size=256,
-    augmentation=ScaledCrop(),
-    evaluate_every=IMAGENET_EPOCH,
-)
-"""Section 3.4: "up to 60 x 10^4 iterations", the rate divided by 10 "when the error plateaus"."""
-IMAGENET_STEPS = replace(
-    IMAGENET,
-    iterations=90 * IMAGENET_EPOCH,
-    schedule=Steps((30 * IMAGENET_EPOCH, 60 * IMAGENET_EPOCH)),
-)
-"""The form that most ports train: 90 epochs, the rate divided by 10 after 30 and 60 (fb.resnet.torch)."""
-IMAGENET_MODERN = replace(
-    IMAGENET_STEPS,
-    schedule=Cosine(),
-    label_smoothing=0.1,
-    zero_gamma=True,
-    average_over=10_000,
-)
-"""Of He et al. 2019, "Bag of Tricks": cosine, label smoothing and a zero gamma; with averaged weights. Its bottleneck
-units carry the stride in the 3x3 convolution (`Architecture.stride_in`)."""
-
-
-def cifar10_recipe(depth: int) -> Recipe:
-    """The paper's recipe for a CIFAR-10 net of `depth` layers: from 110 layers on with the warm-up."""
-    return replace(CIFAR10, warmup=Warmup()) if depth >= WARMED_DEPTH else CIFAR10

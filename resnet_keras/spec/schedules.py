@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resnet_keras.errors import InvalidValue, is_count
+from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.checks import is_count
 from resnet_keras.spec.records import Row
 
 

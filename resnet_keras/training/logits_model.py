@@ -3,11 +3,11 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from resnet_keras.backends.kernels import fused, lay_out
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.recipe import Recipe
-from resnet_keras.training.loop import swap_averages
 
 
 def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
@@ -80,3 +80,15 @@ def compile_as_saved(model: keras.Model, twin: keras.Model, recipe: Recipe) -> N
 def _slot(variable: keras.Variable) -> str:
     """An optimizer's variable without the optimizer's own name."""
     return str(variable.path.partition("/")[2])
+
+
+def swap_averages(model: keras.Model) -> None:
+    """Puts the averages of the weights in their place, and the weights in that of the averages; twice is nothing.
+
+    Keras's `SwapEMAWeights` adds and subtracts on TensorFlow, which changes last digits.
+    """
+    averages = [variable for variable in model.optimizer.variables if variable.path.endswith("_average")]
+    for weights, average in zip(model.trainable_variables, averages, strict=True):
+        held = np.array(keras.ops.convert_to_numpy(weights))
+        weights.assign(keras.ops.copy(average.value))
+        average.assign(held)

@@ -10,6 +10,7 @@ from resnet_keras.backends.feeding import fed
 from resnet_keras.data.dataset import Batches, TrainingBatches
 from resnet_keras.signals import Stop
 from resnet_keras.training import snapshot
+from resnet_keras.training.logits_model import swap_averages
 from resnet_keras.training.progress import TrainingProgress
 
 
@@ -41,18 +42,6 @@ class Loop(Protocol):
     def evaluate(self, learners: Sequence[Learner], batches: Batches) -> list[dict[str, float]]:
         """Loss and metrics of each on the same images; where a signal came, of fewer images than there are."""
         ...
-
-
-def swap_averages(model: keras.Model) -> None:
-    """Puts the averages of the weights in their place, and the weights in that of the averages; twice is nothing.
-
-    Keras's `SwapEMAWeights` adds and subtracts on TensorFlow, which changes last digits.
-    """
-    averages = [variable for variable in model.optimizer.variables if variable.path.endswith("_average")]
-    for weights, average in zip(model.trainable_variables, averages, strict=True):
-        held = np.array(keras.ops.convert_to_numpy(weights))
-        weights.assign(keras.ops.copy(average.value))
-        average.assign(held)
 
 
 class KerasLoop:

@@ -1,30 +1,23 @@
 """`train`: a model, a recipe and images become a run folder (sections 3.4 and 4.2)."""
 
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import NoReturn
 
 import keras
-import numpy as np
 from rich.console import Console
 
 from resnet_keras.backends.device_images import resident
-from resnet_keras.data.dataset import Batches, Dataset, TrainingBatches
+from resnet_keras.data.dataset import Batches, Dataset
 from resnet_keras.errors import Diverged, InvalidValue, Stopped
-from resnet_keras.runs.checkpoints import State
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.signals import Stop
 from resnet_keras.spec.recipe import Recipe
-from resnet_keras.spec.records import Results, Row
+from resnet_keras.spec.records import Results
 from resnet_keras.spec.schedules import Period
-from resnet_keras.training import snapshot
-from resnet_keras.training.logits_model import compile_as_saved, trainable_twin
-from resnet_keras.training.loop import KerasLoop, Learner, Loop
+from resnet_keras.training.loop import KerasLoop, Loop
 from resnet_keras.training.progress import TrainingProgress
+from resnet_keras.training.seed_run import SeedRun, error_percent
 from resnet_keras.training.vectorised import VectorisedLoop
 
 
@@ -78,14 +71,14 @@ def train(
         trainees = []
         for model, folder, seed, stream in zip(models, folders, seeds, resident(streams), strict=True):
             name = model.name if len(models) == 1 else f"{model.name} seed {seed}"
-            trainees.append(_Trainee(name, model, recipe, stream, folder))
+            trainees.append(SeedRun(name, model, recipe, stream, folder))
         course = _Course(trainees, recipe, held_out, progress, stop)
         course.train()
         tested = data.test_batches()
         errors: list[float | None] = [None] * len(course.trainees)
         if tested is not None:
             stack.enter_context(closing(tested))
-            errors = [_error(one) for one in course.evaluate(course.trainees, tested)]
+            errors = [error_percent(one) for one in course.evaluate(course.trainees, tested)]
         results = [trainee.finish(error) for trainee, error in zip(course.trainees, errors, strict=True)]
         if course.diverged:
             raise course.diverged[0]
@@ -99,7 +92,7 @@ class _Course:
 
     def __init__(
         self,
-        trainees: Sequence["_Trainee"],
+        trainees: Sequence["SeedRun"],
         recipe: Recipe,
         held_out: Batches,
         progress: TrainingProgress,
@@ -127,7 +120,7 @@ class _Course:
             group = [trainee for trainee, _ in ahead if (trainee.state.iteration, trainee.state.inside) == where]
             self._period(group, period)
 
-    def evaluate(self, group: Sequence["_Trainee"], batches: Batches) -> list[dict[str, float]]:
+    def evaluate(self, group: Sequence["SeedRun"], batches: Batches) -> list[dict[str, float]]:
         """Measures; a signal that comes meanwhile saves the nets as they are."""
         if not group:
             return []
@@ -136,7 +129,7 @@ class _Course:
             self._leave(group)
         return measured
 
-    def _period(self, group: Sequence["_Trainee"], period: Period) -> None:
+    def _period(self, group: Sequence["SeedRun"], period: Period) -> None:
         """Trains to the end of a period, measures the errors and writes a row and a checkpoint of each net."""
         group = self._fit(group, period)
         if self._stop.asked:
@@ -146,7 +139,7 @@ class _Course:
                 self._progress.report(trainee.name, trainee.measured(held_out, period))
 
     @contextmanager
-    def _dropped(self, trainee: "_Trainee") -> Iterator[None]:
+    def _dropped(self, trainee: "SeedRun") -> Iterator[None]:
         """Inside, a net that diverges is left behind: the others go on."""
         try:
             yield
@@ -154,7 +147,7 @@ class _Course:
             self.trainees.remove(trainee)
             self.diverged.append(error)
 
-    def _fit(self, group: Sequence["_Trainee"], period: Period) -> list["_Trainee"]:
+    def _fit(self, group: Sequence["SeedRun"], period: Period) -> list["SeedRun"]:
         """Makes the updates of a period that are still to be made; returns the nets that are finite after it."""
         for trainee in group:
             trainee.begin(period)
@@ -171,7 +164,7 @@ class _Course:
                 trainee.fitted(period, start + batches // parts, speed)
         return [trainee for trainee in group if trainee in self.trainees]
 
-    def _leave(self, group: Sequence["_Trainee"]) -> NoReturn:
+    def _leave(self, group: Sequence["SeedRun"]) -> NoReturn:
         """Saves runs that a signal stops, as far as they are not saved."""
         assert self._stop.signum is not None
         for trainee in group:
@@ -184,117 +177,6 @@ class _Course:
         )
 
 
-class _Trainee:
-    """A net, and how far it has come: `state` is what a checkpoint would hold."""
-
-    def __init__(
-        self, name: str, model: keras.Model, recipe: Recipe, stream: TrainingBatches, folder: RunFolder
-    ) -> None:
-        self.name = name
-        self._model, self._recipe, self._folder = model, recipe, folder
-        twin = trainable_twin(model, recipe)
-        self.learner = Learner(twin, stream)
-        snapshot.build_metrics(twin)
-        if folder.state is not None:
-            snapshot.put(twin, folder.state.arrays)
-        self.state = folder.state or State(0, (), {})
-        self._begun = time.perf_counter() - self.state.seconds
-        self._fresh: State | None = None
-        """What is not yet in a checkpoint: the updates since the last row."""
-        self._trained: dict[str, float] = {}
-
-    @property
-    def path(self) -> Path:
-        """The run folder."""
-        return self._folder.path
-
-    @property
-    def metrics(self) -> Mapping[str, np.ndarray]:
-        """The running metrics that a period goes on with."""
-        return self.state.arrays if self.state.inside else {}
-
-    def next_period(self) -> Period | None:
-        """The period that it is in, or None at the end of the recipe."""
-        done, inside = self.state.iteration, self.state.inside
-        return next((one for one in self._recipe.periods() if one.stop > done or (one.stop == done and inside)), None)
-
-    def begin(self, period: Period) -> None:
-        """Sets the rate of a period; where no update of it is left to be made, also the metrics that those gave."""
-        self.learner.twin.optimizer.learning_rate = self._rate(period)
-        if self.state.iteration == period.stop:
-            snapshot.put_metrics(self.learner.twin, self.metrics)
-
-    def fitted(self, period: Period, iteration: int, speed: float) -> None:
-        """Takes what updates have made of the net."""
-        twin = self.learner.twin
-        self._trained = {name: float(value) for name, value in twin.get_metrics_result().items()}
-        arrays = snapshot.take(twin, metrics=True)
-        self._check(self._trained["loss"], arrays, period)
-        self._fresh = replace(
-            self.state, iteration=iteration, arrays=arrays, inside=True, images_per_second=speed, seconds=self._seconds
-        )
-
-    def measured(self, held_out: Mapping[str, float], period: Period) -> Row:
-        """Writes the row and the checkpoint of a period."""
-        assert self._fresh is not None
-        self._check(held_out["loss"], {}, period)
-        row = Row(
-            iteration=period.stop,
-            learning_rate=self._rate(period),
-            train_error=_error(self._trained),
-            validation_error=_error(held_out),
-            cross_entropy=self._trained["cross_entropy"],
-            validation_cross_entropy=held_out["cross_entropy"],
-            images_per_second=self._fresh.images_per_second,
-            seconds=self._seconds,
-        )
-        arrays = {name: array for name, array in self._fresh.arrays.items() if not name.startswith(snapshot.METRICS)}
-        self._save(State(period.stop, (*self.state.rows, row), arrays, seconds=row.seconds))
-        self._folder.record(row)
-        return row
-
-    def save_inside(self) -> None:
-        """Saves updates that no row tells of yet, if there are any."""
-        if self._fresh is not None:
-            self._save(replace(self._fresh, seconds=self._seconds))
-
-    def finish(self, test_error: float | None) -> Results:
-        """Writes the model and the results."""
-        row = self.state.rows[-1]
-        results = Results(row.train_error, row.validation_error, test_error)
-        compile_as_saved(self._model, self.learner.twin, self._recipe)
-        self._folder.save_model(lambda path: self._model.save(path))
-        self._folder.finish(results)
-        return results
-
-    @property
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._begun
-
-    def _rate(self, period: Period) -> float:
-        return self._recipe.learning_rate_of(period, self.state.rows)
-
-    def _check(self, loss: float, arrays: Mapping[str, np.ndarray], period: Period) -> None:
-        wild = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
-        if math.isfinite(loss) and wild is None:
-            return
-        what = f"a loss of {loss}" if not math.isfinite(loss) else f"{wild} with NaN or infinity"
-        last = self._folder.last_checkpoint
-        where = f"Last finite: {last}." if last else f"No checkpoint was written before in {self.path}."
-        raise Diverged(
-            f"Loss and weights stay finite. Received: {what} in iterations {period.start} to {period.stop} "
-            f"at learning rate {self._rate(period):g}. {where} Lower the rate, with --fresh."
-        )
-
-    def _save(self, state: State) -> None:
-        self._folder.save_state(state)
-        self.state, self._fresh = state, None
-
-
-def _names(trainees: Sequence[_Trainee]) -> str:
+def _names(trainees: Sequence[SeedRun]) -> str:
     first, *others = (trainee.path for trainee in trainees)
     return f"{first} and {len(others)} more" if others else str(first)
-
-
-def _error(measured: Mapping[str, float]) -> float:
-    return round(100.0 * (1.0 - measured["accuracy"]), 4)

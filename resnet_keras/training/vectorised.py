@@ -14,7 +14,8 @@ from resnet_keras.data.dataset import Batches
 from resnet_keras.errors import InvalidValue
 from resnet_keras.signals import Stop
 from resnet_keras.training import snapshot
-from resnet_keras.training.loop import Learner, swap_averages
+from resnet_keras.training.logits_model import swap_averages
+from resnet_keras.training.loop import Learner
 from resnet_keras.training.progress import TrainingProgress
 
 Kind = Literal["train", "test"]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resnet_keras.errors import shown
+
 UNDEFINED = 2**64 - 1
 """An address of nothing."""
 
@@ -143,7 +145,7 @@ class _Reader:
         if found.keys() != layout.keys():
             kinds = (("unexpected", found.keys() - layout.keys()), ("missing", layout.keys() - found.keys()))
             kind, odd = next((kind, odd) for kind, odd in kinds if odd)
-            raise Unexpected(f"{kind} {_shown(path + min(odd))}")
+            raise Unexpected(f"{kind} {shown(path + min(odd))}")
         for name, expected in layout.items():
             if isinstance(expected, Array):
                 arrays[path + name] = self._array(found[name], path + name, expected)
@@ -174,7 +176,7 @@ class _Reader:
                 offset, target, cache, _, *table = _ENTRY.unpack_from(entries, _NODE.size + number * _ENTRY.size)
                 name = strings[offset : strings.index(b"\0", offset)].decode("ascii")
                 if name in found:
-                    raise Unexpected(f"two links named {_shown(name)}")
+                    raise Unexpected(f"two links named {shown(name)}")
                 found[name] = self._linked(target, cache, *table)
             if len(found) > most + 2 * _LEAF:
                 raise Unexpected("a group of too many names")
@@ -208,7 +210,7 @@ class _Reader:
                 raise Unexpected(f"{path} is no array")
         shape = self._shape(messages[_SPACE][0], path)
         if shape != expected.shape:
-            raise Unexpected(f"{path} has the shape {_shown(shape)}, not {expected.shape}")
+            raise Unexpected(f"{path} has the shape {shown(shape)}, not {expected.shape}")
         described = bytes(messages[_TYPE][0])
         for dtype in expected.types:
             if described.rstrip(b"\0") == _TYPES[dtype].rstrip(b"\0"):
@@ -282,8 +284,3 @@ class _Reader:
             if end > start or bytes(self._data[end:start]).strip(b"\0"):
                 raise Unexpected(f"bytes near {start:,} that belong to two structures or to none")
             end = start + size
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.errors import InputOutput, InvalidValue, shown
 from resnet_keras.nets.blocks import BATCH_NORM_EPSILON
 from resnet_keras.nets.build import build
 from resnet_keras.spec.architecture import Architecture
@@ -85,7 +85,7 @@ def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model
         OSError: the file cannot be read, is damaged, or is not a file of ours.
     """
     if sha256 is not None and not archive.is_sha256(sha256):
-        raise InvalidValue(f"A SHA-256 is 64 hexadecimal digits. Received: {_short(sha256)}.")
+        raise InvalidValue(f"A SHA-256 is 64 hexadecimal digits. Received: {shown(sha256)}.")
     try:
         return _load(archive.read(Path(path), sha256=sha256))
     except Refused as error:
@@ -147,7 +147,7 @@ def _check_references(config: Any) -> None:
                 _check_reference(value)
             dtype = value.get("dtype", "float32")
             if not isinstance(dtype, dict) and not (isinstance(dtype, str) and dtype in _DTYPES):
-                raise Refused(f"{archive.CONFIG} names the type {_short(dtype)}")
+                raise Refused(f"{archive.CONFIG} names the type {shown(dtype)}")
         level = [inner for value in objects for inner in value.values()] + [
             inner for value in level if isinstance(value, list) for inner in value
         ]
@@ -158,11 +158,11 @@ def _check_reference(value: dict[str, Any]) -> None:
     if name == _TENSOR and module is None and registered is None:
         return
     if not (isinstance(module, str) and isinstance(name, str)) or (module, name) not in _ALLOWED:
-        raise Refused(f"{archive.CONFIG} names {_short(f'{module}.{name}')}, which no net of the paper holds")
+        raise Refused(f"{archive.CONFIG} names {shown(f'{module}.{name}')}, which no net of the paper holds")
     if registered not in (None, name):
-        raise Refused(f"{archive.CONFIG} names {_short(registered)}, which no net of the paper holds")
+        raise Refused(f"{archive.CONFIG} names {shown(registered)}, which no net of the paper holds")
     if name == "DTypePolicy" and value.get("config") not in [{"name": dtype} for dtype in _DTYPES]:
-        raise Refused(f"{archive.CONFIG} names the type {_short(value.get('config'))}")
+        raise Refused(f"{archive.CONFIG} names the type {shown(value.get('config'))}")
 
 
 def _check_counts(config: Any, architecture: Architecture) -> None:
@@ -201,11 +201,11 @@ def _difference(found: Any, expected: Any, path: str = "") -> str | None:
         rows = [(found.get(key), expected.get(key), f"{path}/{key}") for key in (expected | found)]
     elif isinstance(found, list) and isinstance(expected, list):
         if len(found) != len(expected):
-            return f"{_short(path)} has {len(found)} entries, not {len(expected)}"
+            return f"{shown(path)} has {len(found)} entries, not {len(expected)}"
         rows = [(*pair, f"{path}/{number}") for number, pair in enumerate(zip(found, expected, strict=True))]
     else:
         same = type(found) is type(expected) and found == expected
-        return None if same else f"{_short(path)} is {_short(found)}, not {_short(expected)}"
+        return None if same else f"{shown(path)} is {shown(found)}, not {shown(expected)}"
     return next((text for row in rows if (text := _difference(*row))), None)
 
 
@@ -256,11 +256,6 @@ def _set_weights(model: keras.Model, path: str, arrays: dict[str, np.ndarray]) -
         layer.set_weights([arrays[f"{inside}vars/{number}"].copy() for number in range(len(layer.weights))])
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _one_line(value: object) -> str:

@@ -12,7 +12,8 @@ from resnet_keras.backends import device
 from resnet_keras.backends.device_images import resident
 from resnet_keras.data.small.stream import Stream
 from resnet_keras.runs import reading
-from resnet_keras.spec.recipe import PaddedCrop, Recipe
+from resnet_keras.spec.augmentation import PaddedCrop
+from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.schedules import Steps
 
 IMAGES = 20

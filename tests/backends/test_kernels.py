@@ -6,7 +6,7 @@ import pytest
 
 from resnet_keras import build, cifar10
 from resnet_keras.backends.kernels import fused, lay_out
-from resnet_keras.spec.recipe import CIFAR10
+from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.training.logits_model import trainable_twin
 
 ONE_KERNEL = ("torch", "tensorflow")

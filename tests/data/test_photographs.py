@@ -15,7 +15,7 @@ from resnet_keras.data.photographs import split
 from resnet_keras.data.photographs.augmentation import Drawn, augmented, colour_shift, draw
 from resnet_keras.data.photographs.decoding import decode
 from resnet_keras.data.small.stream import order
-from resnet_keras.spec.recipe import ScaledCrop
+from resnet_keras.spec.augmentation import ScaledCrop
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.any_backend
@@ -282,7 +282,7 @@ def test_memory_does_not_grow_with_the_photographs_read(folder):
 BARE = """
 import sys
 from pathlib import Path
-from resnet_keras.data import photographs
+from resnet_keras.data.photographs import batches as photographs
 data = photographs.load(Path(sys.argv[1]), 24)
 x, y = data.stream(5, seed=0).batch(0)
 print(x.shape, len(data.train), len(data.validation), "tensorflow" in sys.modules)

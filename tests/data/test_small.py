@@ -11,7 +11,7 @@ from resnet_keras.data.small import sources
 from resnet_keras.data.small.generated import CLASSES, generated
 from resnet_keras.data.small.images import split
 from resnet_keras.data.small.stream import Stream, augmentation
-from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.augmentation import PaddedCrop
 
 pytestmark = pytest.mark.any_backend
 
@@ -246,7 +246,7 @@ def test_cifar10_itself():
 @pytest.mark.real_data
 def test_array_record_needs_no_tensorflow():
     code = (
-        "import sys; from resnet_keras.data import sources; d = sources.cifar10(); "
+        "import sys; from resnet_keras.data.small import sources; d = sources.cifar10(); "
         "print(len(d.x_train), 'tensorflow' in sys.modules)"
     )
     assert run_python("-c", code).stdout.split() == ["45000", "False"]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from resnet_keras import InvalidValue
-from resnet_keras.data.photographs.views import MultiScale, SingleView, TenCrop, resized_sides, scales_for
+from resnet_keras.data.photographs.resizing import resized_sides
+from resnet_keras.data.photographs.views import MultiScale, SingleView, TenCrop, scales_for
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.any_backend

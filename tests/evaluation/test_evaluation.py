@@ -9,13 +9,16 @@ from conftest import run_python, small_arrays
 from keras import layers
 
 from resnet_keras import InputOutput, InvalidValue, build, imagenet
-from resnet_keras.data.photographs.split import load_split
-from resnet_keras.data.photographs.views import MultiScale, Protocol, TenCrop
+from resnet_keras.data.photographs.sources import load_split
+from resnet_keras.data.photographs.views import MultiScale, TenCrop
+from resnet_keras.evaluation import cache as cached
 from resnet_keras.evaluation import classifier
-from resnet_keras.evaluation import score as scoring
-from resnet_keras.evaluation.classifier import Classifier, fully_convolutional
+from resnet_keras.evaluation.cache import Cache
+from resnet_keras.evaluation.classifier import Classifier
 from resnet_keras.evaluation.error_rates import averaged, errors, wilson
-from resnet_keras.evaluation.score import Cache, score
+from resnet_keras.evaluation.protocol import Protocol
+from resnet_keras.evaluation.score import score
+from resnet_keras.nets.fully_convolutional import fully_convolutional
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -183,7 +186,7 @@ def test_scores_are_kept_and_a_damaged_file_is_replaced(folder, tmp_path, monkey
     split, net, cache = load_split(folder, "val"), as_classifier(small_net()), Cache(tmp_path / "cache")
     first, _ = cache.score(net, split, Protocol("10-crop"))
     calls = []
-    monkeypatch.setattr(scoring, "score", lambda *a, **k: calls.append(a) or score(*a, **k))
+    monkeypatch.setattr(cached, "score", lambda *a, **k: calls.append(a) or score(*a, **k))
     again, labels = cache.score(net, split, Protocol("10-crop"))
     np.testing.assert_array_equal(first, again)
     assert labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4

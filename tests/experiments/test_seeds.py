@@ -13,7 +13,7 @@ from resnet_keras import Diverged, InvalidValue, Recipe, Stopped, cifar10, run, 
 from resnet_keras.backends import device
 from resnet_keras.experiments import run as experiment
 from resnet_keras.runs import reading
-from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.schedules import Cosine, Steps, Warmup
 from resnet_keras.training import train as training
 from resnet_keras.training import vectorised
@@ -135,12 +135,12 @@ def test_one_that_is_lengthened_keeps_its_own_recipe(small_data, tmp_path, longe
 
 @on_jax
 def test_one_that_diverges_does_not_stop_the_others(small_data, tmp_path, monkeypatch):
-    real = training._Trainee._check
+    real = training.SeedRun._check
 
     def check(self, loss, arrays, period):
         real(self, math.nan if self.path.name == "seed0" and period.stop == 6 else loss, arrays, period)
 
-    monkeypatch.setattr(training._Trainee, "_check", check)
+    monkeypatch.setattr(training.SeedRun, "_check", check)
     with pytest.raises(Diverged, match=r"a loss of nan in iterations 3 to 6 .*seed0"):
         together(small_data, tmp_path, RECIPE, seeds=(0, 3, 4))
     assert [row.iteration for row in reading.read(tmp_path / "seed0").rows] == [3]

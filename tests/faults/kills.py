@@ -22,7 +22,7 @@ from resnet_keras import Recipe, cifar10
 from resnet_keras.data.small.images import split
 from resnet_keras.experiments.run import run
 from resnet_keras.runs import checkpoints, reading
-from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.records import TIMES
 from resnet_keras.spec.schedules import Steps, Warmup
 from resnet_keras.weights import archive

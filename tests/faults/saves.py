@@ -16,7 +16,8 @@ from faults.processes import FAILED, arm, calls, fork, wait
 from resnet_keras import Recipe
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.checkpoints import State
-from resnet_keras.runs.writing import Found, RunFolder
+from resnet_keras.runs.lookup import Found
+from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.records import Results, Row
 from resnet_keras.spec.schedules import Steps
 

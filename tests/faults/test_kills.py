@@ -17,7 +17,7 @@ from faults.processes import compiler, preloaded
 from resnet_keras import Recipe, cifar10, run
 from resnet_keras.experiments import run as experiment
 from resnet_keras.runs import checkpoints
-from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.schedules import Steps
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="file calls are counted on Linux, with a C compiler")

@@ -8,6 +8,7 @@ from conftest import run_python
 from made_runs import ITERATIONS, a_run
 
 from resnet_keras import InvalidValue, imagenet, plotting
+from resnet_keras.plotting import style
 from resnet_keras.reports.published import cifar10_error
 from resnet_keras.runs.reading import Run
 
@@ -121,7 +122,7 @@ def test_figure_1_shows_plain_nets_training_left_and_validation_right():
 
 
 def test_depths_differ_in_lightness_for_grey_print():
-    rgb = np.array([colour[:3] for colour in plotting._colours(4)])
+    rgb = np.array([colour[:3] for colour in style.colours(4)])
     lightness = rgb @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(lightness) < -0.1).all()
 

@@ -15,7 +15,8 @@ from resnet_keras import InputOutput, InvalidValue, Recipe, Stopped, imagenet, r
 from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.photographs.batches import CentreCrops
 from resnet_keras.runs import reading
-from resnet_keras.spec.recipe import IMAGENET, PaddedCrop
+from resnet_keras.spec.augmentation import PaddedCrop
+from resnet_keras.spec.paper_recipes import IMAGENET
 from resnet_keras.training import loop
 
 SIZE = 32

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import BACKEND, run_json, run_python, small_arrays
 
-from resnet_keras.programs.options import BACKENDS
+from resnet_keras.programs.backend import BACKENDS
 from resnet_keras.runs import reading
 
 CIFAR10, DEGRADATION, FIGURES = (f"recipes/{name}.py" for name in ("cifar10", "degradation", "figures"))

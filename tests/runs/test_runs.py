@@ -8,7 +8,8 @@ import pytest
 
 from resnet_keras import Damaged, InputOutput
 from resnet_keras.runs import reading
-from resnet_keras.runs.writing import Found, RunFolder
+from resnet_keras.runs.lookup import Found
+from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.records import Results, Row
 
 pytestmark = pytest.mark.any_backend

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from resnet_keras import CIFAR10, InvalidValue, Recipe, cifar10_recipe
-from resnet_keras.spec.recipe import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS, PaddedCrop, ScaledCrop
+from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
+from resnet_keras.spec.paper_recipes import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
 from resnet_keras.spec.records import Row
 from resnet_keras.spec.schedules import Cosine, Plateau, Steps
 

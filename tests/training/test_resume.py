@@ -11,11 +11,12 @@ import pytest
 from resnet_keras import Damaged, Diverged, InputOutput, OtherRun, Recipe, Stopped, cifar10, run
 from resnet_keras.experiments import run as experiment
 from resnet_keras.runs import checkpoints, reading
-from resnet_keras.runs.writing import hold, look, place
-from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.runs.lookup import look, place
+from resnet_keras.runs.writing import hold
+from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.records import TIMES
 from resnet_keras.spec.schedules import Cosine, Steps, Warmup
-from resnet_keras.training import loop
+from resnet_keras.training import loop, snapshot
 from resnet_keras.training import train as training
 
 NET = cifar10(8, num_classes=3, image_size=8)
@@ -208,7 +209,7 @@ def test_two_generations_are_kept_and_no_more(small_data, tmp_path):
 
 def test_a_weight_that_is_not_finite_ends_the_run_and_the_checkpoint_before_it_stays(small_data, tmp_path, monkeypatch):
     """The loss is finite: TensorFlow's compiled ReLU may turn NaN into 0."""
-    real, taken = training.snapshot.take, []
+    real, taken = snapshot.take, []
 
     def take(model, **options):
         arrays = real(model, **options)
@@ -217,7 +218,7 @@ def test_a_weight_that_is_not_finite_ends_the_run_and_the_checkpoint_before_it_s
             arrays["weights/conv1_conv/kernel"][0] = np.nan
         return arrays
 
-    monkeypatch.setattr(training.snapshot, "take", take)
+    monkeypatch.setattr(snapshot, "take", take)
     with pytest.raises(Diverged, match=r"conv1_conv/kernel with NaN.*iterations 3 to 6 at learning rate.*00000003"):
         go(small_data, tmp_path / "run")
     (left,) = checkpoints.generations(tmp_path / "run")

@@ -15,7 +15,7 @@ from resnet_keras.experiments.run import run as experiment_run
 from resnet_keras.runs import reading
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec import records
-from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.schedules import Steps, Warmup
 from resnet_keras.training.train import train
 

@@ -18,7 +18,7 @@ from model_files import METADATA, WEIGHTS, probabilities, repack, unpack
 
 import resnet_keras
 from resnet_keras import Architecture, InputOutput, InvalidValue, cifar10, imagenet, load
-from resnet_keras.programs.options import BACKENDS
+from resnet_keras.programs.backend import BACKENDS
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.architecture import Stage, Stem
 from resnet_keras.weights import archive

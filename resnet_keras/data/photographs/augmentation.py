@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from resnet_keras.data.photographs.views import crop, in_proportion, resized_sides
-from resnet_keras.spec.recipe import ScaledCrop
+from resnet_keras.data.photographs.resizing import crop, in_proportion, resized_sides
+from resnet_keras.spec.augmentation import ScaledCrop
 
 PHOTOGRAPH = 2
 """The stream of random numbers, beside `stream.ORDER` and `stream.AUGMENTATION`."""

@@ -16,11 +16,14 @@ import numpy as np
 
 from resnet_keras.data.dataset import Batch, Description
 from resnet_keras.data.photographs.augmentation import augmented, draw
-from resnet_keras.data.photographs.split import LAYOUT, Split, available_cores, in_order, load_split, spread
+from resnet_keras.data.photographs.sources import LAYOUT, load_split
+from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.stream import order
+from resnet_keras.data.threads import available_cores, in_order
 from resnet_keras.errors import InputOutput, InvalidValue
-from resnet_keras.spec.recipe import IMAGENET, PaddedCrop, ScaledCrop
+from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
+from resnet_keras.spec.paper_recipes import IMAGENET
 
 AHEAD = 2
 """Batches that are made before they are asked for: one to wait, one in the making."""

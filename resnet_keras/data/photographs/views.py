@@ -9,55 +9,24 @@ Each gives a list of uint8 arrays (height, width, 3); the scores of all of them 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
 
+from resnet_keras.data.photographs.resizing import RESAMPLE, crop, in_proportion, resized_sides
 from resnet_keras.errors import InvalidValue
 
-NET_SIZE = 224
-"""Side of the paper's crops, in pixels. Nets for other sizes have all other lengths in proportion."""
 TEST_SIDE = 256
 """Shorter side of the image that 1-crop and 10-crop cut from, for crops of 224."""
 SCALES = (224, 256, 384, 480, 640)
 """Section 3.4: the shorter sides of multi-scale testing, for a net of 224."""
 STEP = 32
 """Pixels of the image to one of an ImageNet net's last feature map: the longer side is rounded to a multiple."""
-RESAMPLE = Image.Resampling.BILINEAR
-"""Pillow's, which averages over all pixels when it shrinks. torchvision's default."""
-
-
-def in_proportion(length: int, image_size: int) -> int:
-    """A length of the paper, which is for crops of 224 pixels, for crops of `image_size`; both in pixels."""
-    return round(length * image_size / NET_SIZE)
 
 
 def scales_for(image_size: int) -> tuple[int, ...]:
     """The paper's scales in proportion to a net's own size."""
     return tuple(in_proportion(scale, image_size) for scale in SCALES)
-
-
-def resized_sides(size: tuple[int, int], shorter: int) -> tuple[int, int]:
-    """Width and height with the shorter side at `shorter` pixels and the aspect kept, to a pixel."""
-    width, height = size
-    if width <= height:
-        return shorter, round(height * shorter / width)
-    return round(width * shorter / height), shorter
-
-
-def crop(image: Image.Image, sides: tuple[int, int], left: int, top: int, size: int) -> Image.Image:
-    """A square of the resized image; only what it needs is resized.
-
-    Args:
-        image: RGB, at its own size.
-        sides: width and height of the resized image.
-        left, top: of the square in the resized image.
-        size: its side.
-    """
-    across, down = image.width / sides[0], image.height / sides[1]
-    box = (left * across, top * down, min((left + size) * across, image.width), min((top + size) * down, image.height))
-    return image.resize((size, size), RESAMPLE, box=box)
 
 
 @dataclass(frozen=True)
@@ -122,38 +91,6 @@ class MultiScale:
 
 
 Views = SingleView | TenCrop | MultiScale
-ProtocolName = Literal["1-crop", "10-crop", "multi-scale"]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a net is tested.
-
-    Attributes:
-        name: "1-crop", "10-crop" (Tables 2 and 3) or "multi-scale" (Table 4).
-        scales: shorter sides of "multi-scale", in pixels; None takes the paper's, in proportion to the net's size.
-    """
-
-    name: ProtocolName
-    scales: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.name not in get_args(ProtocolName):
-            raise InvalidValue(f"A protocol is {', '.join(get_args(ProtocolName))}. Received: {self.name!r}.")
-        if self.scales is not None:
-            if self.name != "multi-scale":
-                raise InvalidValue(f"Scales belong to multi-scale. Received: {self.scales} for {self.name}.")
-            MultiScale(self.scales)
-
-    def views(self, image_size: int) -> Views:
-        """What a net for images of `image_size` pixels is shown."""
-        match self.name:
-            case "1-crop":
-                return SingleView(image_size)
-            case "10-crop":
-                return TenCrop(image_size)
-            case "multi-scale":
-                return MultiScale(self.scales or scales_for(image_size))
 
 
 def _stepped(longer: int, shorter: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from resnet_keras.data.dataset import Batch, Description
 from resnet_keras.data.small.stream import Stream
 from resnet_keras.errors import InvalidValue
-from resnet_keras.spec.recipe import PaddedCrop, ScaledCrop
+from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 
 CIFAR10_VALIDATION = 5_000
 """Section 4.2: "a 45k/5k train/val split"."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resnet_keras.data.dataset import Batch
-from resnet_keras.spec.recipe import PaddedCrop
+from resnet_keras.spec.augmentation import PaddedCrop
 
 ORDER, AUGMENTATION = 0, 1
 """Independent streams of random numbers."""

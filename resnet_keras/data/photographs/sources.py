@@ -1,0 +1,111 @@
+"""Where photographs come from: a folder for each class, or a data set that TensorFlow Datasets prepared.
+
+train/<class>/*  val/<class>/*      any image files; classes in alphabetical order, as in every port
+imagenet2012/<version>/             array_record or TFRecord files; TensorFlow is not imported for either
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from resnet_keras.data.photographs.split import Example, Part, Split
+from resnet_keras.data.photographs.tfds import prepared
+from resnet_keras.errors import InputOutput
+
+SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+LAYOUT = (
+    "--data-dir holds train/<class>/*.jpg and val/<class>/*.jpg, or a data set prepared by TensorFlow Datasets "
+    "(<name>/<version>/dataset_info.json)."
+)
+
+
+def load_split(data_dir: Path, part: Part) -> Split:
+    """One part of the photographs that `--data-dir` names.
+
+    Args:
+        data_dir: holds `train` and `val` folders, or a prepared data set of TensorFlow Datasets.
+        part: "train" or "val".
+
+    Raises:
+        OSError: neither is there, it cannot be read, or a class has no photograph.
+    """
+    try:
+        if not data_dir.exists():
+            raise InputOutput(f"{LAYOUT} Not found: {data_dir}.")
+        if (data_dir / part).is_dir():
+            return _folder(data_dir, part)
+        found = [
+            path.parent for depth in range(4) for path in sorted(data_dir.glob("*/" * depth + "dataset_info.json"))
+        ]
+    except OSError as error:
+        if isinstance(error, InputOutput):
+            raise
+        raise InputOutput(
+            f"--data-dir names a folder that can be read. Received: {error.filename or data_dir} ({error.strerror})."
+        ) from None
+    if len(found) > 1:
+        found = [path for path in found if "imagenet2012" in path.parts] or found
+    if len(found) > 1:
+        names = ", ".join(str(path.relative_to(data_dir)) for path in found)
+        raise InputOutput(f"--data-dir holds one data set. Received: {data_dir} with {names}. Name one of these.")
+    if not found:
+        there = " without val/" if part == "val" and (data_dir / "train").is_dir() else ""
+        raise InputOutput(f"{LAYOUT} Received: {data_dir}{there}.")
+    return prepared(found[0], part)
+
+
+@dataclass(frozen=True)
+class _Files:
+    root: Path
+    names: tuple[str, ...]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def example(self, index: int) -> Example:
+        path = self.root / self.names[index]
+        try:
+            return Example(path.read_bytes(), int(self.labels[index]))
+        except OSError as error:
+            raise InputOutput(
+                f"A photograph is a file that can be read. Received: {path} ({error.strerror})."
+            ) from None
+
+    def place(self, index: int) -> str:
+        return str(self.root / self.names[index])
+
+
+def _folder(data_dir: Path, part: Part) -> Split:
+    root = data_dir / part
+    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    if not classes:
+        raise InputOutput(f"{LAYOUT} Received: {root} without a folder in it.")
+    digest = hashlib.sha256()
+    names: list[str] = []
+    labels: list[int] = []
+    for label, class_name in enumerate(classes):
+        found = sorted(_class_files(root / class_name))
+        if not found:
+            raise InputOutput(f"Each class has photographs. Received: {root / class_name}, which is empty.")
+        for name, size in found:
+            digest.update(f"{part}/{class_name}/{name}\t{size}\n".encode())
+            names.append(f"{class_name}/{name}")
+            labels.append(label)
+    reader = _Files(root, tuple(names), np.array(labels, np.int32))
+    name = data_dir.resolve().name
+    return Split(name, f"folder {name}", tuple(classes), reader, digest.hexdigest()[:16], np.arange(len(names)))
+
+
+def _class_files(folder: Path) -> Iterator[tuple[str, int]]:
+    for entry in os.scandir(folder):
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_file() or not entry.name.lower().endswith(SUFFIXES):
+            kinds = ", ".join(SUFFIXES)
+            raise InputOutput(f"A class's folder holds image files ({kinds}). Received: {entry.path}. Move it away.")
+        yield entry.name, entry.stat().st_size

@@ -1,0 +1,138 @@
+"""Photographs of a data set that TensorFlow Datasets prepared; TensorFlow is not imported."""
+
+import hashlib
+import struct
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnet_keras.data.photographs.split import Example, Part, Split
+from resnet_keras.errors import InputOutput
+
+TFDS_PARTS: dict[Part, tuple[str, ...]] = {"train": ("train",), "val": ("validation", "val", "test")}
+"""What TensorFlow Datasets calls the two parts; the first that is there counts."""
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Photographs of a prepared data set; `stored` gives an example's features, the image still encoded."""
+
+    count: int
+    stored: Callable[[int], Any]
+    where: str
+
+    def __len__(self) -> int:
+        return self.count
+
+    def example(self, index: int) -> Example:
+        try:
+            features = self.stored(index)
+            return Example(bytes(features["image"]), int(features["label"]))
+        except InputOutput:
+            raise
+        except Exception as error:  # whatever array_record and TensorFlow Datasets raise for damaged files
+            lines = str(error).splitlines()
+            raise InputOutput(
+                f"{self.place(index)} could not be read ({lines[0] if lines else type(error).__name__})."
+            ) from error
+
+    def place(self, index: int) -> str:
+        return f"image {index} of {self.where}"
+
+
+def prepared(folder: Path, part: Part) -> Split:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise InputOutput(
+            f'{folder} is read with tensorflow-datasets. Not installed: {error.name}. pip install "resnet_keras[data]"'
+        ) from None
+    try:
+        builder = tfds.builder_from_directory(folder)
+        info = builder.info
+        split = next((name for name in TFDS_PARTS[part] if name in info.splits), None)
+        features = {name: type(feature).__name__ for name, feature in info.features.items()}
+    except Exception as error:  # a damaged dataset_info.json raises anything
+        raise InputOutput(f"{folder} is no data set of TensorFlow Datasets ({str(error).splitlines()[0]}).") from error
+    if split is None or not info.splits[split].num_examples:
+        wanted = " or ".join(TFDS_PARTS[part])
+        raise InputOutput(
+            f"A data set has photographs in its {wanted} split. Received: {folder} with {dict(info.splits)}."
+        )
+    if (features.get("image"), features.get("label")) != ("Image", "ClassLabel"):
+        raise InputOutput(f"A data set of photographs has an image and a label. Received: {folder} with {features}.")
+    count = info.splits[split].num_examples
+    skip = {"image": tfds.decode.SkipDecoding()}
+    if str(info.file_format.value) == "array_record":
+        stored = builder.as_data_source(split=split, decoders=skip).__getitem__
+    else:
+        record = _tfrecords(info, split)
+        deserialize = partial(info.features.deserialize_example_np, decoders=skip)
+
+        def stored(index: int) -> Any:
+            return deserialize(record(index))
+
+    label = info.features["label"]
+    digest = hashlib.sha256(f"{info.full_name} {split} {count}".encode()).hexdigest()
+    return Split(
+        name=info.name,
+        source=f"TensorFlow Datasets {info.full_name}",
+        class_names=tuple(label.names),
+        reader=_Records(count, stored, f"{split} in {folder}"),
+        fingerprint=digest[:16],
+        indices=np.arange(count),
+    )
+
+
+def _tfrecords(info: Any, split: str) -> Callable[[int], bytes]:
+    """Random access to TFRecord files, by the place of each record; tf.data reads them from start to end only.
+
+    A record is its length (8 bytes, little endian), a checksum of it (4), the data, and its checksum (4).
+    """
+    if str(info.file_format.value) != "tfrecord":
+        raise InputOutput(f"Photographs are read from array_record or TFRecord. Received: {info.file_format.value}.")
+    paths = [Path(path) for path in info.splits[split].filepaths]
+    places: list[np.ndarray] = []
+    for path, expected in zip(paths, info.splits[split].shard_lengths, strict=True):
+        places.append(_record_places(path))
+        if len(places[-1]) != expected:
+            raise InputOutput(f"{path} holds {expected} photographs. Received: {len(places[-1])}; it was cut.")
+    ends = list(accumulate(len(shard) for shard in places))
+
+    def record(index: int) -> bytes:
+        shard = bisect_right(ends, index)
+        start, length = places[shard][index - (ends[shard - 1] if shard else 0)].tolist()
+        with paths[shard].open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    return record
+
+
+def _record_places(path: Path) -> np.ndarray:
+    """(records, 2): where each record's data starts, and its length."""
+    found = []
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            at = 0
+            while at < size:
+                file.seek(at)
+                (length,) = struct.unpack("<Q", file.read(12)[:8])
+                found.append((at + 12, length))
+                at += 12 + length + 4
+        if at != size:
+            raise InputOutput(f"A TFRecord file ends with a whole record. Received: {path}, which was cut or damaged.")
+    except struct.error:
+        raise InputOutput(f"A TFRecord file ends with a whole record. Received: {path}, which was cut.") from None
+    except OSError as error:
+        if isinstance(error, InputOutput):
+            raise
+        raise InputOutput(f"{path} could not be read ({error.strerror}).") from None
+    return np.array(found, np.int64).reshape(-1, 2)

@@ -1,0 +1,56 @@
+"""How every figure looks: panels, colours, labels, files."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from resnet_keras.errors import InvalidValue
+from resnet_keras.runs import storage
+
+LABEL_POINTS, POINTS_PER_INCH = 11, 72
+"""The height of a label."""
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e5e5e5",
+    "grid.linewidth": 0.6,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "resnet_keras",
+    "savefig.bbox": "tight",
+}
+
+
+def save(figure: Figure, path: Path) -> tuple[Path, Path]:
+    """Writes the figure as `path`.png and `path`.svg and returns both.
+
+    Raises:
+        ValueError: a path without a file's name.
+        OSError: it cannot be written.
+    """
+    if not path.name:
+        raise InvalidValue(f"A figure is written to a file. Received: {path}.")
+    png, svg = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "svg"))
+    with mpl.rc_context(STYLE):
+        storage.replace(png, lambda aside: figure.savefig(aside, dpi=160))
+        storage.replace(svg, lambda aside: figure.savefig(aside, metadata={"Date": None}))
+    return png, svg
+
+
+def new_panels(count: int, labels: tuple[str, ...]) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(4.2 * count, 3.6), layout="constrained")
+    axes = list(np.atleast_1d(figure.subplots(1, count, sharey=True)))
+    for ax, label in zip(axes, labels, strict=False):
+        ax.set_ylabel(label)
+        ax.tick_params(labelleft=True)
+    return figure, axes
+
+
+def colours(count: int) -> list[Any]:
+    """From light (shallow) to dark (deep)."""
+    return [mpl.colormaps["cividis"](share) for share in np.linspace(0.72, 0.0, count)]

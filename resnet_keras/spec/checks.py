@@ -1,0 +1,27 @@
+"""Checks that frozen values share, each an error of one line."""
+
+from resnet_keras.errors import InvalidValue, shown
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_choice(what: str, value: object, choices: tuple[object, ...], field: str) -> None:
+    """Raises InvalidValue unless `value` is one of the choices: "A unit is one of 'basic', 'bottleneck'. ..."."""
+    if value not in choices or isinstance(value, bool):
+        listed = ", ".join(map(repr, choices))
+        raise InvalidValue(f"{what} is one of {listed}. Received: {field}={shown(value)}.")
+
+
+def check_count(rule: str, value: object, field: str, minimum: int) -> None:
+    """Raises InvalidValue unless `value` is a whole number from `minimum` on; `rule` says why."""
+    if not is_count(value) or value < minimum:  # type: ignore[operator]
+        raise InvalidValue(f"{rule} Received: {field}={value!r}. Minimum: {minimum}.")
+
+
+def check_type(value: object, kind: type, field: str) -> None:
+    """Raises InvalidValue unless `value` is exactly of that type: True is no 1 here."""
+    if type(value) is not kind:
+        raise InvalidValue(f"{field} is of type {kind.__name__}. Received: {shown(value)}.")

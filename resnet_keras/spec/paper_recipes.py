@@ -1,0 +1,42 @@
+"""The paper's recipes, and those that its ports and successors train by."""
+
+from dataclasses import replace
+
+from resnet_keras.spec.augmentation import ScaledCrop
+from resnet_keras.spec.recipe import Recipe
+from resnet_keras.spec.schedules import Cosine, Plateau, Steps, Warmup
+
+CIFAR10 = Recipe()
+"""Section 4.2, below 110 layers."""
+WARMED_DEPTH = 110
+"""Section 4.2 warms up its 110-layer net, and trains the 1202-layer net as that one."""
+IMAGENET_EPOCH = 5_000
+"""Iterations, about: 1.28 million photographs in batches of 256 are 5,005."""
+IMAGENET = Recipe(
+    iterations=600_000,
+    schedule=Plateau(),
+    batch_size=256,
+    augmentation=ScaledCrop(),
+    evaluate_every=IMAGENET_EPOCH,
+)
+"""Section 3.4: "up to 60 x 10^4 iterations", the rate divided by 10 "when the error plateaus"."""
+IMAGENET_STEPS = replace(
+    IMAGENET,
+    iterations=90 * IMAGENET_EPOCH,
+    schedule=Steps((30 * IMAGENET_EPOCH, 60 * IMAGENET_EPOCH)),
+)
+"""The form that most ports train: 90 epochs, the rate divided by 10 after 30 and 60 (fb.resnet.torch)."""
+IMAGENET_MODERN = replace(
+    IMAGENET_STEPS,
+    schedule=Cosine(),
+    label_smoothing=0.1,
+    zero_gamma=True,
+    average_over=10_000,
+)
+"""Of He et al. 2019, "Bag of Tricks": cosine, label smoothing and a zero gamma; with averaged weights. Its bottleneck
+units carry the stride in the 3x3 convolution (`Architecture.stride_in`)."""
+
+
+def cifar10_recipe(depth: int) -> Recipe:
+    """The paper's recipe for a CIFAR-10 net of `depth` layers: from 110 layers on with the warm-up."""
+    return replace(CIFAR10, warmup=Warmup()) if depth >= WARMED_DEPTH else CIFAR10

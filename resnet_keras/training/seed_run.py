@@ -1,0 +1,132 @@
+"""One net that trains, and how far it has come."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from resnet_keras.data.dataset import TrainingBatches
+from resnet_keras.errors import Diverged
+from resnet_keras.runs.checkpoints import State
+from resnet_keras.runs.writing import RunFolder
+from resnet_keras.spec.recipe import Recipe
+from resnet_keras.spec.records import Results, Row
+from resnet_keras.spec.schedules import Period
+from resnet_keras.training import snapshot
+from resnet_keras.training.logits_model import compile_as_saved, trainable_twin
+from resnet_keras.training.loop import Learner
+
+
+class SeedRun:
+    """A net, and how far it has come: `state` is what a checkpoint would hold."""
+
+    def __init__(
+        self, name: str, model: keras.Model, recipe: Recipe, stream: TrainingBatches, folder: RunFolder
+    ) -> None:
+        self.name = name
+        self._model, self._recipe, self._folder = model, recipe, folder
+        twin = trainable_twin(model, recipe)
+        self.learner = Learner(twin, stream)
+        snapshot.build_metrics(twin)
+        if folder.state is not None:
+            snapshot.put(twin, folder.state.arrays)
+        self.state = folder.state or State(0, (), {})
+        self._begun = time.perf_counter() - self.state.seconds
+        self._fresh: State | None = None
+        """What is not yet in a checkpoint: the updates since the last row."""
+        self._trained: dict[str, float] = {}
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self._folder.path
+
+    @property
+    def metrics(self) -> Mapping[str, np.ndarray]:
+        """The running metrics that a period goes on with."""
+        return self.state.arrays if self.state.inside else {}
+
+    def next_period(self) -> Period | None:
+        """The period that it is in, or None at the end of the recipe."""
+        done, inside = self.state.iteration, self.state.inside
+        return next((one for one in self._recipe.periods() if one.stop > done or (one.stop == done and inside)), None)
+
+    def begin(self, period: Period) -> None:
+        """Sets the rate of a period; where no update of it is left to be made, also the metrics that those gave."""
+        self.learner.twin.optimizer.learning_rate = self._rate(period)
+        if self.state.iteration == period.stop:
+            snapshot.put_metrics(self.learner.twin, self.metrics)
+
+    def fitted(self, period: Period, iteration: int, speed: float) -> None:
+        """Takes what updates have made of the net."""
+        twin = self.learner.twin
+        self._trained = {name: float(value) for name, value in twin.get_metrics_result().items()}
+        arrays = snapshot.take(twin, metrics=True)
+        self._check(self._trained["loss"], arrays, period)
+        self._fresh = replace(
+            self.state, iteration=iteration, arrays=arrays, inside=True, images_per_second=speed, seconds=self._seconds
+        )
+
+    def measured(self, held_out: Mapping[str, float], period: Period) -> Row:
+        """Writes the row and the checkpoint of a period."""
+        assert self._fresh is not None
+        self._check(held_out["loss"], {}, period)
+        row = Row(
+            iteration=period.stop,
+            learning_rate=self._rate(period),
+            train_error=error_percent(self._trained),
+            validation_error=error_percent(held_out),
+            cross_entropy=self._trained["cross_entropy"],
+            validation_cross_entropy=held_out["cross_entropy"],
+            images_per_second=self._fresh.images_per_second,
+            seconds=self._seconds,
+        )
+        arrays = {name: array for name, array in self._fresh.arrays.items() if not name.startswith(snapshot.METRICS)}
+        self._save(State(period.stop, (*self.state.rows, row), arrays, seconds=row.seconds))
+        self._folder.record(row)
+        return row
+
+    def save_inside(self) -> None:
+        """Saves updates that no row tells of yet, if there are any."""
+        if self._fresh is not None:
+            self._save(replace(self._fresh, seconds=self._seconds))
+
+    def finish(self, test_error: float | None) -> Results:
+        """Writes the model and the results."""
+        row = self.state.rows[-1]
+        results = Results(row.train_error, row.validation_error, test_error)
+        compile_as_saved(self._model, self.learner.twin, self._recipe)
+        self._folder.save_model(lambda path: self._model.save(path))
+        self._folder.finish(results)
+        return results
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._begun
+
+    def _rate(self, period: Period) -> float:
+        return self._recipe.learning_rate_of(period, self.state.rows)
+
+    def _check(self, loss: float, arrays: Mapping[str, np.ndarray], period: Period) -> None:
+        wild = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
+        if math.isfinite(loss) and wild is None:
+            return
+        what = f"a loss of {loss}" if not math.isfinite(loss) else f"{wild} with NaN or infinity"
+        last = self._folder.last_checkpoint
+        where = f"Last finite: {last}." if last else f"No checkpoint was written before in {self.path}."
+        raise Diverged(
+            f"Loss and weights stay finite. Received: {what} in iterations {period.start} to {period.stop} "
+            f"at learning rate {self._rate(period):g}. {where} Lower the rate, with --fresh."
+        )
+
+    def _save(self, state: State) -> None:
+        self._folder.save_state(state)
+        self.state, self._fresh = state, None
+
+
+def error_percent(measured: Mapping[str, float]) -> float:
+    return round(100.0 * (1.0 - measured["accuracy"]), 4)
