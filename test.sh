@@ -9,6 +9,7 @@ cd "$(dirname "$0")"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
+.venv/bin/lint-imports
 .venv/bin/mkdocs build --quiet --strict
 # Two processes with a core each: most tests build, trace and compile nets, which takes one core.
 export OMP_NUM_THREADS=1

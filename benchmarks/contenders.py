@@ -5,23 +5,15 @@ Keras is imported for its own contenders only, so that a native loop starts as f
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
 import numpy as np
 from native.loop import Loop
-from setting import Backend, Name, Setting
+from setting import LEARNING_RATE, Backend, Name, Setting, mean_of, recipe_for, repeat
 
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.data.small.stream import Stream
-from resnet_keras.spec.paper_recipes import CIFAR10
-from resnet_keras.spec.recipe import Recipe
-
-LEARNING_RATE = 1e-3
-"""So small that the deepest net stays finite on noise; it costs what 0.1 does."""
-MEAN_IMAGES = 1000
-"""Of which the subtracted mean is taken."""
 
 
 @dataclass(frozen=True)
@@ -87,33 +79,6 @@ def _loop_class(backend: Backend) -> Callable[..., Loop]:
             from native.tf_loop import TensorFlowLoop
 
             return TensorFlowLoop
-
-
-def mean_of(setting: Setting, data: ImageData) -> np.ndarray:
-    """What a net subtracts, (size, size, 3) or (3,)."""
-    mean = data.x_train[:MEAN_IMAGES].mean(axis=0, dtype=np.float64)
-    return np.asarray(mean if setting.architecture.mean == "pixel" else mean.mean(axis=(0, 1)))
-
-
-def recipe_for(setting: Setting, *, period: int = 1, periods: int = 1) -> Recipe:
-    """The paper's, where no period of so many updates is cut by its schedule before `periods` are over."""
-    recipe = CIFAR10.shortened(4 * period * (periods + 1))
-    return replace(recipe, batch_size=setting.batch_size, learning_rate=LEARNING_RATE, evaluate_every=period)
-
-
-def repeat(step: Callable[[Any], None], wait: Callable[[], Any], batch: Any) -> Callable[[int], float]:
-    """Makes the same step over and over: see `Contender.run`."""
-
-    def run(steps: int) -> float:
-        step(batch)
-        wait()
-        start = time.perf_counter()
-        for _ in range(steps - 1):
-            step(batch)
-        wait()
-        return time.perf_counter() - start
-
-    return run
 
 
 def _loop(loop: Loop, stream: Stream) -> Callable[[int], float]:

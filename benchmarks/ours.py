@@ -9,10 +9,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from contenders import LEARNING_RATE, mean_of, recipe_for, repeat
 from keras_steps import KerasSteps
 from rich.console import Console
-from setting import Name, Setting
+from setting import LEARNING_RATE, Name, Setting, mean_of, recipe_for, repeat
 
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.nets.build import build, subtract_mean

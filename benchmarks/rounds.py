@@ -17,7 +17,7 @@ import ours
 from contenders import Contender
 from setting import Name, Setting
 
-from resnet_keras.backends import device
+from resnet_keras.experiments import provenance
 from resnet_keras.spec.records import Row
 
 NATIVE = ("flax", "optax")
@@ -54,7 +54,7 @@ def measure(setting: Setting) -> dict[str, Any]:
         print(f"  round {len(rates['train'])}, images/s: {latest}", file=sys.stderr, flush=True)
 
     ours.train_in_periods(setting, data, period=period, periods=setting.rounds + 1, after=take_turns)
-    here = device.describe(ours.our_model(setting, data))
+    here = provenance.describe(ours.our_model(setting, data))
     versions = here["versions"] | {package: version(package) for package in NATIVE if find_spec(package)}
     return {"images_per_second": rates, "steps": steps, "versions": versions, "load": os.getloadavg()[0]} | {
         field: here[field] for field in ("device", "compiled", "hardware", "commit")

@@ -1,8 +1,10 @@
 """`Setting`: what is measured. No framework is imported here."""
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from resnet_keras.data.small.images import ImageData, split
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.architecture import Architecture
 from resnet_keras.spec.paper_nets import IMAGENET_UNITS, cifar10, imagenet
+from resnet_keras.spec.paper_recipes import CIFAR10
+from resnet_keras.spec.recipe import Recipe
 
 Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["float32", "bfloat16"]
@@ -43,6 +47,12 @@ RESIDENT_BYTES = 150_000_000
 """Of training images in memory: CIFAR-10's 50,000, so that the caches of the processor are as cold as in training."""
 HELD_OUT = 10
 """Validation images, and test images: training needs some, and their time does not count."""
+
+
+LEARNING_RATE = 1e-3
+"""So small that the deepest net stays finite on noise; it costs what 0.1 does."""
+MEAN_IMAGES = 1000
+"""Of which the subtracted mean is taken."""
 
 
 @dataclass(frozen=True)
@@ -130,3 +140,30 @@ class Setting:
         """What `to_json` wrote."""
         fields = json.loads(text)
         return cls(**fields | {"beside": tuple(fields["beside"])})
+
+
+def mean_of(setting: Setting, data: ImageData) -> np.ndarray:
+    """What a net subtracts, (size, size, 3) or (3,)."""
+    mean = data.x_train[:MEAN_IMAGES].mean(axis=0, dtype=np.float64)
+    return np.asarray(mean if setting.architecture.mean == "pixel" else mean.mean(axis=(0, 1)))
+
+
+def recipe_for(setting: Setting, *, period: int = 1, periods: int = 1) -> Recipe:
+    """The paper's, where no period of so many updates is cut by its schedule before `periods` are over."""
+    recipe = CIFAR10.shortened(4 * period * (periods + 1))
+    return replace(recipe, batch_size=setting.batch_size, learning_rate=LEARNING_RATE, evaluate_every=period)
+
+
+def repeat(step: Callable[[Any], None], wait: Callable[[], Any], batch: Any) -> Callable[[int], float]:
+    """Makes the same step over and over: see `Contender.run`."""
+
+    def run(steps: int) -> float:
+        step(batch)
+        wait()
+        start = time.perf_counter()
+        for _ in range(steps - 1):
+            step(batch)
+        wait()
+        return time.perf_counter() - start
+
+    return run

@@ -10,7 +10,6 @@ the 1-crop validation error before and after. Weights are not changed.
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -23,10 +22,8 @@ from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.runs import reading, storage
+from resnet_keras.spec.network import Network
 from resnet_keras.weights import archive
-
-if TYPE_CHECKING:
-    import keras
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -54,6 +51,7 @@ def program(arguments: Sequence[str]) -> None:
     from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
     from resnet_keras.evaluation.score import score
     from resnet_keras.nets import recalibration
+    from resnet_keras.weights.save import write
 
     console = Console()
     net = classifier.read(options.net)
@@ -68,7 +66,7 @@ def program(arguments: Sequence[str]) -> None:
     images = recalibration.average_statistics(net.model, (stream.batch(number)[0] for number in range(batches)))
     stream.close()
     after = error()
-    storage.replace(options.out, lambda path: _save(path, net.model, file))
+    storage.replace(options.out, lambda aside: write(net.model, aside, _network(file)))
     console.print(
         f"{net.name}: averages over {images:,} training photographs\n"
         f"1-crop top-1 error before {before}, after {after}\n"
@@ -78,11 +76,11 @@ def program(arguments: Sequence[str]) -> None:
     )
 
 
-def _save(path: Path, model: "keras.Model", read_from: Path) -> None:
-    """Saves a net; one of ours says again which it is, so that `resnet_keras.load` opens it."""
-    model.save(path)
+def _network(file: Path) -> Network | None:
+    """What the file says that it is, so that `load` opens the one that is written too; None of others' files."""
     with suppress(archive.Refused):
-        archive.add_architecture(path, archive.read(read_from).architecture.to_dict())
+        return archive.read(file).network
+    return None
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from resnet_keras.experiments.run import run, run_seeds
     from resnet_keras.nets.build import build, subtract_mean
     from resnet_keras.weights.load import load
+    from resnet_keras.weights.save import save
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "load",
     "run",
     "run_seeds",
+    "save",
     "subtract_mean",
 ]
 
@@ -47,6 +49,7 @@ _WITH_KERAS = {
     "build": "resnet_keras.nets.build",
     "subtract_mean": "resnet_keras.nets.build",
     "load": "resnet_keras.weights.load",
+    "save": "resnet_keras.weights.save",
     "run": "resnet_keras.experiments.run",
     "run_seeds": "resnet_keras.experiments.run",
 }

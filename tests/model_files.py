@@ -35,7 +35,7 @@ def write(path: Path | str, architecture: Architecture, *, compiled: bool = True
     if steps:
         model.fit(x, np.arange(len(x)) % architecture.num_classes, epochs=steps, verbose=0)
     model.save(path)
-    archive.add_architecture(Path(path), architecture.to_dict())
+    archive.add_network(Path(path), architecture.to_dict())
     return model
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import keras
 
-from resnet_keras.nets.blocks import Tensor
-
+Tensor = Any
+"""A `keras.KerasTensor` or a backend's tensor: Keras has no public name for either."""
 Run = Callable[[Tensor, bool | None], Tensor]
 """From inputs, and whether it is training, to outputs."""
 

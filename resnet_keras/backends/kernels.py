@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 
 import keras
 
-from resnet_keras.backends.direct_calls import Recorder, Run
-from resnet_keras.nets.blocks import Tensor
+from resnet_keras.backends.direct_calls import Recorder, Run, Tensor
 
 
 def fused(model: keras.Model) -> keras.Model:

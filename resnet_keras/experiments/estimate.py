@@ -20,7 +20,7 @@ from resnet_keras.data.dataset import Dataset
 from resnet_keras.errors import Stopped
 from resnet_keras.nets.build import build
 from resnet_keras.signals import Stop
-from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Precision, Recipe
 from resnet_keras.training.logits_model import trainable_twin
 from resnet_keras.training.loop import KerasLoop, Learner
@@ -101,31 +101,28 @@ class Estimate:
         )
 
 
-def cost(architecture: Architecture, recipe: Recipe) -> Cost:
+def cost(network: Network, recipe: Recipe) -> Cost:
     """What one update has to do, from the net alone; the sums of batch normalisation and the like are left out."""
     images, number = recipe.batch_size, 4 if recipe.precision == "float32" else 2
     # Nothing asks for the gradient of the images.
-    unasked = architecture.stem_convolution.multiply_adds(architecture.image_size)
-    operations = 2 * images * (FORWARD_AND_BACKWARD * architecture.multiply_adds - unasked)
-    outputs = sum(
-        convolution.filters * convolution.output_size(size) ** 2
-        for convolution, size in architecture.sized_convolutions()
-    )
-    # Of each convolution's output: written and read in the forward pass, read in the backward; its gradient written and
+    first, *_ = layers = list(network.weighted_layers())
+    operations = 2 * images * (FORWARD_AND_BACKWARD * network.multiply_adds - first.multiply_adds)
+    outputs = sum(layer.outputs for layer in layers)
+    # Of each layer's output: written and read in the forward pass, read in the backward; its gradient written and
     # read. The weights: read twice, and read and written with gradient and momentum by the update, in float32.
-    return Cost(operations, 5.0 * outputs * images * number + 7.0 * architecture.parameters * 4)
+    return Cost(operations, 5.0 * outputs * images * number + 7.0 * network.parameters * 4)
 
 
-def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed: int = 0) -> Estimate:
+def estimate(network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0) -> Estimate:
     """Trains for a few seconds on the images themselves and throws the net away.
 
     Args:
-        architecture: what to build; its size and classes are those of the data.
+        network: what to build; its size and classes are those of the data.
         recipe: how to train.
         data: what on.
         seed: of the initial weights, the order and the augmentation.
     """
-    model = build(architecture, weight_decay=recipe.weight_decay, seed=seed, precision=recipe.precision)
+    model = build(network, weight_decay=recipe.weight_decay, seed=seed, precision=recipe.precision)
     twin = trainable_twin(model, recipe)
     twin.optimizer.learning_rate = recipe.learning_rate / 1000  # the numbers do not matter, but that they are finite
     parts = recipe.accumulate
@@ -166,7 +163,7 @@ def estimate(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed:
         measurement = first + each * (len(held_out) - 1)
     update = float(np.median(measured))
     rates = operations_per_second(recipe.precision), bytes_per_second()
-    return Estimate(update, cost(architecture, recipe), *rates, measurement, recipe)
+    return Estimate(update, cost(network, recipe), *rates, measurement, recipe)
 
 
 def operations_per_second(precision: Precision) -> float:

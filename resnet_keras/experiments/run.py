@@ -15,33 +15,33 @@ from resnet_keras.nets.build import build, subtract_mean
 from resnet_keras.runs import lookup, reading, writing
 from resnet_keras.runs.lookup import Found, Resume
 from resnet_keras.runs.writing import RunFolder
-from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.training.train import train
 
 
-def settings_of(architecture: Architecture, recipe: Recipe, data: Dataset, seed: int) -> dict[str, Any]:
+def settings_of(network: Network, recipe: Recipe, data: Dataset, seed: int) -> dict[str, Any]:
     """What makes a run the run that it is: the first part of `run.json`."""
     return {
-        "architecture": architecture.to_dict(),
+        "architecture": network.to_dict(),
         "recipe": recipe.to_dict(),
         "data": data.description.to_dict(),
         "seed": seed,
     }
 
 
-def look(architecture: Architecture, recipe: Recipe, data: Dataset, *, seed: int, out: Path) -> Found:
+def look(network: Network, recipe: Recipe, data: Dataset, *, seed: int, out: Path) -> Found:
     """What the run folder `out` holds of this run.
 
     Raises:
         OSError: it holds another run, or is damaged beyond its checkpoints.
     """
-    settings = settings_of(architecture, recipe, data, seed)
+    settings = settings_of(network, recipe, data, seed)
     return lookup.look(out, settings, recipe, keras.backend.backend())
 
 
 def run(
-    architecture: Architecture,
+    network: Network,
     recipe: Recipe,
     data: Dataset,
     *,
@@ -56,7 +56,7 @@ def run(
     not. A finished run of the same settings is read instead, and goes on where more iterations are asked for.
 
     Args:
-        architecture: what to build; its size and classes are those of the data.
+        network: what to build; its size and classes are those of the data.
         recipe: how to train.
         data: what on.
         seed: of the initial weights, the order and the augmentation.
@@ -69,12 +69,12 @@ def run(
         ArithmeticError: training diverged.
         KeyboardInterrupt: a signal came; the run is saved.
     """
-    (done,) = run_seeds(architecture, recipe, data, outs={seed: out}, resume=resume, console=console)
+    (done,) = run_seeds(network, recipe, data, outs={seed: out}, resume=resume, console=console)
     return done
 
 
 def run_seeds(
-    architecture: Architecture,
+    network: Network,
     recipe: Recipe,
     data: Dataset,
     *,
@@ -88,7 +88,7 @@ def run_seeds(
     interruption; bit for bit where a signal stopped all at once, as the program is then the same.
 
     Args:
-        architecture: as for `run`.
+        network: as for `run`.
         recipe: as for `run`.
         data: as for `run`.
         outs: the run folder of each seed.
@@ -102,25 +102,23 @@ def run_seeds(
     seeds = list(outs)
     if len(seeds) > 1 and not at_once():
         for seed, out in outs.items():  # before hours of work, not after
-            look(architecture, recipe, data, seed=seed, out=lookup.place(out, resume))
-        return [
-            run(architecture, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds
-        ]
+            look(network, recipe, data, seed=seed, out=lookup.place(out, resume))
+        return [run(network, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds]
     places = {seed: lookup.place(out, resume) for seed, out in outs.items()}
     with ExitStack() as stack:
         for out in places.values():
             stack.enter_context(writing.hold(out))
-        found = {seed: look(architecture, recipe, data, seed=seed, out=out) for seed, out in places.items()}
+        found = {seed: look(network, recipe, data, seed=seed, out=out) for seed, out in places.items()}
         for seed, out in places.items():
             for warning in found[seed].warnings:
                 console.print(f"WARNING: {warning}", style="bold", highlight=False, soft_wrap=True)
             if found[seed].finished is not None:
-                console.print(f"{architecture.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
+                console.print(f"{network.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
         # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
         begun = {seed: (places[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
             alike = {seed: place for seed, place in begun.items() if place[1].recipe == one}
-            _train(architecture, one, data, alike, console)
+            _train(network, one, data, alike, console)
         return [found[seed].finished or reading.read(places[seed]) for seed in seeds]
 
 
@@ -130,7 +128,7 @@ def at_once() -> bool:
 
 
 def _train(
-    architecture: Architecture,
+    network: Network,
     recipe: Recipe,
     data: Dataset,
     begun: Mapping[int, tuple[Path, Found]],
@@ -141,7 +139,7 @@ def _train(
     models, folders = [], []
     for seed, (out, found) in begun.items():
         model = build(
-            architecture,
+            network,
             weight_decay=recipe.weight_decay,
             seed=seed,
             zero_gamma=recipe.zero_gamma,
@@ -152,9 +150,9 @@ def _train(
             subtract_mean(model, mean)
         here = provenance.describe(model)
         models.append(model)
-        folders.append(RunFolder(out, settings_of(architecture, recipe, data, seed) | here, found))
+        folders.append(RunFolder(out, settings_of(network, recipe, data, seed) | here, found))
         if len(models) == 1:
-            lines = _header(architecture, recipe, data, list(begun), here)
+            lines = _header(network, recipe, data, list(begun), here)
             console.print(*lines, sep="\n", highlight=False, soft_wrap=True)
         console.print(f"  out     {out}", *_continuation(found, here), sep="\n", highlight=False, soft_wrap=True)
     train(models, recipe, data, folders, seeds=list(begun), console=console)
@@ -173,14 +171,13 @@ def _continuation(found: Found, here: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _header(
-    architecture: Architecture, recipe: Recipe, data: Dataset, seeds: Sequence[int], here: Mapping[str, Any]
+    network: Network, recipe: Recipe, data: Dataset, seeds: Sequence[int], here: Mapping[str, Any]
 ) -> Iterator[str]:
     versions = here["versions"]
     images = data.description
     test = f"{images.test_images:,}" if images.test_images else "no"
     yield (
-        f"{architecture.name}  {architecture.parameters:,} parameters, "
-        f"{architecture.multiply_adds / 1e6:,.1f} million multiply-adds"
+        f"{network.name}  {network.parameters:,} parameters, {network.multiply_adds / 1e6:,.1f} million multiply-adds"
     )
     yield (
         f"  on      {here['backend']} {versions.get(here['backend'], '')} ({here['device']}, {here['compiled']}), "

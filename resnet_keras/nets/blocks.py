@@ -25,7 +25,7 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 @dataclass(frozen=True)
-class Blocks:
+class LayerFactory:
     """Makes layers with the paper's initialisation (section 3.4: He et al. 2015) and weight decay.
 
     Attributes:
@@ -111,14 +111,21 @@ class Blocks:
     def classifier(self, x: Tensor, num_classes: int) -> Tensor:
         """Global average pooling, dense layer, softmax: float32 under mixed precision too."""
         x = layers.GlobalAveragePooling2D(data_format="channels_last", dtype="float32", name="avg_pool")(x)
-        x = layers.Dense(
-            num_classes,
-            kernel_initializer=self._he_normal("predictions"),
+        return self.softmax(self.dense(x, num_classes, "predictions"))
+
+    def dense(self, x: Tensor, units: int, name: str) -> Tensor:
+        """A dense layer with bias and without activation, in float32."""
+        return layers.Dense(
+            units,
+            kernel_initializer=self._he_normal(name),
             kernel_regularizer=self._l2(),
             bias_regularizer=self._l2(),
             dtype="float32",
-            name="predictions",
+            name=name,
         )(x)
+
+    def softmax(self, x: Tensor) -> Tensor:
+        """The last layer of every network: training takes it off and works on the logits."""
         return layers.Activation("softmax", dtype="float32", name="probabilities")(x)
 
     def _he_normal(self, name: str) -> keras.initializers.Initializer:

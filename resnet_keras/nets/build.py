@@ -1,27 +1,30 @@
-"""`build`: an `Architecture` becomes a `keras.Model` (section 3.3)."""
+"""`build`: a `Network` becomes a `keras.Model` of stock layers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
 from resnet_keras.errors import InvalidValue
-from resnet_keras.nets.blocks import Blocks, Tensor
-from resnet_keras.spec.architecture import Architecture, Unit
+from resnet_keras.nets.blocks import LayerFactory, Tensor
+from resnet_keras.nets.residual import residual_body
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.network import CHANNELS, Network
 from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.spec.recipe import Precision
 
-FLAT_DEPTH = 152
-"""Weighted layers up to which the graph is flat. Keras walks it recursively: at Python's limit 182 load, 362 do not."""
-UNITS_PER_GROUP = 20
-"""Units in each nested model of a deeper net."""
+Body = Callable[[LayerFactory, Tensor, Any], Tensor]
+"""From the image less its mean to probabilities. Its last layer is a softmax `Activation`."""
+BODIES: dict[type[Network], Body] = {Architecture: residual_body}
+"""How each kind of network in `spec.kinds.NETWORKS` is built."""
 MID_GREY = 127.5
 """Subtracted from pixels of 0..255 while no training set has been seen."""
 
 
 def build(
-    architecture: Architecture,
+    network: Network,
     *,
     weight_decay: float = CIFAR10.weight_decay,
     seed: int = 0,
@@ -31,9 +34,9 @@ def build(
     """Makes the network, with stock Keras layers only: what it saves loads without this package.
 
     Args:
-        architecture: what to build.
+        network: what to build.
         weight_decay: L2 on every trained number, as the paper means it: it adds `weight_decay * w` to the gradient.
-        seed: of the initial weights.
+        seed: random seed of the initial weights.
         zero_gamma: whether each residual starts at 0, so that the net starts as its shortcuts.
         precision: what layers compute in; None is Keras's policy of this process. Mean, pooling, classifier and
             probabilities are float32 always.
@@ -43,29 +46,20 @@ def build(
         probabilities of shape (batch, num_classes). Mid-grey is subtracted until `subtract_mean` has seen a training
         set.
     """
-    blocks = Blocks(weight_decay, seed, zero_gamma, precision)
-    size = architecture.image_size
-    image = keras.Input((size, size, 3), name="image")
-    axes = (1, 2, 3) if architecture.mean == "pixel" else -1
+    image = keras.Input((network.image_size, network.image_size, CHANNELS), name="image")
+    axes = (1, 2, 3) if network.mean == "pixel" else -1
     x = layers.Normalization(axis=axes, dtype="float32", name="mean")(image)
-    x = blocks.conv_bn(x, architecture.stem_convolution, relu="conv1_relu")
-    if architecture.stem.pool:
-        x = layers.ZeroPadding2D(1, data_format="channels_last", dtype=precision, name="pool1_pad")(x)
-        x = layers.MaxPooling2D(3, strides=2, data_format="channels_last", dtype=precision, name="pool1_pool")(x)
-
-    units = list(architecture.units())
-    if architecture.depth <= FLAT_DEPTH:
-        x = _chain(blocks, x, units)
-    else:
-        for start in range(0, len(units), UNITS_PER_GROUP):
-            group = units[start : start + UNITS_PER_GROUP]
-            name = f"{group[0].name}_to_{group[-1].name}"
-            group_input = keras.Input(x.shape[1:], name=f"{name}_input")
-            x = keras.Model(group_input, _chain(blocks, group_input, group), name=name)(x)
-
-    model = keras.Model(image, blocks.classifier(x, architecture.num_classes), name=architecture.name.replace(" ", "-"))
+    make = LayerFactory(weight_decay, seed, zero_gamma, precision)
+    probabilities = BODIES[type(network)](make, x, network)
+    model = keras.Model(image, probabilities, name=network.name.replace(" ", "-"))
+    model.network = network
     _set_mean(model, np.float32(MID_GREY))
     return model
+
+
+def network_of(model: keras.Model) -> Network | None:
+    """What `build` or `load` made the model of; None where it was neither."""
+    return getattr(model, "network", None)
 
 
 def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:
@@ -80,16 +74,10 @@ def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:
         ValueError: a mean of another shape.
     """
     expected = model.input_shape[1:]
-    if mean.shape not in (expected, (3,)):
+    if mean.shape not in (expected, (CHANNELS,)):
         raise InvalidValue(f"A mean has the shape {expected} or (3,). Received: an array of {mean.shape}.")
     per_channel = model.get_layer("mean").axis == (-1,)
     _set_mean(model, mean.mean(axis=(0, 1)) if per_channel and mean.ndim == 3 else mean)
-
-
-def _chain(blocks: Blocks, x: Tensor, units: Sequence[Unit]) -> Tensor:
-    for unit in units:
-        x = blocks.unit(x, unit)
-    return x
 
 
 def _set_mean(model: keras.Model, mean: np.ndarray | np.floating) -> None:

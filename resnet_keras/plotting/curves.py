@@ -184,7 +184,7 @@ def _curve(runs: list[Run]) -> Curve:
     return Curve(
         name=runs[0].name,
         depth=architecture["depth"],
-        residual=architecture["shortcut"] is not None,
+        residual=architecture.get("shortcut") is not None,
         seeds=len(runs),
         iteration=np.array([row.iteration for row in first]),
         train_error=values(lambda row: row.train_error),

@@ -16,7 +16,6 @@ from resnet_keras.runs.checkpoints import State
 from resnet_keras.runs.lookup import Found
 from resnet_keras.spec import records
 from resnet_keras.spec.records import Results, Row
-from resnet_keras.weights import archive
 
 MACHINE = ("device", "compiled", "hardware", "versions", "command", "commit")
 """The settings that may be others where a run goes on."""
@@ -91,8 +90,8 @@ class RunFolder:
         self._keep([path, *(old for old in self._generations if old != path)])
         return path
 
-    def save_model(self, save: Callable[[Path], None]) -> Path:
-        """Writes `model.keras` by `save(path)`.
+    def save_model(self, write: Callable[[Path], None]) -> Path:
+        """Writes `model.keras` by `write(path)`.
 
         Raises:
             OSError: it cannot be written; one that was there stays.
@@ -100,12 +99,7 @@ class RunFolder:
         target = self.path / reading.MODEL
 
         def make(aside: Path) -> None:
-            try:
-                save(aside)
-                if "stages" in self._settings.get("architecture", {}):
-                    archive.add_architecture(aside, self._settings["architecture"])
-            except RuntimeError as error:  # how HDF5 says that a file cannot be written
-                raise OSError(str(error)) from error
+            write(aside)
             self._digests[reading.MODEL] = storage.Digest.of(aside.read_bytes())
 
         storage.replace(target, make)

@@ -4,12 +4,14 @@ An `Architecture` is a frozen value that says everything about a network and com
 The plain and the residual net of one experiment differ in one field, `shortcut`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
 
-from resnet_keras.errors import InvalidValue, shown
-from resnet_keras.spec.checks import check_choice, check_count, check_type, is_count
+from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.checks import check_choice, check_count
+from resnet_keras.spec.network import Mean, Network, WeightedLayer
+from resnet_keras.spec.strict import AtMost
 
 Shortcut = Literal["A", "B", "C"]
 """Section 4.1, "Identity vs. Projection Shortcuts".
@@ -21,17 +23,16 @@ UnitKind = Literal["basic", "bottleneck"]
 """Figure 5: two 3x3 convolutions (left), or 1x1, 3x3, 1x1 (right)."""
 StrideIn = Literal["1x1", "3x3"]
 """Which convolution of a bottleneck unit carries the stride: the first 1x1 (the paper) or the 3x3 (later ports)."""
-Mean = Literal["pixel", "channel"]
-"""What is subtracted from the image: the mean of each pixel (the paper), or of each channel (any image size)."""
 
 BOTTLENECK_EXPANSION = 4
 """Figure 5: the last 1x1 convolution restores four times the filters of the 3x3."""
-MOST = {"filters": 4096, "kernel_size": 15, "strides": 8, "units": 1000, "num_classes": 100_000, "image_size": 4096}
-"""The largest numbers that `from_dict` takes; the paper's are 512, 7, 2, 200, 1000 and 224."""
-MOST_STAGES, MOST_DEPTH, MOST_PARAMETERS = 8, 1202, 1 << 27
-"""Of a net that `from_dict` takes: the paper's have 4 stages, 1202 layers and 60 million parameters."""
-BATCH_NORM_PARAMETERS = 2
-"""Gamma and beta, for each filter."""
+BATCH_NORM_PARAMETERS = BATCH_NORM_STATISTICS = 2
+"""Gamma and beta, and the moving mean and variance, for each filter."""
+MAX_UNITS = 1000
+"""Of all stages together; the paper's deepest net has 600."""
+Filters = Annotated[int, AtMost(4096)]
+Strides = Annotated[int, AtMost(8)]
+"""The paper's largest are 512 and 2: bounds are for descriptions that come from anyone."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +88,27 @@ class Unit:
 class Stem:
     """What stands before the first unit: one convolution and, on ImageNet, a 3x3 max pool of stride 2."""
 
-    filters: int
-    kernel_size: int
-    strides: int
+    filters: Filters
+    kernel_size: Annotated[int, AtMost(15)]
+    strides: Strides
     pool: bool
+
+    def __post_init__(self) -> None:
+        if self.kernel_size % 2 == 0:
+            raise InvalidValue(f"A kernel has a middle. Received: kernel_size={self.kernel_size}.")
 
 
 @dataclass(frozen=True)
 class Stage:
     """A row of Table 1: `units` units whose 3x3 convolutions have `filters` filters; the first has the stride."""
 
-    filters: int
-    units: int
-    strides: int
+    filters: Filters
+    units: Annotated[int, AtMost(MAX_UNITS)]
+    strides: Strides
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Network):
     """A plain (`shortcut=None`) or residual network.
 
     Attributes:
@@ -117,16 +122,20 @@ class Architecture:
         mean: what is subtracted from the image.
     """
 
+    kind = "resnet"
+
     stem: Stem
-    stages: tuple[Stage, ...]
+    stages: Annotated[tuple[Stage, ...], AtMost(8)]
     unit: UnitKind
     shortcut: Shortcut | None
-    num_classes: int
-    image_size: int
+    num_classes: Annotated[int, AtMost(100_000)]
+    image_size: Annotated[int, AtMost(4096)]
     stride_in: StrideIn
     mean: Mean
 
     def __post_init__(self) -> None:
+        if sum(stage.units for stage in self.stages) > MAX_UNITS:
+            raise InvalidValue(f"A network has at most {MAX_UNITS} units. Received: {self.stages!r}.")
         check_choice("A shortcut", self.shortcut, (*get_args(Shortcut), None), "shortcut")
         check_choice("A stride placement", self.stride_in, get_args(StrideIn), "stride_in")
         check_count("A network has one output for each class.", self.num_classes, "num_classes", minimum=2)
@@ -214,23 +223,20 @@ class Architecture:
         """Weighted layers: convolutions and the dense layer; projections do not count (section 3.3)."""
         return 1 + sum(len(unit.convolutions) for unit in self.units()) + 1
 
-    @property
-    def parameters(self) -> int:
-        """Trained numbers: kernels, batch normalisation's gamma and beta, the dense layer's kernel and bias."""
-        total = self.stem_convolution.parameters
-        features = self.stem.filters
-        for unit in self.units():
-            total += sum(convolution.parameters for convolution in unit.convolutions)
-            total += unit.projection.parameters if unit.projection else 0
-            features = unit.filters
-        return total + (features + 1) * self.num_classes
-
-    @property
-    def multiply_adds(self) -> int:
-        """Multiply-adds of convolutions and the dense layer for one image (Table 1's FLOPs)."""
+    def weighted_layers(self) -> Iterator[WeightedLayer]:
+        """Convolutions, projections included, and the dense layer."""
+        for convolution, size in self.sized_convolutions():
+            yield WeightedLayer(
+                convolution.name,
+                convolution.parameters,
+                BATCH_NORM_STATISTICS * convolution.filters,
+                convolution.multiply_adds(size),
+                convolution.filters * convolution.output_size(size) ** 2,
+            )
         features = [unit.filters for unit in self.units()][-1]
-        convolutions = sum(convolution.multiply_adds(size) for convolution, size in self.sized_convolutions())
-        return convolutions + features * self.num_classes
+        yield WeightedLayer(
+            "predictions", (features + 1) * self.num_classes, 0, features * self.num_classes, self.num_classes
+        )
 
     @property
     def name(self) -> str:
@@ -240,63 +246,6 @@ class Architecture:
         usual = self.shortcut == usual_shortcut(self.unit)
         return f"ResNet-{self.depth}" if usual else f"ResNet-{self.depth} {self.shortcut}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The fields and what is derived from them, for `run.json`."""
-        derived = {"name": self.name, "depth": self.depth, "parameters": self.parameters}
-        return derived | {"multiply_adds": self.multiply_adds} | asdict(self)
-
-    @classmethod
-    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
-        """The net that `to_dict` has written, read strictly: what is read may come from anyone.
-
-        Raises:
-            ValueError: a name is missing or unknown, a value is of another type or beyond `MOST`, or a derived number
-                is not that of the net.
-        """
-        derived = {"name", "depth", "parameters", "multiply_adds"}
-        given = _exactly(mapping, derived | {field.name for field in fields(cls)}, "An architecture")
-        stem = _exactly(given["stem"], {field.name for field in fields(Stem)}, "A stem")
-        stages = given["stages"]
-        if not isinstance(stages, list | tuple) or not 1 <= len(stages) <= MOST_STAGES:
-            raise InvalidValue(f"A net has 1 to {MOST_STAGES} stages. Received: {shown(stages)}.")
-        rows = [_exactly(stage, {field.name for field in fields(Stage)}, "A stage") for stage in stages]
-        for part in (stem, *rows, {name: given[name] for name in ("num_classes", "image_size")}):
-            for name, value in part.items():
-                if name == "pool":
-                    check_type(value, bool, name)
-                elif not is_count(value) or not 1 <= value <= MOST[name]:
-                    raise InvalidValue(f"{name} is a whole number, 1 to {MOST[name]}. Received: {shown(value)}.")
-        if stem["kernel_size"] % 2 == 0:
-            raise InvalidValue(f"A kernel has a middle. Received: kernel_size={stem['kernel_size']}.")
-        for name in ("unit", "stride_in", "mean", "shortcut"):
-            if name != "shortcut" or given[name] is not None:
-                check_type(given[name], str, name)
-        check_choice("A unit", given["unit"], get_args(UnitKind), "unit")
-        check_choice("A mean", given["mean"], get_args(Mean), "mean")
-        if sum(row["units"] for row in rows) > MOST["units"]:
-            raise InvalidValue(f"A net has at most {MOST['units']} units. Received: more.")
-
-        values = {field.name: given[field.name] for field in fields(cls)}
-        net = cls(**values | {"stem": Stem(**stem), "stages": tuple(Stage(**row) for row in rows)})
-        if net.depth > MOST_DEPTH or net.parameters > MOST_PARAMETERS:
-            raise InvalidValue(
-                f"A net has at most {MOST_DEPTH} weighted layers and {MOST_PARAMETERS:,} parameters. "
-                f"Received: {net.depth} and {net.parameters:,}."
-            )
-        for name in sorted(derived):
-            value = getattr(net, name)
-            check_type(given[name], type(value), name)
-            if given[name] != value:
-                raise InvalidValue(f"{name} of this net is {value!r}. Received: {shown(given[name])}.")
-        return net
-
 
 def usual_shortcut(unit: UnitKind) -> Shortcut:
     return "A" if unit == "basic" else "B"
-
-
-def _exactly(value: object, names: set[str], what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or value.keys() != names:
-        got = ", ".join(map(str, value)) if isinstance(value, Mapping) else value
-        raise InvalidValue(f"{what} has the names {', '.join(sorted(names))}. Received: {shown(got)}.")
-    return value

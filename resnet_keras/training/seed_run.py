@@ -11,6 +11,7 @@ import numpy as np
 
 from resnet_keras.data.dataset import TrainingBatches
 from resnet_keras.errors import Diverged
+from resnet_keras.nets.build import network_of
 from resnet_keras.runs.checkpoints import State
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.recipe import Recipe
@@ -19,6 +20,7 @@ from resnet_keras.spec.schedules import Period
 from resnet_keras.training import snapshot
 from resnet_keras.training.logits_model import compile_as_saved, trainable_twin
 from resnet_keras.training.loop import Learner
+from resnet_keras.weights.save import write
 
 
 class SeedRun:
@@ -100,7 +102,7 @@ class SeedRun:
         row = self.state.rows[-1]
         results = Results(row.train_error, row.validation_error, test_error)
         compile_as_saved(self._model, self.learner.twin, self._recipe)
-        self._folder.save_model(lambda path: self._model.save(path))
+        self._folder.save_model(lambda path: write(self._model, path, network_of(self._model)))
         self._folder.finish(results)
         return results
 

@@ -1,6 +1,6 @@
 """`model.keras` as a file: what is in it and where, and how it is opened without trusting it. No framework.
 
-It is the archive that Keras writes, with what the net is (the `Architecture`) added to its `metadata.json`:
+It is the archive that Keras writes, with what the net is (`Network.to_dict`) added to its `metadata.json`:
 
     metadata.json      Keras's version, date, and "architecture"
     config.json        the layers, for `keras.models.load_model`
@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from resnet_keras.errors import InputOutput, InvalidValue
-from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.kinds import network_from_dict
+from resnet_keras.spec.network import Network
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 MEMBERS = (METADATA, CONFIG, WEIGHTS)
@@ -53,13 +54,11 @@ class Saved:
     """A model file whose archive was found whole.
 
     Attributes:
-        architecture: what the file says that it is.
-        config: `config.json`.
+        network: what the file says that it is.
         weights: `model.weights.h5`.
     """
 
-    architecture: Architecture
-    config: Any
+    network: Network
     weights: memoryview
 
 
@@ -67,15 +66,15 @@ class Refused(ValueError):
     """What is wrong with a file, without its name."""
 
 
-def add_architecture(path: Path, architecture: Mapping[str, Any]) -> None:
-    """Writes a file that Keras has just written anew, with the architecture in its metadata.
+def add_network(path: Path, description: Mapping[str, Any]) -> None:
+    """Writes a file that Keras has just written anew, with what the net is in its metadata.
 
     The same contents give the same bytes, whatever the system and the time. A file that is larger than `read` takes
     stays as it is.
 
     Args:
         path: the file; it is written in place, so it should not have its final name yet.
-        architecture: `Architecture.to_dict()`.
+        description: `Network.to_dict()`.
 
     Raises:
         OSError: the file cannot be read or written, or is none that Keras writes.
@@ -85,7 +84,7 @@ def add_architecture(path: Path, architecture: Mapping[str, Any]) -> None:
     data = path.read_bytes()
     try:
         contents = _stored(data)
-        metadata = json.loads(bytes(contents[METADATA])) | {"architecture": dict(architecture)}
+        metadata = json.loads(bytes(contents[METADATA])) | {"architecture": dict(description)}
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile, struct.error) as error:
         raise InputOutput(f"A model file is as Keras writes it. Received: {path} ({error}).") from None
     contents[METADATA] = memoryview(json.dumps(metadata).encode())
@@ -116,7 +115,7 @@ def read(path: Path, *, sha256: str | None = None) -> Saved:
         sha256: what its bytes have to hash to; None is what a `run.json` beside it says, where it says so.
 
     Raises:
-        Refused: the file is not what `add_architecture` writes, or has another hash.
+        Refused: the file is not what `add_network` writes, or has another hash.
         OSError: the file cannot be read.
     """
     data = _read_file(path, MOST_BYTES)
@@ -170,18 +169,16 @@ def _parse(data: memoryview) -> Saved:
         contents[name] = _member(data, at, name)
         at += _LOCAL.size + len(name) + len(contents[name])
         if name == METADATA:
-            architecture = _architecture(contents[name])
-            most = _most_bytes(architecture)
+            network = _network(contents[name])
+            most = _most_bytes(network)
         elif len(contents[name]) > most[name]:
-            raise Refused(f"{name} has {len(contents[name]):,} bytes, more than {architecture.name} needs")
-    least = 4 * stored_numbers(architecture)
+            raise Refused(f"{name} has {len(contents[name]):,} bytes, more than {network.name} needs")
+    least = 4 * network.stored_numbers
     if len(contents[WEIGHTS]) < least:
-        raise Refused(
-            f"{WEIGHTS} has {len(contents[WEIGHTS]):,} bytes, fewer than {architecture.name} needs: {least:,}"
-        )
+        raise Refused(f"{WEIGHTS} has {len(contents[WEIGHTS]):,} bytes, fewer than {network.name} needs: {least:,}")
     if data[at:] != b"".join(_directory(contents)):
         raise Refused("the archive's directory is not that of its three members")
-    return Saved(architecture, parse_json(contents[CONFIG]), contents[WEIGHTS])
+    return Saved(network, contents[WEIGHTS])
 
 
 def _member(data: memoryview, at: int, name: str) -> memoryview:
@@ -197,32 +194,25 @@ def _member(data: memoryview, at: int, name: str) -> memoryview:
     return content
 
 
-def _architecture(content: memoryview) -> Architecture:
+def _network(content: memoryview) -> Network:
     if len(content) > MOST_METADATA:
         raise Refused(f"{METADATA} has {len(content):,} bytes and may have {MOST_METADATA:,}")
     metadata = parse_json(content)
     if not isinstance(metadata, dict) or not isinstance(metadata.get("keras_version"), str):
         raise Refused(f"{METADATA} is not Keras's")
     if "architecture" not in metadata:
-        raise Refused("it does not say which net it is, so it is not from here")
+        raise Refused("it does not say which net it is: resnet_keras.save writes that, keras.Model.save does not")
     if metadata.keys() != {"keras_version", "date_saved", "architecture"}:
         raise Refused(f"{METADATA} holds other names than Keras's and the architecture")
     try:
-        return Architecture.from_dict(metadata["architecture"])
+        return network_from_dict(metadata["architecture"])
     except InvalidValue as error:
         raise Refused(f"its architecture is none: {str(error).rstrip('.')}") from None
 
 
-def stored_numbers(architecture: Architecture) -> int:
-    """How many numbers the weights are: the trained ones, the moving statistics, and the mean of the images."""
-    moving = 2 * sum(convolution.filters for convolution in architecture.convolutions())
-    mean = 3 * (architecture.image_size**2 if architecture.mean == "pixel" else 1)
-    return architecture.parameters + moving + 2 * mean
-
-
-def _most_bytes(architecture: Architecture) -> dict[str, int]:
-    layers = len(list(architecture.convolutions())) + 1
-    numbers = stored_numbers(architecture) + architecture.parameters
+def _most_bytes(network: Network) -> dict[str, int]:
+    layers = len(list(network.weighted_layers()))
+    numbers = network.stored_numbers + network.parameters
     return {CONFIG: CONFIG_BASE + layers * CONFIG_EACH, WEIGHTS: 4 * numbers + (layers + 4) * WEIGHTS_EACH}
 
 

@@ -1,16 +1,14 @@
 """`load`: a `model.keras` of ours from anyone, opened without running or trusting what is in it.
 
-Keras's own loader builds what the file describes. This one builds the net of the file's `Architecture` itself, checks
-that the file describes that net, and takes the numbers. Nothing from the file reaches Keras but arrays of the expected
-shapes.
+Keras's own loader builds what the file's `config.json` describes. This one never reads that: it builds the network that
+the file's metadata names, and takes the numbers. Nothing from the file reaches Keras but arrays of the expected shapes.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,57 +16,18 @@ import numpy as np
 from resnet_keras.errors import InputOutput, InvalidValue, shown
 from resnet_keras.nets.blocks import BATCH_NORM_EPSILON
 from resnet_keras.nets.build import build
-from resnet_keras.spec.architecture import Architecture
 from resnet_keras.weights import archive, hdf5
 from resnet_keras.weights.archive import Refused, Saved
 
-_LAYERS = [
-    *("InputLayer", "Normalization", "Conv2D", "BatchNormalization", "Activation", "ZeroPadding2D", "MaxPooling2D"),
-    *("AveragePooling2D", "Add", "GlobalAveragePooling2D", "Dense"),
-]
-_CLASSES = {
-    "keras": ["DTypePolicy"],
-    "keras.layers": _LAYERS,
-    "keras.initializers": ["VarianceScaling", "Zeros", "Ones"],
-    "keras.regularizers": ["L2"],
-    "keras.src.models.functional": ["Functional"],
-    "keras.losses": ["SparseCategoricalCrossentropy"],
-    "keras.metrics": ["SparseCategoricalAccuracy", "SparseCategoricalCrossentropy"],
-    "keras.optimizers": ["SGD"],
-    "keras.src.backend.torch.optimizers.torch_sgd": ["SGD"],
-}
-_ALLOWED = {(module, name) for module, names in _CLASSES.items() for name in names}
-"""Every class that a file may name: module, class."""
 _VARIANCES = re.compile(r"\bbatch_normalization(_\d+)?/vars/3$|\bnormalization/vars/1$")
-_TENSOR = "__keras_tensor__"
-_DTYPES = {"float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16"}
-
-_NOT_COMPARED = {"shared_object_id", "dtype"} | {
-    f"{part}_{kind}" for part in ("kernel", "bias", "beta", "gamma") for kind in ("initializer", "regularizer")
-}
-"""What may differ between a trained net and one just built: where it was made, how it started, what it was fined."""
-
-
-class _Expected(NamedTuple):
-    """What a file of a net holds."""
-
-    config: Any
-    layout: dict[str, Any]
-    slots: list[tuple[int, ...]]
-    """Shapes of the trained variables, each of which has a momentum."""
-
-
-MOST_KNOWN = 8
-_KNOWN: dict[Architecture, _Expected] = {}
-"""Of the nets loaded last."""
 
 
 def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model:
     """Opens a `model.keras` that `run` has written, whoever it comes from.
 
-    The archive, its names, the layers that it describes, every shape and every number are checked against the net that
-    it says it holds; that net is then built here. No code from the file runs, nothing outside it is read but a
-    `run.json` beside it, and no setting of Keras changes.
+    The network that the file names is built here; the archive, its names, every shape and every number are checked
+    against it. No code from the file runs, nothing outside it is read but a `run.json` beside it, and no setting of
+    Keras changes.
 
     Without a hash nothing tells whether the numbers are those that were trained.
 
@@ -102,13 +61,10 @@ def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model
 
 
 def _load(file: Saved) -> keras.Model:
-    _check_references(file.config)
-    _check_counts(file.config, file.architecture)
-    expected, model = _expected(file.architecture)
-    if difference := _difference(_compared(file.config), expected.config):
-        raise Refused(f"{archive.CONFIG} is not of {file.architecture.name}: {difference}")
+    model = build(file.network, weight_decay=0.0)
+    slots = [tuple(variable.shape) for variable in model.trainable_variables]
     try:
-        arrays = hdf5.read(file.weights, expected.layout | _optimizer_layout(file.weights, expected.slots))
+        arrays = hdf5.read(file.weights, _layout(model) | _optimizer_layout(file.weights, slots))
     except hdf5.Unexpected as error:
         raise Refused(f"{archive.WEIGHTS}: {error}") from None
     for name, array in arrays.items():
@@ -116,97 +72,10 @@ def _load(file: Saved) -> keras.Model:
             raise Refused(f"{archive.WEIGHTS}: {name} holds numbers that are not finite")
         if _VARIANCES.search(name) and array.min() <= -BATCH_NORM_EPSILON:
             raise Refused(f"{archive.WEIGHTS}: {name} holds negative variances")
-
-    model = model or build(file.architecture, weight_decay=0.0)
     _set_weights(model, "", arrays)
     # A name of its own: the default takes a number from a counter of the process.
     model.compile(keras.optimizers.SGD(name="sgd"), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
-
-
-def _expected(architecture: Architecture) -> tuple[_Expected, keras.Model | None]:
-    """What a file of the net holds, and the net itself where it had to be built to know: a deep one takes seconds."""
-    if (known := _KNOWN.get(architecture)) is not None:
-        return known, None
-    model = build(architecture, weight_decay=0.0)
-    config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
-    slots = [tuple(variable.shape) for variable in model.trainable_variables]
-    while len(_KNOWN) >= MOST_KNOWN:
-        _KNOWN.pop(next(iter(_KNOWN)))
-    _KNOWN[architecture] = _Expected(_compared(config), _layout(model), slots)
-    return _KNOWN[architecture], model
-
-
-def _check_references(config: Any) -> None:
-    """Every class that a configuration names is one of ours, wherever it stands."""
-    level = [config]
-    while level:
-        objects = [value for value in level if isinstance(value, dict)]
-        for value in objects:
-            if value.keys() & {"module", "class_name", "registered_name", "custom_objects"}:
-                _check_reference(value)
-            dtype = value.get("dtype", "float32")
-            if not isinstance(dtype, dict) and not (isinstance(dtype, str) and dtype in _DTYPES):
-                raise Refused(f"{archive.CONFIG} names the type {shown(dtype)}")
-        level = [inner for value in objects for inner in value.values()] + [
-            inner for value in level if isinstance(value, list) for inner in value
-        ]
-
-
-def _check_reference(value: dict[str, Any]) -> None:
-    module, name, registered = (value.get(key) for key in ("module", "class_name", "registered_name"))
-    if name == _TENSOR and module is None and registered is None:
-        return
-    if not (isinstance(module, str) and isinstance(name, str)) or (module, name) not in _ALLOWED:
-        raise Refused(f"{archive.CONFIG} names {shown(f'{module}.{name}')}, which no net of the paper holds")
-    if registered not in (None, name):
-        raise Refused(f"{archive.CONFIG} names {shown(registered)}, which no net of the paper holds")
-    if name == "DTypePolicy" and value.get("config") not in [{"name": dtype} for dtype in _DTYPES]:
-        raise Refused(f"{archive.CONFIG} names the type {shown(value.get('config'))}")
-
-
-def _check_counts(config: Any, architecture: Architecture) -> None:
-    """Before anything is built, which takes a deep net seconds: whether the file may describe it at all."""
-    found = sum(layer.get("class_name") == "Conv2D" for layer in _layer_configs(config))
-    needed = sum(1 for _ in architecture.convolutions())
-    if found != needed:
-        raise Refused(f"{archive.CONFIG} has {found} convolutions, and {architecture.name} has {needed}")
-
-
-def _layer_configs(config: Any) -> Iterator[dict[str, Any]]:
-    inner = config.get("config") if isinstance(config, dict) else None
-    rows = inner.get("layers") if isinstance(inner, dict) else None
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict):
-            yield row
-            yield from _layer_configs(row)
-
-
-def _compared(config: Any) -> Any:
-    """What a configuration says of the computation: how it is compiled, and what else may differ, left out."""
-    if isinstance(config, dict):
-        config = {key: value for key, value in config.items() if key not in ("compile_config", "build_config")}
-    return _without(config)
-
-
-def _without(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without(inner) for key, inner in value.items() if key not in _NOT_COMPARED}
-    return [_without(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _difference(found: Any, expected: Any, path: str = "") -> str | None:
-    """The first place where two configurations differ; a field that only one of them has has to be null."""
-    if isinstance(found, dict) and isinstance(expected, dict):
-        rows = [(found.get(key), expected.get(key), f"{path}/{key}") for key in (expected | found)]
-    elif isinstance(found, list) and isinstance(expected, list):
-        if len(found) != len(expected):
-            return f"{shown(path)} has {len(found)} entries, not {len(expected)}"
-        rows = [(*pair, f"{path}/{number}") for number, pair in enumerate(zip(found, expected, strict=True))]
-    else:
-        same = type(found) is type(expected) and found == expected
-        return None if same else f"{shown(path)} is {shown(found)}, not {shown(expected)}"
-    return next((text for row in rows if (text := _difference(*row))), None)
 
 
 def _layout(model: keras.Model) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from photograph_files import CLASSES, picture, prepare, write_folder
 
 from resnet_keras import InputOutput, InvalidValue
 from resnet_keras.data.photographs import batches as photographs
-from resnet_keras.data.photographs import split
+from resnet_keras.data.photographs import sources, split
 from resnet_keras.data.photographs.augmentation import Drawn, augmented, colour_shift, draw
 from resnet_keras.data.photographs.decoding import decode
 from resnet_keras.data.small.stream import order
@@ -321,7 +321,7 @@ def test_a_cut_tfrecord_is_refused_with_its_path(tmp_path, folder):
 
 
 def test_labels_and_data_sets_out_of_place(folder, tmp_path):
-    data = split.load_split(folder, "val")
+    data = sources.load_split(folder, "val")
     wrong = split.Split(data.name, data.source, CLASSES[:2], data.reader, data.fingerprint, data.indices)
     with pytest.raises(InvalidValue, match=r"Labels are 0 to 1\. Received: 2 in .*n03"):
         wrong.photograph(5)

@@ -129,21 +129,22 @@ def main():
     report, _ = opened(good_path)
     start = memory_mb(False)
     print(json.dumps(report | {"name": "good"}))
+
+    def compared(report, model):
+        if model is not None:
+            same = all(np.array_equal(got, was) for got, was in zip(model.get_weights(), expected, strict=True))
+            report["kind"] = "opened" if same else "other numbers"
+        return report
+
     if mode == "files":
         for path in sorted(Path(folder).glob("*/")):
-            report, _ = opened(path / "model.keras")
-            print(json.dumps(report | {"name": path.name}))
+            print(json.dumps(compared(*opened(path / "model.keras")) | {"name": path.name}))
     else:
         path = Path(folder) / f"mutation-{span[0]}.keras"
         for number in range(*map(int, span)):
             what, data = mutations.mutated(good, number)
             path.write_bytes(data)
-            report, model = opened(path)
-            if model is not None:
-                weights = model.get_weights()
-                same = all(np.array_equal(got, was) for got, was in zip(weights, expected, strict=True))
-                report["kind"] = "opened" if same else "other numbers"
-            print(json.dumps(report | {"name": f"{number}: {what}"}))
+            print(json.dumps(compared(*opened(path)) | {"name": f"{number}: {what}"}))
         path.unlink()
     gc.collect()
     print(json.dumps({"growth_mb": memory_mb(False) - start}))

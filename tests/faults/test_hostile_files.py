@@ -11,15 +11,14 @@ import model_files
 import pytest
 from conftest import ROOT, run_python
 
-from faults.hostile import FILES, PLACES, Good
+from faults.hostile import CONFIGS, FILES, PLACES, Good
 from resnet_keras import cifar10
-from resnet_keras.weights import archive
 
 pytestmark = pytest.mark.any_backend
 
 NET = cifar10(8, "A", 4, image_size=8)
 MOST_SECONDS = 2.0
-MOST_MB = 3 * 4 * archive.stored_numbers(NET) / 2**20 + 256
+MOST_MB = 3 * 4 * NET.stored_numbers / 2**20 + 256
 SHORT, LONG, AT_ONCE = 300, 20_000, 2_500
 
 
@@ -59,7 +58,7 @@ def check(reports, growth):
     print(f"growth_mb over {len(reports):,} files: {growth:.1f}")
 
 
-def test_every_crafted_file_is_refused_in_one_line(good, figure):
+def test_every_crafted_file_is_refused_in_one_line_or_does_nothing(good, figure):
     source = Good(good.read_bytes(), model_files.unpack(good))
     names = {}
     assert not FILES.keys() & PLACES.keys()
@@ -75,10 +74,11 @@ def test_every_crafted_file_is_refused_in_one_line(good, figure):
             (folder / "model.keras").write_bytes(content)
     reports, growth = child("files", good.parent)
     assert [report["name"] for report in reports] == sorted(names)
-    opened = [names[report["name"]] for report in reports if report["kind"] == "opened"]
-    assert not opened
+    # What Keras would build is not read: such a file may open, to the numbers of the good one.
+    opened = {names[report["name"]] for report in reports if report["kind"] == "opened"}
+    assert opened <= CONFIGS.keys()
     check(reports, growth)
-    figure("hostile files refused", sum(report["kind"] == "refused" for report in reports), len(reports))
+    figure("hostile files refused", len(reports) - len(opened), len(reports))
     assert len(reports) >= 100
 
 

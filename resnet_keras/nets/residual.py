@@ -1,0 +1,39 @@
+"""The body of a plain or residual network: stem, units and classifier (section 3.3)."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from resnet_keras.nets.blocks import LayerFactory, Tensor
+from resnet_keras.spec.architecture import Architecture, Unit
+
+FLAT_DEPTH = 152
+"""Weighted layers up to which the graph is flat. Keras walks it recursively: at Python's limit 182 load, 362 do not."""
+UNITS_PER_GROUP = 20
+"""Units in each nested model of a deeper net."""
+
+
+def residual_body(make: LayerFactory, x: Tensor, net: Architecture) -> Tensor:
+    """From the image less its mean, (batch, image_size, image_size, 3), to probabilities, (batch, num_classes)."""
+    x = make.conv_bn(x, net.stem_convolution, relu="conv1_relu")
+    if net.stem.pool:
+        x = layers.ZeroPadding2D(1, data_format="channels_last", dtype=make.precision, name="pool1_pad")(x)
+        x = layers.MaxPooling2D(3, strides=2, data_format="channels_last", dtype=make.precision, name="pool1_pool")(x)
+
+    units = list(net.units())
+    if net.depth <= FLAT_DEPTH:
+        x = _chain(make, x, units)
+    else:
+        for start in range(0, len(units), UNITS_PER_GROUP):
+            group = units[start : start + UNITS_PER_GROUP]
+            name = f"{group[0].name}_to_{group[-1].name}"
+            group_input = keras.Input(x.shape[1:], name=f"{name}_input")
+            x = keras.Model(group_input, _chain(make, group_input, group), name=name)(x)
+    return make.classifier(x, net.num_classes)
+
+
+def _chain(make: LayerFactory, x: Tensor, units: Sequence[Unit]) -> Tensor:
+    for unit in units:
+        x = make.unit(x, unit)
+    return x

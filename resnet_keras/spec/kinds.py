@@ -1,0 +1,46 @@
+"""Every kind of network by the name that files give it, and how a description becomes the network again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from resnet_keras.errors import InvalidValue, shown
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.checks import check_choice, check_type
+from resnet_keras.spec.network import Network
+from resnet_keras.spec.strict import read_fields
+
+NETWORKS: dict[str, type[Network]] = {kind.kind: kind for kind in (Architecture,)}
+"""A further kind of network is one more class here, and its body in `nets.build.BODIES`."""
+MAX_DEPTH, MAX_PARAMETERS = 1202, 1 << 29
+"""Of a network that is read from a file: the paper's deepest, and more than the largest of Tables 3 to 5."""
+
+
+def with_kind(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The description as it is written now: before there were other kinds, files did not name theirs."""
+    return {"kind": Architecture.kind, **description}
+
+
+def network_from_dict(description: object) -> Network:
+    """The network that `Network.to_dict` has written, read strictly: what is read may come from anyone.
+
+    Raises:
+        ValueError: a name is missing or unknown, a value is of another type or out of range, or a derived number is not
+            that of the network.
+    """
+    if not isinstance(description, Mapping):
+        raise InvalidValue(f"A network is described by an object. Received: {shown(description)}.")
+    given = with_kind(description)
+    check_type(given["kind"], str, "kind")
+    check_choice("A kind of network", given["kind"], tuple(NETWORKS), "kind")
+    kind = NETWORKS[given["kind"]]
+    network = read_fields(kind, given, beside=("kind", "name", "depth", "parameters", "multiply_adds"))
+    if network.depth > MAX_DEPTH or network.parameters > MAX_PARAMETERS:
+        raise InvalidValue(
+            f"A network has at most {MAX_DEPTH} weighted layers and {MAX_PARAMETERS:,} parameters. "
+            f"Received: {network.depth} and {network.parameters:,}."
+        )
+    for name, value in network.derived().items():
+        check_type(given[name], type(value), name)
+        if given[name] != value:
+            raise InvalidValue(f"{name} of this network is {value!r}. Received: {shown(given[name])}.")
+    return network

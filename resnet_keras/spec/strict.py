@@ -1,0 +1,72 @@
+"""Frozen values from descriptions that may come from anyone: exact names, exact types, numbers within bounds.
+
+The bounds stand at the fields: `filters: Annotated[int, AtMost(4096)]`. Pydantic does this and much more; for six
+frozen classes, one function is less than the dependency.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from resnet_keras.errors import InvalidValue, shown
+from resnet_keras.spec.checks import check_choice, check_type, is_count
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """The largest whole number, or the longest tuple, that is read; the smallest is 1."""
+
+    value: int
+
+
+def read_fields(cls: type[T], description: object, *, beside: tuple[str, ...] = ()) -> T:
+    """The dataclass `cls` of these fields.
+
+    Args:
+        cls: a dataclass whose fields are `bool`, `Annotated[int, AtMost(n)]`, a `Literal` of strings (or None), another
+            such dataclass, or `Annotated[tuple[one of these, ...], AtMost(n)]`.
+        description: its fields by name, as JSON gives them.
+        beside: names that the description has beside the fields.
+
+    Raises:
+        ValueError: a name is missing or unknown, or a value is of another type or out of range.
+    """
+    names = {field.name for field in fields(cls)}  # type: ignore[arg-type]  # T is a dataclass
+    if not isinstance(description, Mapping) or description.keys() != names | set(beside):
+        got = ", ".join(map(str, description)) if isinstance(description, Mapping) else description
+        listed = ", ".join(sorted(names | set(beside)))
+        raise InvalidValue(f"{cls.__name__} has the fields {listed}. Received: {shown(got)}.")
+    types = get_type_hints(cls, include_extras=True)
+    return cls(**{name: _value(types[name], description[name], name) for name in names})
+
+
+def _value(hint: Any, value: object, field: str) -> Any:
+    if get_origin(hint) is Annotated:
+        inner, bound = get_args(hint)
+        return _numbered(value, bound, field) if inner is int else _items(get_args(inner)[0], value, bound, field)
+    if get_origin(hint) is Literal:
+        check_type(value, str, field)
+        check_choice(f"A value of {field}", value, get_args(hint), field)
+        return value
+    if get_origin(hint) in (Union, UnionType):  # of a Literal and None
+        (inner,) = (one for one in get_args(hint) if one is not NoneType)
+        return None if value is None else _value(inner, value, field)
+    if is_dataclass(hint):
+        return read_fields(hint, value)  # type: ignore[arg-type]
+    check_type(value, hint, field)
+    return value
+
+
+def _numbered(value: object, bound: AtMost, field: str) -> object:
+    if not is_count(value) or not 1 <= value <= bound.value:  # type: ignore[operator]
+        raise InvalidValue(f"{field} is a whole number, 1 to {bound.value:,}. Received: {shown(value)}.")
+    return value
+
+
+def _items(hint: Any, value: object, bound: AtMost, field: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= bound.value:
+        raise InvalidValue(f"{field} has 1 to {bound.value} entries. Received: {shown(value)}.")
+    return tuple(_value(hint, item, field) for item in value)

@@ -1,0 +1,51 @@
+"""`save`: a net and what it is in one `.keras` file, which `load` and Keras alone open."""
+
+from os import PathLike
+from pathlib import Path
+
+import keras
+
+from resnet_keras.errors import InvalidValue, shown
+from resnet_keras.nets.build import network_of
+from resnet_keras.runs import storage
+from resnet_keras.spec.network import Network
+from resnet_keras.weights import archive
+
+SUFFIX = ".keras"
+
+
+def save(model: keras.Model, path: str | PathLike[str], network: Network | None = None) -> None:
+    """Writes a net whole or not at all: a file that was there stays until the new one is on the disk.
+
+    Args:
+        model: one that `build` or `load` made.
+        path: the file, which ends in `.keras`; missing folders are made.
+        network: what the model is; None is what it was built from.
+
+    Raises:
+        ValueError: another ending, or a model of which nobody says what it is.
+        OSError: the file cannot be written.
+    """
+    target, network = Path(path), network or network_of(model)
+    if target.suffix != SUFFIX:
+        raise InvalidValue(f"A net is saved to a {SUFFIX} file. Received: {shown(str(path))}.")
+    if network is None:
+        raise InvalidValue(
+            f"A saved net says which network it is. Received: {model.name!r}, which neither build nor load made. "
+            "Name its network: save(model, path, cifar10(20))."
+        )
+    storage.replace(target, lambda aside: write(model, aside, network))
+
+
+def write(model: keras.Model, path: Path, network: Network | None) -> None:
+    """Writes a file in place; without a network it is one that Keras opens and `load` refuses.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    try:
+        model.save(path)
+    except RuntimeError as error:  # how HDF5 says that a file cannot be written
+        raise OSError(str(error)) from error
+    if network is not None:
+        archive.add_network(path, network.to_dict())
