@@ -44,7 +44,7 @@ def make(name: Name, setting: Setting, data: ImageData) -> Contender:
             return Contender(name, ours.runner(name, setting, data, batch))
         case "native step" | "compiled native step":
             loop = native_loop(setting, mean_of(setting, data), compiled=name != "native step")
-            return Contender(name, repeat(loop.step, loop.measure, loop.place(*batch)))
+            return Contender(name, repeat(loop.step, loop.measure, loop.to_device(*batch)))
         case "native loop" | "compiled native loop":
             loop = native_loop(setting, mean_of(setting, data), compiled=name != "native loop")
             recipe = recipe_for(setting)
@@ -85,11 +85,11 @@ def _loop(loop: Loop, stream: Stream) -> Callable[[int], float]:
     batches = (stream.batch(iteration) for iteration in count())
 
     def run(steps: int) -> float:
-        loop.step(loop.place(*next(batches)))
+        loop.step(loop.to_device(*next(batches)))
         loop.measure()
         start = time.perf_counter()
         for _ in range(steps - 1):
-            loop.step(loop.place(*next(batches)))
+            loop.step(loop.to_device(*next(batches)))
         loop.measure()
         return time.perf_counter() - start
 

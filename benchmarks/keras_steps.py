@@ -52,7 +52,7 @@ def _torch(model: keras.Model) -> Parts:
 
     last = [torch.zeros(())]
 
-    def place(x: np.ndarray, y: np.ndarray) -> Any:
+    def to_device(x: np.ndarray, y: np.ndarray) -> Any:
         return keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y)
 
     def step(batch: Any) -> None:
@@ -65,7 +65,7 @@ def _torch(model: keras.Model) -> Parts:
             model.optimizer.apply(gradients, model.trainable_variables)
         last[0] = loss.detach()
 
-    return place, step, lambda: last[0].item()
+    return to_device, step, lambda: last[0].item()
 
 
 def _jax(model: keras.Model) -> Parts:

@@ -18,7 +18,7 @@ from resnet_keras.nets.build import build, subtract_mean
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.spec.records import Row
-from resnet_keras.training.logits_model import trainable_twin
+from resnet_keras.training.logits_model import training_model
 from resnet_keras.training.train import train
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -34,8 +34,8 @@ def runner(name: Name, setting: Setting, data: ImageData, batch: Batch) -> Calla
         case "keras step" | "own step":
             model = our_model(setting, data)
             own = name == "own step"
-            steps = KerasSteps(trainable_twin(model, recipe_for(setting)) if own else trainable(model))
-            return repeat(steps.step, steps.wait, steps.place(*batch))
+            steps = KerasSteps(training_model(model, recipe_for(setting)) if own else trainable(model))
+            return repeat(steps.step, steps.wait, steps.to_device(*batch))
         case _:
             raise ValueError(f"{name} does not ride on Keras with one batch")
 

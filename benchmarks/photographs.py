@@ -1,4 +1,4 @@
-"""How many photographs a second are decoded and augmented (section 3.4): ours beside tf.data and a PyTorch DataLoader.
+"""Photographs decoded and augmented per second (section 3.4): ours beside tf.data and a PyTorch DataLoader.
 
     python benchmarks/photographs.py --data-dir imagenette --image-size 224 --json photographs.json
 
@@ -60,7 +60,7 @@ def tf_data(data: photographs.Photographs, batch_size: int, cores: int) -> Itera
         shift = 255.0 * tf.linalg.matvec(vectors, values * tf.random.normal((3,), stddev=PAPER.colour))
         return tf.saturate_cast(tf.round(image + shift), tf.uint8)
 
-    paths = [data.train.place(index) for index in range(len(data.train))]
+    paths = [data.train.location(index) for index in range(len(data.train))]
     files = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths)).repeat()
     options = tf.data.Options()
     options.threading.private_threadpool_size = cores
@@ -97,7 +97,7 @@ def torch_loader(data: photographs.Photographs, batch_size: int, cores: int) -> 
     """torch.utils.data.DataLoader with a process for each core."""
     from torch.utils.data import DataLoader
 
-    paths = [data.train.place(index) for index in range(len(data.train))]
+    paths = [data.train.location(index) for index in range(len(data.train))]
     # Not "fork": TensorFlow's threads are in this process.
     loader = DataLoader(PillowFiles(paths, data.image_size), batch_size, shuffle=True, num_workers=cores,
                         drop_last=True, multiprocessing_context="spawn", persistent_workers=True)  # fmt: skip
@@ -114,7 +114,7 @@ LOADERS: dict[str, tuple[str, Callable[..., Iterator[np.ndarray]]]] = {
 
 
 def rate(loader: Callable[..., Iterator[np.ndarray]], data: Any, batch_size: int, batches: int, cores: int) -> float:
-    """Images a second over `batches` batches, from a warm start."""
+    """Images per second over `batches` batches, from a warm start."""
     stream = loader(data, batch_size, cores)
     for _ in range(WARM_BATCHES):
         next(stream)

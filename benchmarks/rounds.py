@@ -37,7 +37,7 @@ def steps_for(contender: Contender, setting: Setting) -> int:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Images a second of every contender in every round, and where that was."""
+    """Images per second of every contender in every round, and where that was."""
     data = setting.data()
     rates: dict[Name, list[float]] = {name: [] for name in ("train", *setting.beside)}
     others = [contenders.make(name, setting, data) for name in setting.beside]

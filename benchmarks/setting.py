@@ -62,7 +62,7 @@ class Setting:
     Attributes:
         backend: Keras's, and the native loop's.
         net: "resnet-20", "plain-110": of Table 1 where it has such a depth (18, 34, 50, 101, 152), else of section 4.2.
-        batch_size: images an update.
+        batch_size: images per update.
         precision: see `Precision`.
         image_size: side in pixels; None is the paper's, 32 or 224.
         seconds: that each contender runs in each round, about.
@@ -150,7 +150,7 @@ def mean_of(setting: Setting, data: ImageData) -> np.ndarray:
 
 def recipe_for(setting: Setting, *, period: int = 1, periods: int = 1) -> Recipe:
     """The paper's, where no period of so many updates is cut by its schedule before `periods` are over."""
-    recipe = CIFAR10.shortened(4 * period * (periods + 1))
+    recipe = CIFAR10.rescaled(4 * period * (periods + 1))
     return replace(recipe, batch_size=setting.batch_size, learning_rate=LEARNING_RATE, evaluate_every=period)
 
 

@@ -1,4 +1,4 @@
-"""How many images a second train, ours beside the backend's own framework, on the same net, batch, precision and data.
+"""Images trained per second, ours beside the backend's own framework, on the same net, batch, precision and data.
 
     KERAS_BACKEND=torch python benchmarks/training.py --net resnet-20 --json training.json
     python benchmarks/training.py --all --net resnet-20 resnet-56 --precision float32 bfloat16 --markdown training.md
@@ -97,7 +97,7 @@ def summary(rates: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def table(results: Sequence[dict[str, Any]]) -> Table:
-    """Speeds as median (min..max) in images a second, and ratios."""
+    """Speeds as median (min..max) in images per second, and ratios."""
     measured = [result for result in results if "median" in result]
     columns = list(dict.fromkeys(name for result in measured for name in result["median"]))
     ratios = list(dict.fromkeys(name for result in measured for name in result["median_ratio"]))
@@ -155,7 +155,7 @@ def machine_line(results: Sequence[dict[str, Any]]) -> str:
             listed = ", ".join(f"{package} {version}" for package, version in versions.items())
             return (
                 f"{result['date']}, {hardware['processor']}, {hardware['cores']} cores, {result['device']}, "
-                f"commit {result['commit']}; {listed}. Images a second, median (min..max) of "
+                f"commit {result['commit']}; {listed}. Images per second, median (min..max) of "
                 f"{len(result['images_per_second']['train'])} rounds.\n"
             )
     return f"{results[0]['date']}\n" if results else ""
@@ -178,7 +178,9 @@ def program(arguments: Sequence[str]) -> None:
     add("--batch-size", nargs="+", type=int, default=[128], metavar="N", help="(default: 128)")
     add("--precision", nargs="+", choices=get_args(Precision), default=["float32"], help="(default: float32)")
     add("--image-size", type=int, metavar="PIXELS", help="(default: the paper's, 32 or 224)")
-    add("--seconds", type=float, default=10.0, metavar="S", help="of each contender in each round (default: 10)")
+    add(
+        "--seconds", type=float, default=10.0, metavar="S", help="seconds of each contender in each round (default: 10)"
+    )
     add("--rounds", type=int, default=5, metavar="N", help="(default: 5)")
     add("--beside", nargs="+", choices=get_args(Name)[1:], metavar="NAME", help=f"who takes turns with train: "
         f"{', '.join(get_args(Name)[1:])} (default: {', '.join(BESIDE)})")  # fmt: skip
@@ -192,11 +194,11 @@ def program(arguments: Sequence[str]) -> None:
     for setting in list(settings_from(options)):
         results.append(measure(setting, start=options.start))
         if options.json:  # after each: a long sitting may end early
-            storage.write(options.json, (json.dumps(results, indent=2) + "\n").encode())
+            storage.atomic_write(options.json, (json.dumps(results, indent=2) + "\n").encode())
     text = (start_table if options.start else table)(results).markdown() + f"\n{machine_line(results)}"
     print(f"\n{text}")
     if options.markdown:
-        storage.write(options.markdown, text.encode())
+        storage.atomic_write(options.markdown, text.encode())
 
 
 if __name__ == "__main__":

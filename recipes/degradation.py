@@ -6,7 +6,7 @@
 Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
 *training* error, so it is not overfitting; with shortcuts, the same net at the same depth has not. Without CIFAR-10 on
 disk or a network to get it from, it uses generated shapes and says so. A net that an earlier call has finished in --out
-is not trained again, and one that it was interrupted in is gone on with.
+is not trained again, and an interrupted one is resumed.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from resnet_keras.programs.main import main
 from resnet_keras.programs.options import recipe_from, training_options
 from resnet_keras.reports import tables
 from resnet_keras.runs import storage
-from resnet_keras.runs.lookup import place
+from resnet_keras.runs.lookup import folder_for
 from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.paper_nets import CIFAR10_SIZE, cifar10
@@ -76,7 +76,7 @@ def program(arguments: Sequence[str]) -> None:
         else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in depths]
     )
     recipes = [recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
-    out = place(options.out or Path("runs/figure-6" if options.paper else "runs/degradation"), options.resume)
+    out = folder_for(options.out or Path("runs/figure-6" if options.paper else "runs/degradation"), options.resume)
     sources.check_folder(options.data_dir)
     check_writable(out)
     choose_backend()
@@ -88,7 +88,7 @@ def program(arguments: Sequence[str]) -> None:
         size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
     data = data.averaged_to(size)
     from resnet_keras.experiments.estimate import estimate  # import Keras, with the backend just chosen
-    from resnet_keras.experiments.run import look, run
+    from resnet_keras.experiments.run import inspect, run
     from resnet_keras.training.progress import clock
 
     jobs = [
@@ -106,10 +106,10 @@ def program(arguments: Sequence[str]) -> None:
         print(f"all     {clock(sum(one.seconds for one in estimates))}")
         return
     for net, recipe, folder in jobs:  # before hours of work, not after
-        look(net, recipe, data, seed=options.seed, out=folder)
+        inspect(net, recipe, data, seed=options.seed, out=folder)
     finished = [run(net, recipe, data, seed=options.seed, out=folder, console=console) for net, recipe, folder in jobs]
     table = tables.errors(finished)
-    storage.write(out / "table.md", table.markdown().encode())
+    storage.atomic_write(out / "table.md", table.markdown().encode())
     axis = "paper" if all(one.follows_paper for one in finished) else "fitted"
     png, svg = plotting.save(plotting.figure_6(finished, axis=axis), out / "degradation")
     console.print(f"\n{data.name}, {data.image_size} x {data.image_size} pixels", style="bold")

@@ -44,9 +44,9 @@ def program(arguments: Sequence[str]) -> None:
     add("--protocol", choices=("1-crop", "10-crop", "multi-scale"), default="1-crop", help="(default: 1-crop)")
     add("--scales", metavar="N,N,...", help="shorter sides of multi-scale, in pixels (default: 224,256,384,480,640, in "
         "proportion to the net's own size)")  # fmt: skip
-    add("--weights", type=float, nargs="+", metavar="W", help="of each net in the ensemble (default: equal)")
+    add("--weights", type=float, nargs="+", metavar="W", help="weight of each net in the ensemble (default: equal)")
     add("--preprocessing", nargs="+", choices=("raw", "caffe", "torch", "tf"), default=["raw"],
-        help="of the images, once or for each net; not raw: a mode of keras.applications (default: raw)")  # fmt: skip
+        help="how images are scaled, once or per net: raw, or as keras.applications does (default: raw)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="test N images, evenly spread over the data (default: all)")
     add("--json", type=file_path, metavar="FILE", help="write the result to this file")
     add("--cache", type=file_path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
@@ -93,7 +93,7 @@ def program(arguments: Sequence[str]) -> None:
         content = together.to_dict() | {"images": together.images, "protocol": protocol.name,
                "scales": protocol.scales, "limit": options.limit, "models": models, "data": {"name": data.name,
                "source": data.source, "fingerprint": data.fingerprint, "num_classes": data.num_classes}}  # fmt: skip
-        storage.write(options.json, (json.dumps(content, indent=2) + "\n").encode())
+        storage.atomic_write(options.json, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _scales(text: str | None) -> tuple[int, ...] | None:

@@ -21,7 +21,7 @@ def program(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "folders", type=file_path, nargs="+", metavar="FOLDER", help="run folders, or folders that hold them"
     )
-    parser.add_argument("--figure", choices=FIGURES, default="6", help="of the paper (default: 6)")
+    parser.add_argument("--figure", choices=FIGURES, default="6", help="number of the figure in the paper (default: 6)")
     parser.add_argument(
         "--axis",
         choices=("fitted", "paper"),

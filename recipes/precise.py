@@ -33,7 +33,7 @@ def program(arguments: Sequence[str]) -> None:
     add("--data-dir", type=file_path, required=True, metavar="PATH", help="photographs, as for recipes/evaluate.py")
     add("--images", type=int, default=10_000, metavar="N", help="training photographs, at least (default: 10000)")
     add("--batch-size", type=int, default=256, metavar="N", help="as in training (default: 256)")
-    add("--seed", type=int, default=0, metavar="N", help="of order and augmentation (default: 0)")
+    add("--seed", type=int, default=0, metavar="N", help="random seed of order and augmentation (default: 0)")
     add("--limit", type=int, metavar="N", help="test N validation photographs (default: all)")
     add("--out", type=file_path, required=True, metavar="FILE", help="where the net is written; it ends in .keras")
     options = parser.parse(arguments)
@@ -66,7 +66,7 @@ def program(arguments: Sequence[str]) -> None:
     images = recalibration.average_statistics(net.model, (stream.batch(number)[0] for number in range(batches)))
     stream.close()
     after = error()
-    storage.replace(options.out, lambda aside: write(net.model, aside, _network(file)))
+    storage.atomic_replace(options.out, lambda aside: write(net.model, aside, _network(file)))
     console.print(
         f"{net.name}: averages over {images:,} training photographs\n"
         f"1-crop top-1 error before {before}, after {after}\n"

@@ -27,7 +27,12 @@ def program(arguments: Sequence[str]) -> None:
         "sources", type=file_path, nargs="*", metavar="FOLDER_OR_JSON", help="folders that hold runs, and evaluations"
     )
     parser.add_argument(
-        "--table", type=int, nargs="+", choices=NUMBERS, default=NUMBERS, help="of the paper (default: all)"
+        "--table",
+        type=int,
+        nargs="+",
+        choices=NUMBERS,
+        default=NUMBERS,
+        help="numbers of the tables in the paper (default: all)",
     )
     parser.add_argument("--out", type=file_path, metavar="FOLDER", help="write tables.md and table-<n>.csv here")
     options = parser.parse(arguments)
@@ -48,9 +53,9 @@ def program(arguments: Sequence[str]) -> None:
         console.print(made[number].for_terminal())
         text += f"\n## Table {number}: {titles[number]}\n\n{made[number].markdown()}"
     if options.out:
-        storage.write(options.out / "tables.md", text.encode())
+        storage.atomic_write(options.out / "tables.md", text.encode())
         for number in sorted(set(options.table)):
-            storage.write(options.out / f"table-{number}.csv", made[number].csv().encode())
+            storage.atomic_write(options.out / f"table-{number}.csv", made[number].csv().encode())
         console.print(f"written: {options.out / 'tables.md'} and .csv files", highlight=False, soft_wrap=True)
 
 

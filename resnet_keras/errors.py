@@ -1,6 +1,6 @@
 """What can go wrong, by what the caller can do about it.
 
-Each error carries one line (what holds, what came, the way out) and the exit code that a program ends with.
+Each error carries one line (the rule, what was received, and the way out) and the exit code that a program ends with.
 Library users catch the built-in class behind it: `ValueError`, `OSError`, `ArithmeticError` or `KeyboardInterrupt`.
 """
 

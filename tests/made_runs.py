@@ -13,7 +13,7 @@ def a_run(depth, shortcut="A", seed=0, *, offset=0.0, generated=False, size=32, 
     rows = tuple(Row(i, 0.1, 60 + offset - i / 10, 65 + offset - i / 10, 1.0, 1.0, 100.0, 1.0) for i in ITERATIONS)
     settings = {
         "architecture": cifar10(depth, shortcut).to_dict(),
-        "recipe": json.loads(json.dumps(cifar10_recipe(depth).shortened(iterations).to_dict())),
+        "recipe": json.loads(json.dumps(cifar10_recipe(depth).rescaled(iterations).to_dict())),
         "data": {"name": "generated shapes" if generated else "CIFAR-10", "image_size": size, "generated": generated},
         "seed": seed,
         "backend": "jax",

@@ -105,7 +105,7 @@ def test_recipe_of_section_4_2():
 
 @pytest.mark.parametrize("iterations", [1, 2, 3, 10, 600, 4_000, 4_001, 64_000])
 def test_a_shortened_schedule_keeps_its_shares(iterations):
-    recipe = CIFAR10.shortened(iterations)
+    recipe = CIFAR10.rescaled(iterations)
     periods = list(recipe.periods())
     assert periods[0].start == 0
     assert periods[-1].stop == iterations

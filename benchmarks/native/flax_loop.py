@@ -137,7 +137,7 @@ class FlaxLoop:
         variables = {"params": self.state.params, "batch_stats": self.state.batch_stats}
         return np.asarray(self._predict(variables, jnp.asarray(x, jnp.float32) - self._mean))
 
-    def place(self, x: np.ndarray, y: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    def to_device(self, x: np.ndarray, y: np.ndarray) -> tuple[jax.Array, jax.Array]:
         return jax.device_put((x, y))
 
     def step(self, batch: tuple[jax.Array, jax.Array]) -> None:

@@ -35,7 +35,7 @@ class Loop(Protocol):
     def logits(self, x: np.ndarray) -> np.ndarray:
         """What the net says of images, with its moving statistics."""
 
-    def place(self, x: np.ndarray, y: np.ndarray) -> Any:
+    def to_device(self, x: np.ndarray, y: np.ndarray) -> Any:
         """A batch, on the device."""
 
     def step(self, batch: Any) -> None:

@@ -134,7 +134,7 @@ class TensorFlowLoop:
     def logits(self, x: np.ndarray) -> np.ndarray:
         return self.net(tf.constant(x), training=False).numpy()
 
-    def place(self, x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
+    def to_device(self, x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
         return tf.constant(x), tf.constant(y)
 
     def step(self, batch: tuple[Tensor, Tensor]) -> None:

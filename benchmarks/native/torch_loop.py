@@ -116,7 +116,7 @@ class TorchLoop:
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             return self.net(torch.from_numpy(x).to(self.device)).float().cpu().numpy()
 
-    def place(self, x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
+    def to_device(self, x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
         return (
             torch.from_numpy(x).to(self.device, non_blocking=True),
             torch.from_numpy(y).long().to(self.device, non_blocking=True),

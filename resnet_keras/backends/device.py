@@ -3,7 +3,7 @@
 import keras
 
 
-def device() -> str:
+def name() -> str:
     """Where Keras puts weights and computes, in the backend's own words: "cpu", "NVIDIA ..."."""
     weight = keras.ops.zeros(())
     match keras.backend.backend():

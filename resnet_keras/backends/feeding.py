@@ -1,4 +1,9 @@
-"""How Keras's `fit` and `evaluate` are given batches: by what takes least beside the step on each backend."""
+"""How Keras's `fit` and `evaluate` are given batches: by what takes least beside the step on each backend.
+
+Upstream lacks: a `PyDataset` that TensorFlow takes without a generator, and one with workers that gives back the batch
+which Keras takes to build the model.
+Delete when: `benchmarks/training.py --beside fit` on TensorFlow loses nothing with a `PyDataset`.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,6 +1,7 @@
 """What training asks of a set of images, wherever they come from: `ImageData` in memory, `Photographs` on disk."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -43,30 +44,49 @@ class Description:
         return asdict(self)
 
 
-class TrainingBatches(Protocol):
+class TrainingBatches(ABC):
     """An endless sequence of augmented batches; an epoch's last batch is filled from the next epoch."""
 
+    @abstractmethod
     def batch(self, iteration: int) -> Batch:
         """Number `iteration`, counted from 0: a pure function of it."""
-        ...
 
     def close(self) -> None:
         """Ends what works ahead."""
-        ...
+        return  # nothing does, in memory
 
 
-class Batches(Protocol):
-    """Images as they are, in the order of the data set; the last batch may have fewer."""
+class Batches(Sequence[Batch]):
+    """Images as they are, in the order of the data set; the last batch may have fewer.
 
-    def __len__(self) -> int: ...
+    Args:
+        images: how many there are.
+        batch_size: images per batch.
+    """
 
-    def __getitem__(self, number: int) -> Batch: ...
+    def __init__(self, images: int, batch_size: int) -> None:
+        self._images, self._batch_size = images, batch_size
 
-    def __iter__(self) -> Iterator[Batch]: ...
+    @abstractmethod
+    def batch(self, indices: range) -> Batch:
+        """The images of these indices."""
+
+    def __len__(self) -> int:
+        return -(-self._images // self._batch_size)
+
+    def indices(self, number: int) -> range:
+        """Of the images in batch `number`; none after the last."""
+        first = number * self._batch_size
+        return range(first, min(first + self._batch_size, self._images))
+
+    def __getitem__(self, number: int) -> Batch:  # type: ignore[override]  # one batch, no slices
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return self.batch(self.indices(number))
 
     def close(self) -> None:
         """Ends what works ahead."""
-        ...
+        return  # nothing does, in memory
 
 
 class Dataset(Protocol):

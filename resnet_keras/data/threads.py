@@ -1,13 +1,14 @@
-"""Threads that work ahead and give their results in order; and how many of them there should be."""
+"""Threads that work ahead of who asks: Pillow decodes outside Python's lock, and threads share what they make."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from threading import Lock
+from typing import Generic, TypeVar
 
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def available_cores() -> int:
@@ -15,16 +16,54 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], workers: int) -> Iterator[_Result]:
-    """Like `map`, in threads, with a few items begun ahead; `Executor.map` begins all of them at once."""
-    pending: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(workers) as executor:
-        try:
-            for item in items:
-                pending.append(executor.submit(work, item))
-                if len(pending) > 4 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            executor.shutdown(cancel_futures=True)
+class Prefetch(Generic[Item, Result]):
+    """Makes groups of results in threads, and the next groups before they are asked for.
+
+    Not `Executor.map`, which begins everything at once, nor a queue: groups may be asked for in any order.
+
+    Args:
+        items: of group number i; none after the last.
+        work: an item's result.
+        ahead: groups begun beyond the one that is asked for.
+        workers: threads.
+    """
+
+    def __init__(
+        self, items: Callable[[int], Sequence[Item]], work: Callable[[Item], Result], *, ahead: int, workers: int
+    ) -> None:
+        self._items, self._work, self._ahead = items, work, ahead
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")
+        self._begun: dict[int, list[Future[Result]]] = {}
+        self._latest = 0
+        self._lock = Lock()
+        self.close = weakref.finalize(self, self._executor.shutdown, wait=False, cancel_futures=True)
+        """Ends the threads; nothing else is lost."""
+
+    def take(self, number: int) -> list[Result]:
+        """The results of group `number`, in order.
+
+        Raises:
+            Exception: what `work` raised.
+        """
+        with self._lock:
+            # Two threads may ask, the later group first: nothing between is given up or made twice.
+            near = abs(number - self._latest) <= self._ahead
+            self._latest = max(number, self._latest) if near else number
+            for other in [other for other in self._begun if abs(other - number) > self._ahead]:
+                for future in self._begun.pop(other):
+                    future.cancel()
+            for wanted in (number, *range(self._latest + 1, number + 1 + self._ahead)):
+                if wanted not in self._begun:
+                    self._begun[wanted] = [self._executor.submit(self._work, item) for item in self._items(wanted)]
+            futures = self._begun.pop(number)
+        return [future.result() for future in futures]
+
+
+def in_order(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    """Like `map`, in threads, with a few items begun ahead."""
+    prefetch = Prefetch(lambda number: items[number : number + 1], work, ahead=4 * workers, workers=workers)
+    try:
+        for number in range(len(items)):
+            yield from prefetch.take(number)
+    finally:
+        prefetch.close()

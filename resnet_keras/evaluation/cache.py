@@ -66,5 +66,5 @@ class Cache:
         scores, labels = score(classifier, data, protocol, limit=limit, console=console)
         file = io.BytesIO()
         np.savez(file, key=np.array(key), scores=scores, labels=labels)
-        storage.write(path, file.getvalue())
+        storage.atomic_write(path, file.getvalue())
         return scores, labels

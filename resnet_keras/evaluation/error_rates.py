@@ -15,7 +15,7 @@ TOP = 5
 """Section 4.1: top-1 and top-5 error."""
 
 
-class Error(NamedTuple):
+class ErrorRate(NamedTuple):
     """A share of wrong answers, in percent, and Wilson's 95 % interval of it."""
 
     percent: float
@@ -37,8 +37,8 @@ class Result:
     """
 
     images: int
-    top1: Error
-    top5: Error | None
+    top1: ErrorRate
+    top5: ErrorRate | None
 
     def to_dict(self) -> dict[str, Any]:
         """Errors and intervals in percent, for JSON."""
@@ -86,9 +86,9 @@ def errors(scores: np.ndarray, labels: np.ndarray) -> Result:
     return Result(images, wilson(int((rank >= 1).sum()), images), top5)
 
 
-def wilson(wrong: int, images: int) -> Error:
+def wilson(wrong: int, images: int) -> ErrorRate:
     """Wilson's score interval for a share, in percent (SciPy has it; five lines are less than SciPy)."""
     share, square = wrong / images, Z_95**2 / images
     centre = (share + square / 2) / (1 + square)
     half = Z_95 / (1 + square) * math.sqrt(share * (1 - share) / images + square / (4 * images))
-    return Error(100 * share, 100 * max(0.0, centre - half), 100 * min(1.0, centre + half))
+    return ErrorRate(100 * share, 100 * max(0.0, centre - half), 100 * min(1.0, centre + half))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
 from resnet_keras.data.photographs.resizing import NET_SIZE
 from resnet_keras.data.photographs.split import Split, spread
@@ -20,10 +20,11 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.evaluation.classifier import Classifier, Preprocessing
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.nets.fully_convolutional import fully_convolutional
+from resnet_keras.reports.progress_bar import progress_bar
 
 BATCH_PIXELS = 64 * NET_SIZE**2
 """Pixels in a batch, about a gigabyte of a ResNet's activations."""
-MOST_IN_BATCH = 512
+MAX_IN_BATCH = 512
 
 
 def score(
@@ -76,7 +77,7 @@ def score(
         for (index, _, of), row in zip(batch, probabilities, strict=True):
             total[index] += row / of
 
-    with _bar(console) as progress:
+    with progress_bar(console or Console(), TextColumn("images")) as progress:
         task = progress.add_task(f"{classifier.name}  {protocol.name}", total=count)
         for index, (shown_views, label) in enumerate(shown):
             labels[index] = label
@@ -109,12 +110,12 @@ def _single_views(
             f"{data.name} is tested on its images as they are, 1-crop (section 4.2). Received: {protocol.name}."
         )
     data = data.averaged_to(classifier.image_size)
-    places = spread(len(data.x_test), min(limit or len(data.x_test), len(data.x_test)))
-    return data.x_test[places], data.y_test[places]
+    indices = spread(len(data.x_test), min(limit or len(data.x_test), len(data.x_test)))
+    return data.x_test[indices], data.y_test[indices]
 
 
 def _batch_size(shape: tuple[int, ...]) -> int:
-    return max(1, min(MOST_IN_BATCH, BATCH_PIXELS // (shape[0] * shape[1])))
+    return max(1, min(MAX_IN_BATCH, BATCH_PIXELS // (shape[0] * shape[1])))
 
 
 def _predict(model: keras.Model, images: np.ndarray, size: int, preprocessing: Preprocessing) -> np.ndarray:
@@ -127,16 +128,3 @@ def _predict(model: keras.Model, images: np.ndarray, size: int, preprocessing: P
             images.astype(np.float32), data_format="channels_last", mode=preprocessing
         )
     return np.asarray(model.predict_on_batch(images))[:count]
-
-
-def _bar(console: Console | None) -> Progress:
-    console = console or Console()
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("images"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )

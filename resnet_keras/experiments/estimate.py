@@ -22,7 +22,7 @@ from resnet_keras.nets.build import build
 from resnet_keras.signals import Stop
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Precision, Recipe
-from resnet_keras.training.logits_model import trainable_twin
+from resnet_keras.training.logits_model import training_model
 from resnet_keras.training.loop import KerasLoop, Learner
 from resnet_keras.training.progress import TrainingProgress, clock
 
@@ -120,11 +120,11 @@ def estimate(network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0) 
         network: what to build; its size and classes are those of the data.
         recipe: how to train.
         data: what on.
-        seed: of the initial weights, the order and the augmentation.
+        seed: random seed of the initial weights, the order and the augmentation.
     """
     model = build(network, weight_decay=recipe.weight_decay, seed=seed, precision=recipe.precision)
-    twin = trainable_twin(model, recipe)
-    twin.optimizer.learning_rate = recipe.learning_rate / 1000  # the numbers do not matter, but that they are finite
+    trained = training_model(model, recipe)
+    trained.optimizer.learning_rate = recipe.learning_rate / 1000  # the numbers do not matter, but that they are finite
     parts = recipe.accumulate
     with (
         closing(data.stream(recipe.batch_size // parts, seed, recipe.augmentation)) as stream,
@@ -133,7 +133,7 @@ def estimate(network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0) 
         Stop() as stop,
     ):
         loop = KerasLoop(progress, stop, parts, averaged=False)
-        learner = Learner(twin, *resident([stream]))
+        learner = Learner(trained, *resident([stream]))
 
         def stopped() -> None:
             if stop.signum is not None:
@@ -152,7 +152,7 @@ def estimate(network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0) 
         def validated(batches: int) -> float:
             begun = time.perf_counter()
             with fed(held_out.__getitem__, range(batches)) as taken:
-                twin.evaluate(taken, verbose=0)
+                trained.evaluate(taken, verbose=0)
             stopped()
             return time.perf_counter() - begun
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import keras
 
-from resnet_keras.backends.device import compile_mode, device
+from resnet_keras.backends import device
+from resnet_keras.backends.device import compile_mode
 from resnet_keras.data.threads import available_cores
 
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch", "tensorflow-datasets")
@@ -24,7 +25,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
     """
     return {
         "backend": keras.backend.backend(),
-        "device": device(),
+        "device": device.name(),
         "compiled": compile_mode(model),
         "hardware": {
             "processor": _processor(),

@@ -13,7 +13,7 @@ from resnet_keras.data.dataset import Dataset
 from resnet_keras.experiments import provenance
 from resnet_keras.nets.build import build, subtract_mean
 from resnet_keras.runs import lookup, reading, writing
-from resnet_keras.runs.lookup import Found, Resume
+from resnet_keras.runs.lookup import Resume, ResumePoint
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Recipe
@@ -30,14 +30,14 @@ def settings_of(network: Network, recipe: Recipe, data: Dataset, seed: int) -> d
     }
 
 
-def look(network: Network, recipe: Recipe, data: Dataset, *, seed: int, out: Path) -> Found:
+def inspect(network: Network, recipe: Recipe, data: Dataset, *, seed: int, out: Path) -> ResumePoint:
     """What the run folder `out` holds of this run.
 
     Raises:
         OSError: it holds another run, or is damaged beyond its checkpoints.
     """
     settings = settings_of(network, recipe, data, seed)
-    return lookup.look(out, settings, recipe, keras.backend.backend())
+    return lookup.inspect(out, settings, recipe, keras.backend.backend())
 
 
 def run(
@@ -50,7 +50,7 @@ def run(
     resume: Resume = "auto",
     console: Console | None = None,
 ) -> reading.Run:
-    """Builds a network, trains it and writes its run folder; goes on with a run that was interrupted.
+    """Builds a network, trains it and writes its run folder; resumes a run that was interrupted.
 
     On one backend and machine, an interrupted run ends with the same weights and rows, bit for bit, as one that was
     not. A finished run of the same settings is read instead, and goes on where more iterations are asked for.
@@ -59,9 +59,9 @@ def run(
         network: what to build; its size and classes are those of the data.
         recipe: how to train.
         data: what on.
-        seed: of the initial weights, the order and the augmentation.
+        seed: random seed of the initial weights, the order and the augmentation.
         out: the run folder.
-        resume: "auto" goes on with a run that is there, "fresh" starts over in a new folder beside it.
+        resume: "auto" resumes a run that is there, "fresh" starts over in a new folder beside it.
         console: where the header and the progress go; None is standard output.
 
     Raises:
@@ -100,38 +100,38 @@ def run_seeds(
     """
     console = console or Console()
     seeds = list(outs)
-    if len(seeds) > 1 and not at_once():
+    if len(seeds) > 1 and not train_at_once():
         for seed, out in outs.items():  # before hours of work, not after
-            look(network, recipe, data, seed=seed, out=lookup.place(out, resume))
+            inspect(network, recipe, data, seed=seed, out=lookup.folder_for(out, resume))
         return [run(network, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds]
-    places = {seed: lookup.place(out, resume) for seed, out in outs.items()}
+    folders_of = {seed: lookup.folder_for(out, resume) for seed, out in outs.items()}
     with ExitStack() as stack:
-        for out in places.values():
-            stack.enter_context(writing.hold(out))
-        found = {seed: look(network, recipe, data, seed=seed, out=out) for seed, out in places.items()}
-        for seed, out in places.items():
+        for out in folders_of.values():
+            stack.enter_context(writing.lock(out))
+        found = {seed: inspect(network, recipe, data, seed=seed, out=out) for seed, out in folders_of.items()}
+        for seed, out in folders_of.items():
             for warning in found[seed].warnings:
                 console.print(f"WARNING: {warning}", style="bold", highlight=False, soft_wrap=True)
             if found[seed].finished is not None:
                 console.print(f"{network.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
         # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
-        begun = {seed: (places[seed], found[seed]) for seed in seeds if found[seed].finished is None}
+        begun = {seed: (folders_of[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
-            alike = {seed: place for seed, place in begun.items() if place[1].recipe == one}
+            alike = {seed: one_run for seed, one_run in begun.items() if one_run[1].recipe == one}
             _train(network, one, data, alike, console)
-        return [found[seed].finished or reading.read(places[seed]) for seed in seeds]
+        return [found[seed].finished or reading.read(folders_of[seed]) for seed in seeds]
 
 
-def at_once() -> bool:
+def train_at_once() -> bool:
     """Whether one program trains several nets faster: on a CPU, XLA is slow at convolutions of several kernels."""
-    return keras.backend.backend() == "jax" and device.device() != "cpu"
+    return keras.backend.backend() == "jax" and device.name() != "cpu"
 
 
 def _train(
     network: Network,
     recipe: Recipe,
     data: Dataset,
-    begun: Mapping[int, tuple[Path, Found]],
+    begun: Mapping[int, tuple[Path, ResumePoint]],
     console: Console,
 ) -> None:
     """Trains what is not finished, from where it is."""
@@ -158,7 +158,7 @@ def _train(
     train(models, recipe, data, folders, seeds=list(begun), console=console)
 
 
-def _continuation(found: Found, here: Mapping[str, Any]) -> Iterator[str]:
+def _continuation(found: ResumePoint, here: Mapping[str, Any]) -> Iterator[str]:
     if found.checkpoint is None:
         return
     before = found.checkpoint.versions

@@ -30,8 +30,8 @@ class LayerFactory:
 
     Attributes:
         weight_decay: the paper's; Keras's `L2(l)` has the gradient 2lw, so layers get half of it.
-        seed: of the initial weights. A kernel depends on it and on its layer's name alone, so the plain and the
-            residual net of one seed start from the same convolutions.
+        seed: random seed of the initial weights. A kernel depends on it and on its layer's name alone, so the plain and
+            the residual net of one seed start from the same convolutions.
         zero_gamma: whether the last normalisation of a residual starts at 0 instead of 1.
         precision: what the layers compute in; None is Keras's policy of this process.
     """

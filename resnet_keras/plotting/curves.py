@@ -62,9 +62,8 @@ def curves(runs: Iterable[Run]) -> list[Curve]:
     Runs without a row yet are left out.
 
     Raises:
-        ValueError: runs on other images or with other schedules (but for the warm-up), which one figure cannot
-        compare; or
-            one net and seed twice.
+        ValueError: runs on other images or with other schedules (but for the warm-up), which one figure cannot compare,
+            or one net and seed twice.
     """
     ordered = sorted(
         (run for run in runs if run.rows), key=lambda run: (run.settings["architecture"]["depth"], run.name)
@@ -223,14 +222,14 @@ def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
         heights[k] = max(heights[k], heights[k - 1] + gap)
     heights -= (heights - ends[upward]).mean()
     depths = Counter(curve.depth for curve in shown)
-    for place, height in zip(upward, heights, strict=True):
-        curve = shown[place]
+    for index, height in zip(upward, heights, strict=True):
+        curve = shown[index]
         ax.annotate(
             f"{curve.depth}-layer" if depths[curve.depth] == 1 else curve.name,
             (curve.iteration[-1], height),
             xytext=(5, 0),
             textcoords="offset points",
-            color=colours(len(shown))[place],
+            color=colours(len(shown))[index],
             va="center",
             fontweight="bold",
             annotation_clip=False,

@@ -37,8 +37,8 @@ def save(figure: Figure, path: Path) -> tuple[Path, Path]:
         raise InvalidValue(f"A figure is written to a file. Received: {path}.")
     png, svg = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "svg"))
     with mpl.rc_context(STYLE):
-        storage.replace(png, lambda aside: figure.savefig(aside, dpi=160))
-        storage.replace(svg, lambda aside: figure.savefig(aside, metadata={"Date": None}))
+        storage.atomic_replace(png, lambda aside: figure.savefig(aside, dpi=160))
+        storage.atomic_replace(svg, lambda aside: figure.savefig(aside, metadata={"Date": None}))
     return png, svg
 
 

@@ -20,7 +20,7 @@ def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
     """Runs a recipe: a known error is printed as one line, without a traceback; a signal ends it in one line too."""
     signals.raise_on_signals()
     # A viewer that is closed, a full disk under a log: not a reason to lose a run.
-    sys.stdout, sys.stderr = _Lasting(sys.stdout), _Lasting(sys.stderr)
+    sys.stdout, sys.stderr = _TolerantStream(sys.stdout), _TolerantStream(sys.stderr)
     try:
         program(sys.argv[1:])
     except OtherRun as error:
@@ -39,7 +39,7 @@ def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
     sys.exit(0)
 
 
-class _Lasting:
+class _TolerantStream:
     """A stream that swallows what can no longer be written, instead of ending the program."""
 
     def __init__(self, stream: TextIO) -> None:

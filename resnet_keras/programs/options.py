@@ -12,9 +12,9 @@ from typing import NoReturn, get_args
 
 from resnet_keras.errors import InvalidValue
 from resnet_keras.runs.lookup import Resume
-from resnet_keras.spec.recipe import MOST, Precision, Recipe
+from resnet_keras.spec.recipe import MAX_COUNT, Precision, Recipe
 
-MOST_SEED, MOST_SEEDS = 2**32 - 1, 1_000
+MAX_SEED, MAX_SEEDS = 2**32 - 1, 1_000
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -85,7 +85,7 @@ def training_options(
     add = options.add_argument
     seed = options.add_mutually_exclusive_group()
     seed.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation, from 0 (default: 0)"
+        "--seed", type=int, default=0, metavar="N", help="random seed of weights, order and augmentation (default: 0)"
     )
     if several_seeds:
         seed.add_argument(
@@ -102,7 +102,7 @@ def training_options(
         metavar="N",
         help="updates in all; what is told in updates keeps its share of them (default: the recipe's)",
     )
-    add("--batch-size", type=int, metavar="N", help="images an update (default: the recipe's)")
+    add("--batch-size", type=int, metavar="N", help="images per update (default: the recipe's)")
     add("--accumulate", type=int, default=1, metavar="N", help="parts that a batch is computed in (default: 1)")
     add(
         "--precision",
@@ -110,12 +110,14 @@ def training_options(
         default="float32",
         help="what layers compute in; weights stay float32 (default: float32)",
     )
-    add("--learning-rate", type=float, metavar="RATE", help="of the first updates (default: the recipe's)")
+    add(
+        "--learning-rate", type=float, metavar="RATE", help="learning rate of the first updates (default: the recipe's)"
+    )
     add(
         "--resume",
         choices=get_args(Resume),
         default="auto",
-        help="auto: go on with the run that is in --out; fresh: start over in a new folder beside it (default: auto)",
+        help="auto: resume the run that is in --out; fresh: start over in a new folder beside it (default: auto)",
     )
     add("--estimate", action="store_true", help="say how long it will take, and train nothing")
     add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
@@ -136,8 +138,8 @@ def seed_list(text: str) -> tuple[int, ...]:
         low, high = int(first), int(last or first)
         if low > high:
             raise argparse.ArgumentTypeError(f"a range of seeds goes up, like 0-4. Received: {part!r}")
-        if high > MOST_SEED or high - low >= MOST_SEEDS - len(found):
-            raise argparse.ArgumentTypeError(f"at most {MOST_SEEDS} seeds up to {MOST_SEED:,}. Received: {text!r}")
+        if high > MAX_SEED or high - low >= MAX_SEEDS - len(found):
+            raise argparse.ArgumentTypeError(f"at most {MAX_SEEDS} seeds up to {MAX_SEED:,}. Received: {text!r}")
         found += range(low, high + 1)
     if len(set(found)) < len(found):
         raise argparse.ArgumentTypeError(f"each seed is given once. Received: {text!r}")
@@ -165,12 +167,14 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
     Raises:
         ValueError: a number out of range.
     """
-    if not 0 <= options.seed <= MOST_SEED:
-        raise InvalidValue(f"A seed is a whole number from 0 to {MOST_SEED:,}. Received: --seed {options.seed}.")
+    if not 0 <= options.seed <= MAX_SEED:
+        raise InvalidValue(f"A seed is a whole number from 0 to {MAX_SEED:,}. Received: --seed {options.seed}.")
     names = ("batch_size", "learning_rate", "accumulate", "precision")
     changed = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.iterations is not None:
-        if not 1 <= options.iterations <= MOST:
-            raise InvalidValue(f"Training takes 1 to {MOST:,} iterations. Received: --iterations {options.iterations}.")
-        recipe = recipe.shortened(options.iterations)
+        if not 1 <= options.iterations <= MAX_COUNT:
+            raise InvalidValue(
+                f"Training takes 1 to {MAX_COUNT:,} iterations. Received: --iterations {options.iterations}."
+            )
+        recipe = recipe.rescaled(options.iterations)
     return replace(recipe, **changed)

@@ -93,7 +93,7 @@ def save(run: Path, state: State, settings: Mapping[str, Any], versions: Mapping
     path = run / FOLDER / f"{PREFIX}{state.iteration:08d}{INSIDE if state.inside else ''}"
     if path.exists():  # of a run that fell back to the generation before, or wrote the same state
         storage.remove_folder(path)
-    storage.write_folder(path, {ARRAYS: arrays, MANIFEST: text, SEAL: _seal(text)})
+    storage.atomic_write_folder(path, {ARRAYS: arrays, MANIFEST: text, SEAL: _seal(text)})
     return path
 
 
@@ -136,9 +136,9 @@ def read(path: Path) -> Checkpoint:
             raise ValueError(f"{ARRAYS} does not fit {MANIFEST}")
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file}
-        wild = [name for name, array in arrays.items() if not np.isfinite(array).all()]
-        if wild:
-            raise ValueError(f"{wild[0]} in {ARRAYS} is not finite")
+        non_finite = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+        if non_finite:
+            raise ValueError(f"{non_finite[0]} in {ARRAYS} is not finite")
         state = State(
             iteration=manifest["iteration"],
             rows=tuple(Row(*row) for row in manifest["rows"]),

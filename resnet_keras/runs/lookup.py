@@ -17,7 +17,7 @@ Resume = Literal["auto", "fresh"]
 
 
 @dataclass(frozen=True)
-class Found:
+class ResumePoint:
     """What a run folder holds of the run that is asked for.
 
     Attributes:
@@ -35,7 +35,7 @@ class Found:
     warnings: tuple[str, ...] = ()
 
 
-def place(out: Path, resume: Resume) -> Path:
+def folder_for(out: Path, resume: Resume) -> Path:
     """The run folder: `out`, or to start over `out-2`, `out-3`, ... where that is taken."""
     path, number = out, 1
     while resume == "fresh" and path.exists() and any(path.iterdir()):
@@ -44,7 +44,7 @@ def place(out: Path, resume: Resume) -> Path:
     return path
 
 
-def look(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: str) -> Found:
+def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: str) -> ResumePoint:
     """Finds out how far a run has come. Nothing is written.
 
     Args:
@@ -56,18 +56,18 @@ def look(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: str) 
     Raises:
         OSError: the folder holds another run, or what it holds is damaged and no checkpoint is left to fall back on.
     """
-    asked = reading.through_json(settings)
+    asked = reading.json_roundtrip(settings)
     run, warnings = _read(path)
     if run is not None and run.results is not None and not warnings:
         continued = _continued(run.settings, recipe)
         over = continued is not None and continued.iterations == run.settings["recipe"]["iterations"]
         if continued is not None and over and not _differences(run.settings, asked, continued):
-            return Found(continued, finished=run, settings=run.settings)
+            return ResumePoint(continued, finished=run, settings=run.settings)
 
     checkpoint, damaged = checkpoints.newest(path)
     held = run.settings if run is not None else checkpoint.settings if checkpoint else None
     if held is None and not warnings:
-        return Found(recipe, warnings=tuple(damaged))
+        return ResumePoint(recipe, warnings=tuple(damaged))
     if held is not None:
         continued = _continued(held, recipe)
         # What has been computed on one backend goes on there.
@@ -80,7 +80,7 @@ def look(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: str) 
             )
         if checkpoint is not None or (run is not None and run.results is None):
             going_on = held if checkpoint is not None else {}
-            return Found(continued or recipe, None, checkpoint, going_on, (*warnings, *damaged))
+            return ResumePoint(continued or recipe, None, checkpoint, going_on, (*warnings, *damaged))
     reason = warnings[0] if warnings else f"A finished run goes on from its checkpoint. Received: {path} without one."
     raise Damaged(f"{reason} No checkpoint is left to go on from; start over with --fresh.")
 
@@ -106,7 +106,7 @@ def _continued(held: Mapping[str, Any], asked: Recipe) -> Recipe | None:
         return None
     if asked == stored:
         return stored
-    if asked.iterations >= stored.iterations and asked.lengthens(begun):
+    if asked.iterations >= stored.iterations and asked.extends(begun):
         # What has been run keeps its learning rates: the added iterations follow at the last one.
         return replace(stored, iterations=asked.iterations)
     return None

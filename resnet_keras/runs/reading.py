@@ -74,7 +74,7 @@ class Run:
         """Whether the paper's CIFAR-10 numbers may stand beside it: its images, its whole schedule (section 4.2)."""
         data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
         images = (data["name"], data["image_size"]) == ("CIFAR-10", 32)
-        return images and self.settings["recipe"] == through_json(recipe.to_dict())
+        return images and self.settings["recipe"] == json_roundtrip(recipe.to_dict())
 
     def damaged_model(self) -> str | None:
         """What is wrong with `model.keras`, or None where it is as it was written, or not there."""
@@ -143,6 +143,6 @@ def unseal(data: bytes) -> dict[str, Any]:
     return settings
 
 
-def through_json(value: Any) -> Any:
+def json_roundtrip(value: Any) -> Any:
     """The value as a file would give it back: tuples as lists."""
     return json.loads(json.dumps(value))

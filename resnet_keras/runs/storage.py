@@ -30,16 +30,16 @@ class Digest(NamedTuple):
         return cls(len(data), hashlib.sha256(data).hexdigest())
 
 
-def write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes) -> None:
     """Puts a file in place, or leaves what was there.
 
     Raises:
         OSError: it cannot be written, in one line.
     """
-    replace(path, lambda aside: aside.write_bytes(data))
+    atomic_replace(path, lambda aside: aside.write_bytes(data))
 
 
-def replace(path: Path, make: Callable[[Path], object]) -> None:
+def atomic_replace(path: Path, make: Callable[[Path], object]) -> None:
     """Puts the file that `make(aside)` writes in place, or leaves what was there. Missing folders are made.
 
     Raises:
@@ -59,7 +59,7 @@ def replace(path: Path, make: Callable[[Path], object]) -> None:
         flush(path.parent)
 
 
-def write_folder(path: Path, files: dict[str, bytes]) -> None:
+def atomic_write_folder(path: Path, files: dict[str, bytes]) -> None:
     """Makes a folder of these files, or nothing. The folder must not be there yet.
 
     Raises:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from resnet_keras.errors import InputOutput
 from resnet_keras.runs import checkpoints, reading, storage
 from resnet_keras.runs.checkpoints import State
-from resnet_keras.runs.lookup import Found
+from resnet_keras.runs.lookup import ResumePoint
 from resnet_keras.spec import records
 from resnet_keras.spec.records import Results, Row
 
@@ -24,7 +24,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Keeps other processes out of a run folder. The kernel ends the lock of a process that died.
 
     Raises:
@@ -53,7 +53,7 @@ class RunFolder:
         found: what `look` found there; None starts over.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], found: Found | None = None) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, Any], found: ResumePoint | None = None) -> None:
         self.path = path
         checkpoint = found.checkpoint if found else None
         self.state = checkpoint.state if checkpoint else None
@@ -102,7 +102,7 @@ class RunFolder:
             write(aside)
             self._digests[reading.MODEL] = storage.Digest.of(aside.read_bytes())
 
-        storage.replace(target, make)
+        storage.atomic_replace(target, make)
         return target
 
     def finish(self, results: Results) -> None:
@@ -116,15 +116,15 @@ class RunFolder:
         checkpoints.prune(self.path, set(self._generations))
 
     def _write_run(self) -> None:
-        storage.write(self.path / reading.RUN, reading.seal(self._settings))
+        storage.atomic_write(self.path / reading.RUN, reading.seal(self._settings))
 
     def _write_metrics(self) -> None:
         data = records.to_csv(self._rows).encode()
-        storage.write(self.path / reading.METRICS, data)
+        storage.atomic_write(self.path / reading.METRICS, data)
         self._digests[reading.METRICS] = storage.Digest.of(data)
 
 
-def _settings(settings: Mapping[str, Any], found: Found | None) -> dict[str, Any]:
+def _settings(settings: Mapping[str, Any], found: ResumePoint | None) -> dict[str, Any]:
     """The fields of `run.json` while it runs: a run that goes on keeps its beginning and says where it went on."""
     open_end = {"ended": None, "results": None, "files": None}
     if found is None or found.checkpoint is None:
@@ -133,7 +133,7 @@ def _settings(settings: Mapping[str, Any], found: Found | None) -> dict[str, Any
     changed = {key: settings[key] for key in MACHINE if key in settings and settings[key] != before.get(key)}
     here = {"at": _now(), "iteration": found.checkpoint.state.iteration, **changed}
     recipe = found.recipe.to_dict()
-    if reading.through_json(recipe) != before["recipe"]:
+    if reading.json_roundtrip(recipe) != before["recipe"]:
         before["begun_as"] = before.get("begun_as") or before["recipe"]
     return {**before, "recipe": recipe, "continued": [*before.get("continued", []), here], **open_end}
 

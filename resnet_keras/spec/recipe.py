@@ -17,9 +17,9 @@ from resnet_keras.spec.checks import is_count
 from resnet_keras.spec.records import Row
 from resnet_keras.spec.schedules import Cosine, Period, Plateau, Schedule, Steps, Warmup
 
-MOST = 10**9
+MAX_COUNT = 10**9
 """Of anything that a recipe counts: a slip of the finger is told before it fills the memory."""
-MOST_IMAGES = 65_536
+MAX_BATCH_SIZE = 65_536
 """Of a batch."""
 Precision = Literal["float32", "mixed_bfloat16"]
 """What layers compute in, by Keras's names; weights, means and probabilities are float32 in both.
@@ -40,7 +40,7 @@ class Recipe:
         iterations: updates in all.
         schedule: how the learning rate falls.
         learning_rate: of the first updates, after the warm-up if there is one.
-        batch_size: images an update.
+        batch_size: images per update.
         accumulate: parts that a batch is computed in, for less memory; its gradient is their mean. Batch normalisation
             sees the parts.
         momentum: of SGD.
@@ -72,8 +72,8 @@ class Recipe:
     evaluate_every: int = 400
 
     def __post_init__(self) -> None:
-        counted = (("iterations", MOST), ("batch_size", MOST_IMAGES), ("accumulate", MOST_IMAGES))
-        for field, most in (*counted, ("evaluate_every", MOST)):
+        counted = (("iterations", MAX_COUNT), ("batch_size", MAX_BATCH_SIZE), ("accumulate", MAX_BATCH_SIZE))
+        for field, most in (*counted, ("evaluate_every", MAX_COUNT)):
             value = getattr(self, field)
             if not is_count(value) or not 1 <= value <= most:
                 raise InvalidValue(f"A recipe counts whole numbers from 1 to {most:,}. Received: {field}={value!r}.")
@@ -95,7 +95,7 @@ class Recipe:
                 f"A precision is one of {', '.join(get_args(Precision))}. Received: precision={self.precision!r}."
             )
 
-    def shortened(self, iterations: int) -> "Recipe":
+    def rescaled(self, iterations: int) -> "Recipe":
         """The same schedule in fewer (or more) iterations: what is told in iterations keeps its share of the whole.
 
         Errors are measured about twenty times, 50 iterations or more apart; a plateau's patience stays as many
@@ -107,18 +107,18 @@ class Recipe:
         return replace(
             self,
             iterations=iterations,
-            schedule=self.schedule.shortened(share),
+            schedule=self.schedule.rescaled(share),
             average_over=self.average_over and max(1, round(self.average_over * share)),
             evaluate_every=max(50, min(self.evaluate_every, iterations // 20)),
         )
 
-    def lengthens(self, begun: "Recipe") -> bool:
+    def extends(self, begun: "Recipe") -> bool:
         """Whether this recipe is `begun` with more iterations, and its rates and averages so far are the same."""
         free = {field: getattr(begun, field) for field in ("iterations", "schedule", "evaluate_every")}
         return (
             replace(self, **free) == begun
             and self.iterations >= begun.iterations
-            and self.schedule.goes_on_from(begun.schedule, begun.iterations / self.iterations)
+            and self.schedule.is_extension_of(begun.schedule, begun.iterations / self.iterations)
         )
 
     def learning_rate_of(self, period: Period, rows: Sequence[Row]) -> float:

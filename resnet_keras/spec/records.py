@@ -1,4 +1,4 @@
-"""What a run measures: the rows of `metrics.csv`, one an evaluation period, and the results at the end."""
+"""What a run measures: the rows of `metrics.csv`, one per evaluation period, and the results at the end."""
 
 import csv
 import io

@@ -39,18 +39,18 @@ class Steps:
         """Iterations at which the rate falls, as far as they are known beforehand."""
         return self.boundaries
 
-    def shortened(self, share: float) -> "Steps":
+    def rescaled(self, share: float) -> "Steps":
         """The same for a run of this share of the iterations."""
         return Steps(tuple(round(boundary * share) for boundary in self.boundaries))
 
-    def goes_on_from(self, begun: "Schedule", share: float) -> bool:
+    def is_extension_of(self, begun: "Schedule", share: float) -> bool:
         """Whether a run begun by another schedule, of this share of the iterations, has kept to this one so far."""
         if not isinstance(begun, Steps) or len(begun.boundaries) != len(self.boundaries):
             return False
-        places = list(zip(self.boundaries, begun.boundaries, strict=True))
-        return all(mine == old for mine, old in places) or all(
+        pairs = list(zip(self.boundaries, begun.boundaries, strict=True))
+        return all(mine == old for mine, old in pairs) or all(
             abs(mine * share - old) <= 1
-            for mine, old in places  # shares are rounded
+            for mine, old in pairs  # shares are rounded
         )
 
 
@@ -87,11 +87,11 @@ class Plateau:
         """None are known beforehand."""
         return ()
 
-    def shortened(self, share: float) -> "Plateau":
+    def rescaled(self, share: float) -> "Plateau":
         """Itself: its patience stays that many measurements, of which a shorter run makes fewer."""
         return self
 
-    def goes_on_from(self, begun: "Schedule", share: float) -> bool:
+    def is_extension_of(self, begun: "Schedule", share: float) -> bool:
         """Whether a run begun by another schedule has kept to this one so far."""
         return self == begun
 
@@ -114,11 +114,11 @@ class Cosine:
         """None: it falls at every measurement."""
         return ()
 
-    def shortened(self, share: float) -> "Cosine":
+    def rescaled(self, share: float) -> "Cosine":
         """Itself: it is a function of the share of the run."""
         return self
 
-    def goes_on_from(self, begun: "Schedule", share: float) -> bool:
+    def is_extension_of(self, begun: "Schedule", share: float) -> bool:
         """Only if the run is as long: a longer one has other rates from the start."""
         return self == begun and share == 1
 

@@ -5,12 +5,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from resnet_keras.backends.kernels import fused, lay_out
+from resnet_keras.backends.kernels import set_kernel_memory_format, with_backend_kernels
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.recipe import Recipe
 
 
-def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
+def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
     """The same variables up to the logits, compiled for training, its optimizer built.
 
     Keras's cross-entropy of probabilities clips them at 1e-7, so that images which a net gets very wrong have no
@@ -24,8 +24,8 @@ def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
         last, keras.layers.Activation
     ):
         raise InvalidValue(f"Training takes a model whose last layer is a softmax Activation. Received: {last.name!r}.")
-    twin = fused(keras.Model(model.inputs, last.input, name=f"{model.name}_logits"))
-    twin.compile(
+    trained = with_backend_kernels(keras.Model(model.inputs, last.input, name=f"{model.name}_logits"))
+    trained.compile(
         # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
         optimizer=keras.optimizers.SGD(
             recipe.learning_rate,
@@ -42,9 +42,9 @@ def trainable_twin(model: keras.Model, recipe: Recipe) -> keras.Model:
             keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
         ],
     )
-    twin.optimizer.build(twin.trainable_variables)
-    lay_out(twin.trainable_variables + twin.optimizer.variables)
-    return twin
+    trained.optimizer.build(trained.trainable_variables)
+    set_kernel_memory_format(trained.trainable_variables + trained.optimizer.variables)
+    return trained
 
 
 def _loss(recipe: Recipe) -> Any:
@@ -62,16 +62,16 @@ def _loss(recipe: Recipe) -> Any:
     return smoothed
 
 
-def compile_as_saved(model: keras.Model, twin: keras.Model, recipe: Recipe) -> None:
+def compile_as_saved(model: keras.Model, trained: keras.Model, recipe: Recipe) -> None:
     """Compiles the trained model, so that whoever loads its file can `evaluate` it at once, and train on.
 
     Its optimizer is SGD with its momentum, whatever else the recipe needed of one.
     """
     if recipe.average_over:
-        swap_averages(twin)
-    optimizer = keras.optimizers.SGD(float(twin.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
+        swap_averages(trained)
+    optimizer = keras.optimizers.SGD(float(trained.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
     optimizer.build(model.trainable_variables)
-    held = {_slot(variable): variable for variable in twin.optimizer.variables}
+    held = {_slot(variable): variable for variable in trained.optimizer.variables}
     for variable in optimizer.variables:
         variable.assign(held[_slot(variable)])
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])

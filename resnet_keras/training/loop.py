@@ -17,8 +17,8 @@ from resnet_keras.training.progress import TrainingProgress
 class Learner(NamedTuple):
     """A net as a loop sees it."""
 
-    twin: keras.Model
-    """Compiled, as `twin.trainable_twin` makes it."""
+    model: keras.Model
+    """Compiled, as `logits_model.training_model` makes it."""
     stream: TrainingBatches
     """Of its seed."""
 
@@ -50,7 +50,7 @@ class KerasLoop:
     Args:
         progress: follows the updates.
         stop: tells of a signal.
-        parts: batches an update.
+        parts: batches per update.
         averaged: whether the averages of the weights are measured, not the weights.
     """
 
@@ -59,29 +59,33 @@ class KerasLoop:
 
     def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
         """As `Loop.fit`."""
-        ((twin, stream),), (held,) = learners, metrics
+        ((model, stream),), (held,) = learners, metrics
         watch = _Watch(self._stop, held, self._parts)
         with fed(stream.batch, batches) as taken:
-            twin.fit(taken, shuffle=False, verbose=0, callbacks=_Callbacks(twin, [self._progress, watch]))
+            model.fit(taken, shuffle=False, verbose=0, callbacks=_Callbacks(model, [self._progress, watch]))
         watch.restore()
         return watch.batches
 
     def evaluate(self, learners: Sequence[Learner], batches: Batches) -> list[dict[str, float]]:
         """As `Loop.evaluate`."""
-        ((twin, _),) = learners
+        ((model, _),) = learners
         if self._averaged:
-            swap_averages(twin)
+            swap_averages(model)
         with fed(batches.__getitem__, range(len(batches))) as taken:
-            callbacks = _Callbacks(twin, [_Watch(self._stop)])
-            measured = twin.evaluate(taken, verbose=0, return_dict=True, callbacks=callbacks)
+            callbacks = _Callbacks(model, [_Watch(self._stop)])
+            measured = model.evaluate(taken, verbose=0, return_dict=True, callbacks=callbacks)
         if self._averaged:
-            swap_averages(twin)
+            swap_averages(model)
         return [measured]
 
 
 class _Callbacks(keras.callbacks.CallbackList):
     """Gives callbacks the running metrics where they are: Keras's own list makes numbers of them after every step, for
-    which the device has to finish the step before the next can be sent to it."""
+    which the device has to finish the step before the next can be sent to it.
+
+    Upstream lacks: logs that stay on the device. Delete when: `keras.callbacks.CallbackList` no longer converts them in
+    `on_train_batch_end`.
+    """
 
     def __init__(self, model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> None:
         super().__init__(callbacks, add_history=True, model=model, verbose=0, epochs=1)
@@ -101,7 +105,7 @@ class _Watch(keras.callbacks.Callback):
     Args:
         stop: tells of the signal.
         metrics: for `fit` to go on with.
-        parts: batches an update.
+        parts: batches per update.
     """
 
     def __init__(self, stop: Stop, metrics: Mapping[str, np.ndarray] | None = None, parts: int = 1) -> None:
@@ -125,7 +129,11 @@ class _Watch(keras.callbacks.Callback):
             self._weights = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
     def restore(self) -> None:
-        """Undoes what the end of `fit` does to the weights of an optimizer that averages them."""
+        """Undoes what the end of `fit` does to the weights of an optimizer that averages them.
+
+        Upstream lacks: a `fit` that leaves averaged weights aside. Delete when: `Model.fit` no longer calls
+        `optimizer.finalize_variable_values`.
+        """
         for variable, weights in zip(self.model.trainable_variables, self._weights or [], strict=False):
             variable.assign(weights)
 

@@ -1,13 +1,14 @@
-"""What a person sees while a network trains: a live line in a terminal, one line a period in a log file."""
+"""What a person sees while a network trains: a live line in a terminal, one line per period in a log file."""
 
 import time
 from typing import Any
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from resnet_keras.reports.progress_bar import progress_bar
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Row
 
@@ -37,17 +38,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self._console = console or Console()
         self._iterations, self._parts = recipe.iterations, recipe.accumulate
         self._first_step_end = self._shown = 0.0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[error]}"),
-            _ImagesPerSecond(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            speed_estimate_period=30,
-        )
+        self._bar = progress_bar(self._console, TextColumn("{task.fields[error]}"), _ImagesPerSecond())
         self._task = self._bar.add_task(name, total=recipe.iterations, error="starting", batch_size=recipe.batch_size)
 
     def __enter__(self) -> "TrainingProgress":

@@ -18,7 +18,7 @@ from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Results, Row
 from resnet_keras.spec.schedules import Period
 from resnet_keras.training import snapshot
-from resnet_keras.training.logits_model import compile_as_saved, trainable_twin
+from resnet_keras.training.logits_model import compile_as_saved, training_model
 from resnet_keras.training.loop import Learner
 from resnet_keras.weights.save import write
 
@@ -31,11 +31,12 @@ class SeedRun:
     ) -> None:
         self.name = name
         self._model, self._recipe, self._folder = model, recipe, folder
-        twin = trainable_twin(model, recipe)
-        self.learner = Learner(twin, stream)
-        snapshot.build_metrics(twin)
+        self._periods = tuple(recipe.periods())
+        trained = training_model(model, recipe)
+        self.learner = Learner(trained, stream)
+        snapshot.build_metrics(trained)
         if folder.state is not None:
-            snapshot.put(twin, folder.state.arrays)
+            snapshot.put(trained, folder.state.arrays)
         self.state = folder.state or State(0, (), {})
         self._begun = time.perf_counter() - self.state.seconds
         self._fresh: State | None = None
@@ -55,19 +56,19 @@ class SeedRun:
     def next_period(self) -> Period | None:
         """The period that it is in, or None at the end of the recipe."""
         done, inside = self.state.iteration, self.state.inside
-        return next((one for one in self._recipe.periods() if one.stop > done or (one.stop == done and inside)), None)
+        return next((one for one in self._periods if one.stop > done or (one.stop == done and inside)), None)
 
     def begin(self, period: Period) -> None:
         """Sets the rate of a period; where no update of it is left to be made, also the metrics that those gave."""
-        self.learner.twin.optimizer.learning_rate = self._rate(period)
+        self.learner.model.optimizer.learning_rate = self._rate(period)
         if self.state.iteration == period.stop:
-            snapshot.put_metrics(self.learner.twin, self.metrics)
+            snapshot.put_metrics(self.learner.model, self.metrics)
 
     def fitted(self, period: Period, iteration: int, speed: float) -> None:
         """Takes what updates have made of the net."""
-        twin = self.learner.twin
-        self._trained = {name: float(value) for name, value in twin.get_metrics_result().items()}
-        arrays = snapshot.take(twin, metrics=True)
+        trained = self.learner.model
+        self._trained = {name: float(value) for name, value in trained.get_metrics_result().items()}
+        arrays = snapshot.take(trained, metrics=True)
         self._check(self._trained["loss"], arrays, period)
         self._fresh = replace(
             self.state, iteration=iteration, arrays=arrays, inside=True, images_per_second=speed, seconds=self._seconds
@@ -101,7 +102,7 @@ class SeedRun:
         """Writes the model and the results."""
         row = self.state.rows[-1]
         results = Results(row.train_error, row.validation_error, test_error)
-        compile_as_saved(self._model, self.learner.twin, self._recipe)
+        compile_as_saved(self._model, self.learner.model, self._recipe)
         self._folder.save_model(lambda path: write(self._model, path, network_of(self._model)))
         self._folder.finish(results)
         return results
@@ -114,10 +115,10 @@ class SeedRun:
         return self._recipe.learning_rate_of(period, self.state.rows)
 
     def _check(self, loss: float, arrays: Mapping[str, np.ndarray], period: Period) -> None:
-        wild = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
-        if math.isfinite(loss) and wild is None:
+        non_finite = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
+        if math.isfinite(loss) and non_finite is None:
             return
-        what = f"a loss of {loss}" if not math.isfinite(loss) else f"{wild} with NaN or infinity"
+        what = f"a loss of {loss}" if not math.isfinite(loss) else f"{non_finite} with NaN or infinity"
         last = self._folder.last_checkpoint
         where = f"Last finite: {last}." if last else f"No checkpoint was written before in {self.path}."
         raise Diverged(

@@ -68,63 +68,65 @@ def train(
             stack.enter_context(closing(data.stream(recipe.batch_size // recipe.accumulate, seed, recipe.augmentation)))
             for seed in seeds
         ]
-        trainees = []
+        seed_runs = []
         for model, folder, seed, stream in zip(models, folders, seeds, resident(streams), strict=True):
             name = model.name if len(models) == 1 else f"{model.name} seed {seed}"
-            trainees.append(SeedRun(name, model, recipe, stream, folder))
-        course = _Course(trainees, recipe, held_out, progress, stop)
-        course.train()
+            seed_runs.append(SeedRun(name, model, recipe, stream, folder))
+        trainer = _Trainer(seed_runs, recipe, held_out, progress, stop)
+        trainer.train()
         tested = data.test_batches()
-        errors: list[float | None] = [None] * len(course.trainees)
+        errors: list[float | None] = [None] * len(trainer.seed_runs)
         if tested is not None:
             stack.enter_context(closing(tested))
-            errors = [error_percent(one) for one in course.evaluate(course.trainees, tested)]
-        results = [trainee.finish(error) for trainee, error in zip(course.trainees, errors, strict=True)]
-        if course.diverged:
-            raise course.diverged[0]
+            errors = [error_percent(one) for one in trainer.evaluate(trainer.seed_runs, tested)]
+        results = [seed_run.finish(error) for seed_run, error in zip(trainer.seed_runs, errors, strict=True)]
+        if trainer.diverged:
+            raise trainer.diverged[0]
         if stop.signum is not None:
-            raise Stopped(stop.signum, f"{_names(trainees)} finished")
+            raise Stopped(stop.signum, f"{_names(seed_runs)} finished")
     return results
 
 
-class _Course:
+class _Trainer:
     """Takes nets through the periods of a recipe; those that have come equally far go together."""
 
     def __init__(
         self,
-        trainees: Sequence["SeedRun"],
+        seed_runs: Sequence["SeedRun"],
         recipe: Recipe,
         held_out: Batches,
         progress: TrainingProgress,
         stop: Stop,
     ) -> None:
-        self.trainees = list(trainees)
+        self.seed_runs = list(seed_runs)
         """Those whose numbers are finite so far."""
         self.diverged: list[Diverged] = []
         """What is said of the others."""
         self._recipe, self._held_out = recipe, held_out
         self._progress, self._stop = progress, stop
-        kind = KerasLoop if len(trainees) == 1 else VectorisedLoop
+        kind = KerasLoop if len(seed_runs) == 1 else VectorisedLoop
         self._loop: Loop = kind(progress, stop, recipe.accumulate, averaged=recipe.average_over > 0)
-        progress.skip(min(trainee.state.iteration for trainee in trainees))
+        progress.skip(min(seed_run.state.iteration for seed_run in seed_runs))
 
     def train(self) -> None:
         """Trains all to the end of the recipe."""
         while True:
-            ahead = [(trainee, period) for trainee in self.trainees if (period := trainee.next_period()) is not None]
+            ahead = [
+                (seed_run, period) for seed_run in self.seed_runs if (period := seed_run.next_period()) is not None
+            ]
             if not ahead:
                 return
             # A process that ends between two checkpoints leaves one net behind the others.
             first, period = min(ahead, key=lambda pair: (pair[1].stop, pair[0].state.iteration))
             where = (first.state.iteration, first.state.inside)
-            group = [trainee for trainee, _ in ahead if (trainee.state.iteration, trainee.state.inside) == where]
+            group = [seed_run for seed_run, _ in ahead if (seed_run.state.iteration, seed_run.state.inside) == where]
             self._period(group, period)
 
     def evaluate(self, group: Sequence["SeedRun"], batches: Batches) -> list[dict[str, float]]:
         """Measures; a signal that comes meanwhile saves the nets as they are."""
         if not group:
             return []
-        measured = self._loop.evaluate([trainee.learner for trainee in group], batches)
+        measured = self._loop.evaluate([seed_run.learner for seed_run in group], batches)
         if self._stop.asked:
             self._leave(group)
         return measured
@@ -134,41 +136,41 @@ class _Course:
         group = self._fit(group, period)
         if self._stop.asked:
             self._leave(group)
-        for trainee, held_out in zip(group, self.evaluate(group, self._held_out), strict=True):
-            with self._dropped(trainee):
-                self._progress.report(trainee.name, trainee.measured(held_out, period))
+        for seed_run, held_out in zip(group, self.evaluate(group, self._held_out), strict=True):
+            with self._dropped(seed_run):
+                self._progress.report(seed_run.name, seed_run.measured(held_out, period))
 
     @contextmanager
-    def _dropped(self, trainee: "SeedRun") -> Iterator[None]:
+    def _dropped(self, seed_run: "SeedRun") -> Iterator[None]:
         """Inside, a net that diverges is left behind: the others go on."""
         try:
             yield
         except Diverged as error:
-            self.trainees.remove(trainee)
+            self.seed_runs.remove(seed_run)
             self.diverged.append(error)
 
     def _fit(self, group: Sequence["SeedRun"], period: Period) -> list["SeedRun"]:
         """Makes the updates of a period that are still to be made; returns the nets that are finite after it."""
-        for trainee in group:
-            trainee.begin(period)
+        for seed_run in group:
+            seed_run.begin(period)
         start, parts = max(period.start, group[0].state.iteration), self._recipe.accumulate
         batches, speed = 0, group[0].state.images_per_second
         if start < period.stop:
             wanted = range(start * parts, period.stop * parts)
-            metrics = [trainee.metrics for trainee in group]
-            batches = self._loop.fit([trainee.learner for trainee in group], wanted, metrics)
+            metrics = [seed_run.metrics for seed_run in group]
+            batches = self._loop.fit([seed_run.learner for seed_run in group], wanted, metrics)
             images = self._recipe.batch_size // parts * (batches - 1)
             speed = images / max(self._progress.step_seconds, 1e-9)
-        for trainee in group:
-            with self._dropped(trainee):
-                trainee.fitted(period, start + batches // parts, speed)
-        return [trainee for trainee in group if trainee in self.trainees]
+        for seed_run in group:
+            with self._dropped(seed_run):
+                seed_run.fitted(period, start + batches // parts, speed)
+        return [seed_run for seed_run in group if seed_run in self.seed_runs]
 
     def _leave(self, group: Sequence["SeedRun"]) -> NoReturn:
         """Saves runs that a signal stops, as far as they are not saved."""
         assert self._stop.signum is not None
-        for trainee in group:
-            trainee.save_inside()
+        for seed_run in group:
+            seed_run.save_inside()
         if not group:
             raise self.diverged[-1]
         raise Stopped(
@@ -177,6 +179,6 @@ class _Course:
         )
 
 
-def _names(trainees: Sequence[SeedRun]) -> str:
-    first, *others = (trainee.path for trainee in trainees)
+def _names(seed_runs: Sequence[SeedRun]) -> str:
+    first, *others = (seed_run.path for seed_run in seed_runs)
     return f"{first} and {len(others)} more" if others else str(first)

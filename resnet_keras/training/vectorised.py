@@ -20,7 +20,7 @@ from resnet_keras.training.progress import TrainingProgress
 
 Kind = Literal["train", "test"]
 """Of a step."""
-AHEAD = 8
+STEPS_IN_FLIGHT = 8
 """Steps that are sent to the device before the first of them has to be done."""
 
 
@@ -42,12 +42,12 @@ class VectorisedLoop:
         """As `Loop.fit`."""
         import jax.numpy as jnp
 
-        twins = [learner.twin for learner in learners]
-        for twin, held in zip(twins, metrics, strict=True):
-            twin.reset_metrics()
-            snapshot.put_metrics(twin, held)
-        state = _stacked(twins, _trained)
-        step = self._compiled(twins, "train")
+        models = [learner.model for learner in learners]
+        for model, held in zip(models, metrics, strict=True):
+            model.reset_metrics()
+            snapshot.put_metrics(model, held)
+        state = _stacked(models, _trained)
+        step = self._compiled(models, "train")
         self._progress.on_train_begin()
         sent: deque[Any] = deque()
         made = 0
@@ -58,11 +58,11 @@ class VectorisedLoop:
             made += 1
             self._progress.on_train_batch_end(made - 1, _first(logs))
             sent.append(logs["loss"])
-            if len(sent) > AHEAD:
+            if len(sent) > STEPS_IN_FLIGHT:
                 sent.popleft().block_until_ready()
             if self._stop.asked and made % self._parts == 0:
                 break
-        _unstack(state, twins, _trained)
+        _unstack(state, models, _trained)
         for leaf in state[0]:
             leaf.block_until_ready()
         self._progress.on_train_end()
@@ -70,62 +70,62 @@ class VectorisedLoop:
 
     def evaluate(self, learners: Sequence[Learner], batches: Batches) -> list[dict[str, float]]:
         """As `Loop.evaluate`."""
-        twins = [learner.twin for learner in learners]
-        for twin in twins:
-            twin.reset_metrics()
+        models = [learner.model for learner in learners]
+        for model in models:
+            model.reset_metrics()
             if self._averaged:
-                swap_averages(twin)
-        state = _stacked(twins, _measured)
-        step = self._compiled(twins, "test")
+                swap_averages(model)
+        state = _stacked(models, _measured)
+        step = self._compiled(models, "test")
         for x, y in batches:
             _, state = step(state, x, y)
             if self._stop.asked:
                 break
-        _unstack(state, twins, _measured)
-        for twin in twins:
+        _unstack(state, models, _measured)
+        for model in models:
             if self._averaged:
-                swap_averages(twin)
-        return [{name: float(value) for name, value in twin.get_metrics_result().items()} for twin in twins]
+                swap_averages(model)
+        return [{name: float(value) for name, value in model.get_metrics_result().items()} for model in models]
 
-    def _compiled(self, twins: Sequence[keras.Model], kind: Kind) -> Callable[..., Any]:
+    def _compiled(self, models: Sequence[keras.Model], kind: Kind) -> Callable[..., Any]:
         import jax
 
-        if (len(twins), kind) not in self._steps:
-            lead = twins[0]  # its graph is everyone's
+        if (len(models), kind) not in self._steps:
+            lead = models[0]  # its graph is everyone's
 
             def one(state: Any, x: Any, y: Any) -> Any:
                 return lead.train_step(state, (x, y)) if kind == "train" else lead.test_step(state, (x, y))
 
             images = 0 if kind == "train" else None  # of each net, or the same for all
-            self._steps[len(twins), kind] = jax.jit(jax.vmap(one, in_axes=(0, images, images)), donate_argnums=0)
-        return self._steps[len(twins), kind]
+            self._steps[len(models), kind] = jax.jit(jax.vmap(one, in_axes=(0, images, images)), donate_argnums=0)
+        return self._steps[len(models), kind]
 
 
-def _trained(twin: keras.Model) -> list[list[keras.Variable]]:
+def _trained(model: keras.Model) -> list[list[keras.Variable]]:
     """The variables that a training step takes and gives, in Keras's order."""
-    optimizer = twin.optimizer.variables
-    return [twin.trainable_variables, twin.non_trainable_variables, optimizer, twin.metrics_variables]
+    optimizer = model.optimizer.variables
+    return [model.trainable_variables, model.non_trainable_variables, optimizer, model.metrics_variables]
 
 
-def _measured(twin: keras.Model) -> list[list[keras.Variable]]:
+def _measured(model: keras.Model) -> list[list[keras.Variable]]:
     """Those of a test step."""
-    return [twin.trainable_variables, twin.non_trainable_variables, twin.metrics_variables]
+    return [model.trainable_variables, model.non_trainable_variables, model.metrics_variables]
 
 
-def _stacked(twins: Sequence[keras.Model], variables: Callable[[keras.Model], list[list[keras.Variable]]]) -> Any:
+def _stacked(models: Sequence[keras.Model], variables: Callable[[keras.Model], list[list[keras.Variable]]]) -> Any:
     import jax.numpy as jnp
 
-    parts = zip(*(variables(twin) for twin in twins), strict=True)
+    parts = zip(*(variables(model) for model in models), strict=True)
     return tuple(
         [jnp.stack([variable.value for variable in same]) for same in zip(*part, strict=True)] for part in parts
     )
 
 
 def _unstack(
-    state: Any, twins: Sequence[keras.Model], variables: Callable[[keras.Model], list[list[keras.Variable]]]
+    state: Any, models: Sequence[keras.Model], variables: Callable[[keras.Model], list[list[keras.Variable]]]
 ) -> None:
-    for number, twin in enumerate(twins):
-        for values, part in zip(state, variables(twin), strict=True):
+    for number, model in enumerate(models):
+        for values, part in zip(state, variables(model), strict=True):
             for value, variable in zip(values, part, strict=True):
                 variable.assign(value[number])
 

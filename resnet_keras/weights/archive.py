@@ -29,12 +29,12 @@ from resnet_keras.spec.network import Network
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 MEMBERS = (METADATA, CONFIG, WEIGHTS)
 
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 """Of a file: the momentum of SGD included, four times that of ResNet-152 without it."""
-MOST_METADATA = 1 << 14
-MOST_RUN = 1 << 22
+MAX_METADATA = 1 << 14
+MAX_RUN = 1 << 22
 """Bytes of a `run.json` beside the file."""
-MOST_NESTING = 40
+MAX_NESTING = 40
 """Levels of lists and objects in JSON; a nested net has 18."""
 CONFIG_BASE, CONFIG_EACH = 1 << 16, 1 << 14
 """Most bytes of `config.json`, and for each weighted layer: three times what Keras writes."""
@@ -79,7 +79,7 @@ def add_network(path: Path, description: Mapping[str, Any]) -> None:
     Raises:
         OSError: the file cannot be read or written, or is none that Keras writes.
     """
-    if path.stat().st_size > MOST_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         return
     data = path.read_bytes()
     try:
@@ -118,7 +118,7 @@ def read(path: Path, *, sha256: str | None = None) -> Saved:
         Refused: the file is not what `add_network` writes, or has another hash.
         OSError: the file cannot be read.
     """
-    data = _read_file(path, MOST_BYTES)
+    data = _read_file(path, MAX_BYTES)
     known = sha256 or _hash_in_run(path)
     if known is not None and (found := hashlib.sha256(data).hexdigest()) != known.lower():
         raise Refused(f"its SHA-256 starts with {found[:12]}, not {known[:12].lower()}")
@@ -147,7 +147,7 @@ def _hash_in_run(path: Path) -> str | None:
     if not run.exists():
         return None
     try:
-        settings = parse_json(_read_file(run, MOST_RUN), finite=False)
+        settings = parse_json(_read_file(run, MAX_RUN), finite=False)
         files = settings.get("files") or {}
         known = files[path.name]["sha256"] if path.name in files else None
         if known is not None and not is_sha256(known):
@@ -195,8 +195,8 @@ def _member(data: memoryview, at: int, name: str) -> memoryview:
 
 
 def _network(content: memoryview) -> Network:
-    if len(content) > MOST_METADATA:
-        raise Refused(f"{METADATA} has {len(content):,} bytes and may have {MOST_METADATA:,}")
+    if len(content) > MAX_METADATA:
+        raise Refused(f"{METADATA} has {len(content):,} bytes and may have {MAX_METADATA:,}")
     metadata = parse_json(content)
     if not isinstance(metadata, dict) or not isinstance(metadata.get("keras_version"), str):
         raise Refused(f"{METADATA} is not Keras's")
@@ -243,7 +243,7 @@ def parse_json(text: bytes | memoryview, *, finite: bool = True) -> Any:
     except ValueError as error:
         raise Refused(f"broken JSON ({error})") from None
     level = [value]
-    for _ in range(MOST_NESTING):
+    for _ in range(MAX_NESTING):
         level = [
             inner
             for outer in level
@@ -274,8 +274,8 @@ def _directory(contents: Mapping[str, memoryview]) -> Iterator[bytes]:
     for name, content in contents.items():
         size = len(content)
         fixed = (b"PK\1\2", 3 << 8 | _VERSION, _VERSION, 0, _STORED, 0, _DATE)
-        place = (len(name), 0, 0, 0, 0, _OWNER_READS_AND_WRITES, at)
-        entry = _CENTRAL.pack(*fixed, zlib.crc32(content), size, size, *place) + name.encode()
+        attributes = (len(name), 0, 0, 0, 0, _OWNER_READS_AND_WRITES, at)
+        entry = _CENTRAL.pack(*fixed, zlib.crc32(content), size, size, *attributes) + name.encode()
         yield entry
         length += len(entry)
         at += _LOCAL.size + len(name) + size

@@ -20,9 +20,9 @@ UNDEFINED = 2**64 - 1
 
 _LEAF, _INNER = 4, 16
 """Half of the links in a node of a group, and half of the children of a node in its tree: what libhdf5 takes."""
-MOST_MESSAGES = 32
+MAX_MESSAGES = 32
 """Of one header; libhdf5 writes eight."""
-MOST_NAMES, MOST_NAME_BYTES = 1 << 16, 1 << 18
+MAX_NAMES, MAX_NAME_BYTES = 1 << 16, 1 << 18
 """Of one group; that of a deep net's momentum has 3,600 in 29 kB."""
 
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q")
@@ -79,11 +79,11 @@ def names(data: memoryview, *path: str) -> list[str] | None:
     """
     with _in_words():
         reader = _Reader(data)
-        links = reader.links(reader.root(), MOST_NAMES)
+        links = reader.links(reader.root(), MAX_NAMES)
         for name in path:
             if name not in links:
                 return None
-            links = reader.links(links[name], MOST_NAMES)
+            links = reader.links(links[name], MAX_NAMES)
         return list(links)
 
 
@@ -163,7 +163,7 @@ class _Reader:
         signature, version, size, _, start = _HEAP.unpack(self._take(heap, _HEAP.size))
         if (signature, version) != (b"HEAP", 0):
             raise Unexpected("a group without a heap of names")
-        if size > MOST_NAME_BYTES:
+        if size > MAX_NAME_BYTES:
             raise Unexpected(f"a group whose names have {size:,} bytes")
         strings = bytes(self._take(start, size))
         found: dict[str, int] = {}
@@ -239,7 +239,7 @@ class _Reader:
         version, count, _, size, _ = _HEADER.unpack_from(self._data, address)
         if version != 1:
             raise Unexpected(f"{what} with a header of another version")
-        if count > MOST_MESSAGES:
+        if count > MAX_MESSAGES:
             raise Unexpected(f"{what} with {count:,} messages")
         self._take(address, _HEADER.size + size)
         blocks = [(address + _HEADER.size, size)]

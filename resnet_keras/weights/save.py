@@ -34,7 +34,7 @@ def save(model: keras.Model, path: str | PathLike[str], network: Network | None 
             f"A saved net says which network it is. Received: {model.name!r}, which neither build nor load made. "
             "Name its network: save(model, path, cifar10(20))."
         )
-    storage.replace(target, lambda aside: write(model, aside, network))
+    storage.atomic_replace(target, lambda aside: write(model, aside, network))
 
 
 def write(model: keras.Model, path: Path, network: Network | None) -> None:

@@ -25,12 +25,12 @@ RECIPE = Recipe(12, Steps((6,)), learning_rate=0.02, batch_size=6, augmentation=
 
 @pytest.fixture
 def accelerator(monkeypatch):
-    monkeypatch.setattr(device, "device", lambda: "accelerator")
+    monkeypatch.setattr(device, "name", lambda: "accelerator")
 
 
 @pytest.fixture
 def no_accelerator(monkeypatch):
-    monkeypatch.setattr(device, "device", lambda: "cpu")
+    monkeypatch.setattr(device, "name", lambda: "cpu")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_photographs_and_very_many_images_stay_where_they_are(monkeypatch):
         pass
 
     assert resident([OnDisk()])[0].__class__ is OnDisk
-    monkeypatch.setattr("resnet_keras.backends.device_images.MOST_BYTES", 8 * 8 * 3 * IMAGES - 1)
+    monkeypatch.setattr("resnet_keras.backends.device_images.MAX_BYTES", 8 * 8 * 3 * IMAGES - 1)
     assert isinstance(resident([stream()])[0], Stream)
 
 

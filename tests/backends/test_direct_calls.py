@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from resnet_keras import build, cifar10
-from resnet_keras.backends.kernels import fused
+from resnet_keras.backends.kernels import with_backend_kernels
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="others trace a model once")
 
@@ -28,23 +28,23 @@ def test_tensors_that_several_layers_take():
     twice = keras.layers.Add()([x, x])
     several = keras.layers.Concatenate()([twice, keras.layers.Activation("relu")(x), image])
     model = keras.Model(image, keras.layers.Add()([several, several]))
-    assert is_straight(fused(model))
-    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), numpy(model(IMAGES)), rtol=1e-6)
+    assert is_straight(with_backend_kernels(model))
+    np.testing.assert_allclose(numpy(with_backend_kernels(model)(IMAGES)), numpy(model(IMAGES)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_layers_know_whether_it_trains(training):
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, keras.layers.Dropout(0.999)(keras.layers.Activation("relu")(image)))
-    dropped = (numpy(fused(model)(IMAGES, training=training)) == 0).mean()
+    dropped = (numpy(with_backend_kernels(model)(IMAGES, training=training)) == 0).mean()
     assert (dropped > 0.95) == training
 
 
 def test_pixels_of_8_bits():
     net = build(cifar10(8, num_classes=3, image_size=8))
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
-    assert is_straight(fused(net))
-    np.testing.assert_allclose(numpy(fused(net)(pixels)), numpy(net(pixels)), rtol=1e-4)
+    assert is_straight(with_backend_kernels(net))
+    np.testing.assert_allclose(numpy(with_backend_kernels(net)(pixels)), numpy(net(pixels)), rtol=1e-4)
 
 
 def test_nested_models():
@@ -53,8 +53,8 @@ def test_nested_models():
     inner = keras.Model(inner_input, keras.layers.Add()([inner_input, keras.layers.ZeroPadding2D(0)(inner_input)]))
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, keras.layers.Activation("relu")(inner(inner(image))))
-    assert is_straight(fused(model))
-    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), np.maximum(4 * IMAGES, 0), rtol=1e-6)
+    assert is_straight(with_backend_kernels(model))
+    np.testing.assert_allclose(numpy(with_backend_kernels(model)(IMAGES)), np.maximum(4 * IMAGES, 0), rtol=1e-6)
 
 
 def test_what_is_more_than_layers_of_tensors_is_called_by_keras():
@@ -64,13 +64,13 @@ def test_what_is_more_than_layers_of_tensors_is_called_by_keras():
 
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, Scaled()(image, by=3.0))
-    assert not is_straight(fused(model))
-    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), 3 * IMAGES, rtol=1e-6)
+    assert not is_straight(with_backend_kernels(model))
+    np.testing.assert_allclose(numpy(with_backend_kernels(model)(IMAGES)), 3 * IMAGES, rtol=1e-6)
     named = keras.Model(image, keras.layers.Activation("relu")(inputs=image))
-    assert not is_straight(fused(named))
+    assert not is_straight(with_backend_kernels(named))
     two = keras.Model(image, [image, keras.layers.Activation("relu")(image)])
-    assert not is_straight(fused(two))
-    for mine, other in zip(fused(two)(IMAGES), (IMAGES, np.maximum(IMAGES, 0)), strict=True):
+    assert not is_straight(with_backend_kernels(two))
+    for mine, other in zip(with_backend_kernels(two)(IMAGES), (IMAGES, np.maximum(IMAGES, 0)), strict=True):
         np.testing.assert_allclose(numpy(mine), other)
 
 
@@ -83,8 +83,10 @@ def test_nested_models_that_keras_calls():
     sequential = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Activation("relu")])
     of_two = keras.Model([first, second], keras.layers.Subtract()([first, second]))
     model = keras.Model(image, of_two([sequential(image), Own()(image)]))
-    assert is_straight(fused(model))
-    np.testing.assert_allclose(numpy(fused(model)(IMAGES)), np.maximum(IMAGES, 0) - IMAGES - 1, rtol=1e-5, atol=1e-6)
+    assert is_straight(with_backend_kernels(model))
+    np.testing.assert_allclose(
+        numpy(with_backend_kernels(model)(IMAGES)), np.maximum(IMAGES, 0) - IMAGES - 1, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_what_keras_does_around_a_call_is_done_where_it_matters():
@@ -92,7 +94,7 @@ def test_what_keras_does_around_a_call_is_done_where_it_matters():
     half = keras.layers.Activation("relu", dtype="mixed_bfloat16")(image)
     whole = keras.layers.Activation("linear", dtype="float32", activity_regularizer=keras.regularizers.L2(1.0))(half)
     model = keras.Model(image, whole)
-    one = fused(model)
+    one = with_backend_kernels(model)
     assert is_straight(one)
     output = one(IMAGES)
     assert str(output.dtype) == "torch.float32"
@@ -116,7 +118,7 @@ def test_what_is_computed_last_is_alone_in_memory():
     image = x = keras.Input((8, 8, 3))
     for number in range(6):
         x = Watched(name=f"watched{number}")(x)
-    model = fused(keras.Model(image, x))
+    model = with_backend_kernels(keras.Model(image, x))
     alive.clear()
     most.clear()
     with torch.no_grad():

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from resnet_keras import build, cifar10
-from resnet_keras.backends.kernels import fused, lay_out
+from resnet_keras.backends.kernels import set_kernel_memory_format, with_backend_kernels
 from resnet_keras.spec.paper_recipes import CIFAR10
-from resnet_keras.training.logits_model import trainable_twin
+from resnet_keras.training.logits_model import training_model
 
 ONE_KERNEL = ("torch", "tensorflow")
 """Backends with a kernel of their own; XLA fuses on JAX."""
@@ -24,7 +24,7 @@ def pair():
     stock = keras.Model(image, norm(image))
     random = np.random.default_rng(0)
     norm.set_weights([random.uniform(0.5, 2, 3), random.normal(0, 1, 3), random.normal(0, 1, 3), np.full(3, 2.0)])
-    return stock, fused(stock)
+    return stock, with_backend_kernels(stock)
 
 
 def test_it_is_what_the_backend_has_a_kernel_for(pair):
@@ -53,7 +53,7 @@ def test_a_net_trains_as_with_stock_layers(precision):
     x = np.random.default_rng(2).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
     y = np.arange(6) % 3
     nets = [build(cifar10(8, "B", 3, image_size=8), seed=1, precision=precision) for _ in range(2)]
-    for trained in (nets[0], fused(nets[1])):
+    for trained in (nets[0], with_backend_kernels(nets[1])):
         trained.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss="sparse_categorical_crossentropy")
         for _ in range(2):
             trained.train_on_batch(x, y)
@@ -67,7 +67,7 @@ def test_nested_models_too():
     inner_input = keras.Input((5, 4, 3))
     inner = keras.Model(inner_input, keras.layers.BatchNormalization(axis=-1)(inner_input), name="inner")
     image = keras.Input((5, 4, 3))
-    one = fused(keras.Model(image, inner(image)))
+    one = with_backend_kernels(keras.Model(image, inner(image)))
     kinds = {type(layer).__name__ for layer in one.get_layer("inner").layers}
     assert ("BatchNormalization" in kinds) == (keras.backend.backend() not in ONE_KERNEL)
     x = np.random.default_rng(1).normal(3, 2, (6, 5, 4, 3)).astype(np.float32)
@@ -88,7 +88,9 @@ def test_what_is_frozen_or_no_stock_layer_stays_as_it_is(pair):
         pass
 
     image = keras.Input((5, 4, 3))
-    other = fused(keras.Model(image, Own(name="own")(keras.layers.BatchNormalization(axis=1, name="rows")(image))))
+    other = with_backend_kernels(
+        keras.Model(image, Own(name="own")(keras.layers.BatchNormalization(axis=1, name="rows")(image)))
+    )
     assert [type(layer).__name__ for layer in other.layers[1:]] == ["BatchNormalization", "Own"]
 
 
@@ -110,7 +112,7 @@ def test_a_convolution_is_that_of_the_stock_layer(options, replaced):
     image = keras.Input((7, 6, 3))
     stock = keras.layers.Conv2D(5, data_format="channels_last", name="conv", **{"use_bias": False} | options)
     model = keras.Model(image, stock(image))
-    one = fused(model)
+    one = with_backend_kernels(model)
     kinds = [type(layer).__name__ for layer in one.layers[1:]]
     assert (kinds != ["Conv2D"]) == (replaced and keras.backend.backend() == "torch")
     assert one.output_shape == model.output_shape
@@ -120,7 +122,7 @@ def test_a_convolution_is_that_of_the_stock_layer(options, replaced):
 
 def test_a_normalisation_of_vectors_stays_as_it_is():
     vector = keras.Input((6,))
-    one = fused(keras.Model(vector, keras.layers.BatchNormalization()(keras.layers.Dense(4)(vector))))
+    one = with_backend_kernels(keras.Model(vector, keras.layers.BatchNormalization()(keras.layers.Dense(4)(vector))))
     assert [type(layer).__name__ for layer in one.layers[1:]] == ["Dense", "BatchNormalization"]
     assert numpy(one(np.ones((3, 6), np.float32), training=True)).shape == (3, 4)
 
@@ -138,7 +140,7 @@ def test_a_normalisation_of_vectors_stays_as_it_is():
 def test_pooling_is_that_of_the_stock_layer(pooling, replaced):
     image = keras.Input((7, 6, 3))
     model = keras.Model(image, pooling(image))
-    one = fused(model)
+    one = with_backend_kernels(model)
     assert (type(one.layers[1]) is not type(pooling)) == (replaced and keras.backend.backend() == "torch")
     assert one.output_shape == model.output_shape
     x = np.random.default_rng(4).normal(-3, 1, (4, 7, 6, 3)).astype(np.float32)  # below 0: nothing is padded with it
@@ -148,7 +150,7 @@ def test_pooling_is_that_of_the_stock_layer(pooling, replaced):
 def test_kernels_lie_where_pytorch_reads_them_and_keep_shape_and_numbers():
     net = build(cifar10(8, "B", 3, image_size=8), seed=1)
     before = net.get_weights()
-    lay_out(net.trainable_variables)
+    set_kernel_memory_format(net.trainable_variables)
     for old, variable in zip(before, net.weights, strict=True):
         np.testing.assert_array_equal(old, numpy(variable))
     if keras.backend.backend() == "torch":
@@ -157,7 +159,7 @@ def test_kernels_lie_where_pytorch_reads_them_and_keep_shape_and_numbers():
         kernel = net.get_layer("conv2_block1_1_conv").kernel
         as_pytorch_has_it = kernel.value.permute(3, 2, 0, 1)
         assert as_pytorch_has_it.is_contiguous(memory_format=torch.channels_last)
-        twin = trainable_twin(build(cifar10(8, "B", 3, image_size=8)), CIFAR10)
+        twin = training_model(build(cifar10(8, "B", 3, image_size=8)), CIFAR10)
         kernels = [one for one in twin.trainable_variables + twin.optimizer.variables if len(one.shape) == 4]
         assert len(kernels) == 2 * (7 + 2)  # 7 convolutions, 2 projections, and the momentum of each
         for one in kernels:

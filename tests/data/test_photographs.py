@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from resnet_keras.data.small.stream import order
 from resnet_keras.spec.augmentation import ScaledCrop
 
 Image = pytest.importorskip("PIL.Image")
+with suppress(ImportError):
+    # Before any thread decodes: TensorFlow's import beside Pillow in a thread has crashed the process.
+    import tensorflow_datasets  # noqa: F401
 pytestmark = pytest.mark.any_backend
 
 PAPER = ScaledCrop()
@@ -101,8 +105,8 @@ BAD = {
     "text.jpg": (lambda file: file.write_text("an image\n"), "which is no JPEG"),
     "truncated.jpg": (truncated, "cannot be decoded"),
     "one.png": (lambda file: Image.new("RGB", (1, 1)).save(file), "1 x 1 pixels"),
-    "grey16.png": (sixteen_bits, "8 bits a channel"),
-    "rgb16.png": (sixteen_bit_rgb, "8 bits a channel"),
+    "grey16.png": (sixteen_bits, "8 bits per channel"),
+    "rgb16.png": (sixteen_bit_rgb, "8 bits per channel"),
     "animated.gif": (animated, "several frames"),
     "animated.webp": (lambda file: animated(file, "WEBP"), "several frames"),
     "long.png": (lambda file: Image.new("L", (30_000, 300)).save(file), "30000 x 300 pixels"),

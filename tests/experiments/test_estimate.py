@@ -40,7 +40,7 @@ def test_the_time_of_a_run_is_that_of_its_updates_and_measurements(small_data, m
     monkeypatch.setattr(estimate, "SECONDS", 0.3)
     monkeypatch.setattr(estimate, "MATRIX", 256)
     monkeypatch.setattr(estimate, "VECTOR", 1 << 20)
-    recipe = replace(CIFAR10, batch_size=6).shortened(1_000)
+    recipe = replace(CIFAR10, batch_size=6).rescaled(1_000)
     one = estimate.estimate(cifar10(8, num_classes=3, image_size=8), recipe, small_data)
     assert 0 < one.bound < one.update
     assert one.seconds == pytest.approx(1_000 * one.update + 20 * one.measurement)
@@ -69,6 +69,6 @@ def test_a_signal_while_validation_is_timed_ends_it(small_data, monkeypatch):
         return evaluate(model, *arguments, **options)
 
     monkeypatch.setattr(keras.Model, "evaluate", signalled)
-    recipe = replace(CIFAR10, batch_size=6).shortened(1_000)
+    recipe = replace(CIFAR10, batch_size=6).rescaled(1_000)
     with pytest.raises(Stopped, match="nothing was trained"):
         estimate.estimate(cifar10(8, num_classes=3, image_size=8), recipe, small_data)

@@ -35,7 +35,7 @@ on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="one progra
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """Wherever it can be done: also on a CPU, where it would not be faster."""
-    monkeypatch.setattr(experiment, "at_once", lambda: keras.backend.backend() == "jax")
+    monkeypatch.setattr(experiment, "train_at_once", lambda: keras.backend.backend() == "jax")
 
 
 def together(data, tmp_path, recipe, seeds=(0, 3)):
@@ -64,7 +64,7 @@ def test_each_run_is_the_one_it_would_be_alone(small_data, tmp_path, recipe):
 
 def test_on_a_cpu_they_take_turns(small_data, tmp_path, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr(device, "device", lambda: "cpu")
+    monkeypatch.setattr(device, "name", lambda: "cpu")
     monkeypatch.setattr(training, "VectorisedLoop", lambda *arguments, **options: pytest.fail("one program"))
     done = together(small_data, tmp_path, RECIPE)
     assert [one.settings["seed"] for one in done] == [0, 3]
@@ -74,8 +74,8 @@ def test_on_a_cpu_they_take_turns(small_data, tmp_path, monkeypatch):
 def test_on_an_accelerator_they_are_one_program(monkeypatch):
     monkeypatch.undo()
     for name, expected in (("cpu", False), ("an accelerator", True)):
-        monkeypatch.setattr(device, "device", lambda name=name: name)
-        assert experiment.at_once() == expected
+        monkeypatch.setattr(device, "name", lambda name=name: name)
+        assert experiment.train_at_once() == expected
 
 
 def test_seeds_differ(small_data, tmp_path):
@@ -120,7 +120,7 @@ def test_they_go_on_together_after_a_signal(small_data, tmp_path, monkeypatch, r
 @pytest.mark.parametrize("longer_first", [True, False])
 def test_one_that_is_lengthened_keeps_its_own_recipe(small_data, tmp_path, longer_first):
     """It keeps its rates so far, and so has other boundaries than one that begins."""
-    short, long = (replace(RECIPE, warmup=None).shortened(iterations) for iterations in (60, 120))
+    short, long = (replace(RECIPE, warmup=None).rescaled(iterations) for iterations in (60, 120))
     run(NET, short, small_data, seed=0, out=tmp_path / "seed0")
     alone = run(NET, short, small_data, seed=0, out=tmp_path / "alone")
     alone = run(NET, long, small_data, seed=0, out=tmp_path / "alone")

@@ -16,7 +16,7 @@ from faults.processes import FAILED, arm, calls, fork, wait
 from resnet_keras import Recipe
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.checkpoints import State
-from resnet_keras.runs.lookup import Found
+from resnet_keras.runs.lookup import ResumePoint
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.records import Results, Row
 from resnet_keras.spec.schedules import Steps
@@ -34,7 +34,9 @@ def state(count: int) -> State:
 def save(folder: Path, last: int) -> None:
     """The save of number `last`; before it, what a run does before."""
     checkpoint, _ = checkpoints.newest(folder)
-    run = RunFolder(folder, SETTINGS, Found(RECIPE, checkpoint=checkpoint, settings=reading.through_json(SETTINGS)))
+    run = RunFolder(
+        folder, SETTINGS, ResumePoint(RECIPE, checkpoint=checkpoint, settings=reading.json_roundtrip(SETTINGS))
+    )
     for count in range(len(run.state.rows) + 1 if run.state else 1, last + 1):
         run.save_state(state(count))
         run.record(ROWS[count - 1])

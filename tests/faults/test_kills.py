@@ -87,7 +87,7 @@ def finished(tmp_path_factory):
 
 
 def look(path):
-    return experiment.look(NET, RECIPE, small_data_(), seed=0, out=path)
+    return experiment.inspect(NET, RECIPE, small_data_(), seed=0, out=path)
 
 
 FILES = ["run.json", "metrics.csv", "model.keras", *(f"checkpoints/{name}" for name in checkpoints.FILES)]

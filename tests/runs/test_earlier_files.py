@@ -55,7 +55,7 @@ def test_a_finished_run_is_read_not_trained(earlier):
 
 
 def test_a_finished_run_goes_on_for_more_iterations(earlier):
-    done = run(NET, RECIPE.shortened(18), small_data_(), seed=3, out=earlier / "finished")
+    done = run(NET, RECIPE.rescaled(18), small_data_(), seed=3, out=earlier / "finished")
     assert done.rows[:3] == reading.read(EARLIER / BACKEND / "finished").rows
     assert done.rows[-1].iteration == 18
 

@@ -8,7 +8,7 @@ import pytest
 
 from resnet_keras import Damaged, InputOutput
 from resnet_keras.runs import reading
-from resnet_keras.runs.lookup import Found
+from resnet_keras.runs.lookup import ResumePoint
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.records import Results, Row
 
@@ -97,7 +97,7 @@ def test_leftovers_of_a_killed_process_are_swept(tmp_path):
     finished(tmp_path)
     (tmp_path / "new-run.json").write_text("half")
     (tmp_path / "checkpoints" / "new-iteration-00000001").mkdir(parents=True)
-    RunFolder(tmp_path, SETTINGS, Found(None))
+    RunFolder(tmp_path, SETTINGS, ResumePoint(None))
     assert not list(tmp_path.rglob("new-*"))
 
 

@@ -66,27 +66,27 @@ def test_a_cosine_falls_from_the_first_rate_to_nothing():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_comes_back_from_json(name):
-    for recipe in (RECIPES[name], RECIPES[name].shortened(700)):
+    for recipe in (RECIPES[name], RECIPES[name].rescaled(700)):
         assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_shortened_recipe_measures_twenty_times_or_a_few_more(name):
-    whole, short = RECIPES[name], RECIPES[name].shortened(4_000)
+    whole, short = RECIPES[name], RECIPES[name].rescaled(4_000)
     assert 20 <= len(list(short.periods())) <= 23 < len(list(whole.periods()))
     assert sum(period.stop - period.start for period in short.periods()) == 4_000
 
 
 def test_what_a_longer_run_may_go_on_from():
-    assert CIFAR10.shortened(2_000).lengthens(CIFAR10.shortened(1_000))
-    assert replace(IMAGENET, iterations=700_000).lengthens(IMAGENET)
-    assert not replace(IMAGENET_MODERN, iterations=500_000).lengthens(IMAGENET_MODERN)  # its rates are others
-    assert not IMAGENET_STEPS.lengthens(replace(IMAGENET_STEPS, schedule=Plateau()))
-    assert not replace(IMAGENET, schedule=Plateau(4)).lengthens(IMAGENET)
+    assert CIFAR10.rescaled(2_000).extends(CIFAR10.rescaled(1_000))
+    assert replace(IMAGENET, iterations=700_000).extends(IMAGENET)
+    assert not replace(IMAGENET_MODERN, iterations=500_000).extends(IMAGENET_MODERN)  # its rates are others
+    assert not IMAGENET_STEPS.extends(replace(IMAGENET_STEPS, schedule=Plateau()))
+    assert not replace(IMAGENET, schedule=Plateau(4)).extends(IMAGENET)
 
 
 def test_an_average_reaches_over_the_same_share_of_a_shorter_run():
-    assert IMAGENET_MODERN.shortened(4_500).average_over == 100  # 10,000 of 450,000
+    assert IMAGENET_MODERN.rescaled(4_500).average_over == 100  # 10,000 of 450,000
 
 
 @pytest.mark.parametrize(

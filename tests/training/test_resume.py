@@ -11,8 +11,8 @@ import pytest
 from resnet_keras import Damaged, Diverged, InputOutput, OtherRun, Recipe, Stopped, cifar10, run
 from resnet_keras.experiments import run as experiment
 from resnet_keras.runs import checkpoints, reading
-from resnet_keras.runs.lookup import look, place
-from resnet_keras.runs.writing import hold
+from resnet_keras.runs.lookup import folder_for, inspect
+from resnet_keras.runs.writing import lock
 from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.records import TIMES
 from resnet_keras.spec.schedules import Cosine, Steps, Warmup
@@ -168,7 +168,7 @@ def test_more_iterations_go_on_from_a_finished_run_and_other_settings_are_refuse
     path = tmp_path / "run"
     go(small_data, path)
     first = reading.read(path).rows
-    longer = RECIPE.shortened(9)
+    longer = RECIPE.rescaled(9)
     go(small_data, path, longer)
     done = reading.read(path)
     assert [row.iteration for row in done.rows] == [3, 6, 9]
@@ -190,12 +190,12 @@ def test_fresh_starts_over_beside_it(small_data, tmp_path):
     assert go(small_data, path, resume="fresh").path == path
     second = go(small_data, path, replace(RECIPE, batch_size=5), resume="fresh")
     assert second.path == tmp_path / "run-2"
-    assert place(path, "fresh") == tmp_path / "run-3"
+    assert folder_for(path, "fresh") == tmp_path / "run-3"
     assert reading.read(path).settings["recipe"]["batch_size"] == 6
 
 
 def test_a_second_writer_is_refused_by_the_name_of_the_first(small_data, tmp_path):
-    with hold(tmp_path / "run"), pytest.raises(InputOutput, match=rf"process {os.getpid()} on"):
+    with lock(tmp_path / "run"), pytest.raises(InputOutput, match=rf"process {os.getpid()} on"):
         go(small_data, tmp_path / "run")
     go(small_data, tmp_path / "run")
 
@@ -242,12 +242,12 @@ def test_another_backend_does_not_go_on_but_reads_what_is_finished(small_data, t
     settings = experiment.settings_of(NET, RECIPE, small_data, 3)
     stopped_at(5, small_data, path, monkeypatch)
     with pytest.raises(OtherRun) as refused:
-        look(path, settings, RECIPE, "another")
+        inspect(path, settings, RECIPE, "another")
     assert [difference.field for difference in refused.value.differences] == ["backend"]
     go(small_data, path)
-    assert look(path, settings, RECIPE, "another").finished is not None
+    assert inspect(path, settings, RECIPE, "another").finished is not None
     with pytest.raises(OtherRun):
-        look(
+        inspect(
             path,
             settings | {"recipe": replace(RECIPE, iterations=9).to_dict()},
             replace(RECIPE, iterations=9),

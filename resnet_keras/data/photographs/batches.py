@@ -1,31 +1,25 @@
-"""`Photographs`: a set too large for memory, read, decoded and augmented while a net trains (section 3.4).
-
-Threads decode: Pillow works outside Python's lock while it decodes and resizes, and threads share what they make.
-"""
+"""`Photographs`: a set too large for memory, read, decoded and augmented while a net trains (section 3.4)."""
 
 import hashlib
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
-from resnet_keras.data.dataset import Batch, Description
+from resnet_keras.data.dataset import Batch, Batches, Description, TrainingBatches
 from resnet_keras.data.photographs.augmentation import augmented, draw
 from resnet_keras.data.photographs.sources import LAYOUT, load_split
 from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.stream import order
-from resnet_keras.data.threads import available_cores, in_order
+from resnet_keras.data.threads import Prefetch, available_cores, in_order
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.paper_recipes import IMAGENET
 
-AHEAD = 2
+BATCHES_AHEAD = 2
 """Batches that are made before they are asked for: one to wait, one in the making."""
 MEAN_IMAGES = 10_000
 """Photographs behind the channel mean: its standard error is below half a grey level of 255."""
@@ -89,8 +83,8 @@ class Photographs:
     def training_crops(self, images: int) -> Iterator[np.ndarray]:
         """Centre crops of at most `images` training photographs, evenly spread: (size, size, 3) each, uint8."""
         view = SingleView(self.image_size)
-        places = spread(len(self.train), min(images, len(self.train))).tolist()
-        return in_order(lambda index: view.of(self.train.photograph(index)[0])[0], places, self.workers)
+        indices = spread(len(self.train), min(images, len(self.train))).tolist()
+        return in_order(lambda index: view.of(self.train.photograph(index)[0])[0], indices, self.workers)
 
     def mean(self) -> np.ndarray:
         """The mean of R, G and B over centre crops of training photographs: (3,), on a scale of 0..255."""
@@ -136,7 +130,7 @@ def load(
         parts = []
         for split in (train, validation):
             bad = split.bad(skip_bad - len(skipped), workers)
-            skipped += [split.place(index) for index, _ in bad]
+            skipped += [split.location(index) for index, _ in bad]
             if len(skipped) > skip_bad:
                 raise InputOutput(
                     f"At most {skip_bad} photographs may be damaged. Received: more, the last: {bad[-1][1]} "
@@ -168,57 +162,19 @@ def _check_classes(data_dir: Path, train: Split, validation: Split, num_classes:
         raise InvalidValue(f"{LAYOUT} Received: {found} classes in {data_dir}, where {num_classes} are asked for.")
 
 
-class _Assembly:
-    """Makes batches in threads, and the next ones before they are asked for.
-
-    Args:
-        items: the photographs of batch number i, as (epoch, index); nothing after the last.
-        make: a photograph's pixels and label.
-        image_size: side of the pixels.
-        workers: threads.
-    """
-
-    def __init__(
-        self,
-        items: Callable[[int], Sequence[_Item]],
-        make: Callable[[_Item], tuple[np.ndarray, int]],
-        image_size: int,
-        workers: int,
-    ) -> None:
-        self._items, self._make, self._size = items, make, image_size
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="photographs")
-        self._begun: dict[int, list[Future[tuple[np.ndarray, int]]]] = {}
-        self._latest = 0
-        self._lock = Lock()
-        self.close = weakref.finalize(self, self._executor.shutdown, wait=False, cancel_futures=True)
-
-    def batch(self, number: int) -> Batch:
-        with self._lock:
-            # Two threads may ask, the later batch first: nothing between is given up or made twice.
-            near = abs(number - self._latest) <= AHEAD
-            self._latest = max(number, self._latest) if near else number
-            for other in [other for other in self._begun if abs(other - number) > AHEAD]:
-                for future in self._begun.pop(other):
-                    future.cancel()
-            for wanted in (number, *range(self._latest + 1, number + 1 + AHEAD)):
-                if wanted not in self._begun:
-                    self._begun[wanted] = [self._executor.submit(self._make, item) for item in self._items(wanted)]
-            futures = self._begun.pop(number)
-        x = np.empty((len(futures), self._size, self._size, 3), np.uint8)
-        y = np.empty(len(futures), np.int32)
-        for place, future in enumerate(futures):
-            x[place], y[place] = future.result()
-        return x, y
+def _stacked(made: Sequence[tuple[np.ndarray, int]]) -> Batch:
+    images, labels = zip(*made, strict=True)
+    return np.stack(images), np.array(labels, np.int32)
 
 
-class PhotographStream:
+class PhotographStream(TrainingBatches):
     """An endless sequence of training batches; an epoch's last batch is filled from the next epoch.
 
     Args:
         split: the training photographs.
         image_size: side of the crops, in pixels.
-        batch_size: photographs a batch.
-        seed: of order and augmentation.
+        batch_size: photographs per batch.
+        seed: random seed of order and augmentation.
         augmentation: of each photograph.
         workers: threads that decode.
     """
@@ -229,7 +185,7 @@ class PhotographStream:
         self._split, self._size, self._seed, self._augmentation = split, image_size, seed, augmentation
         self.batch_size = batch_size
         self._order = lru_cache(maxsize=2)(order)
-        self._assembly = _Assembly(self._items, self._make, image_size, workers)
+        self._prefetch = Prefetch(self._items, self._make, ahead=BATCHES_AHEAD, workers=workers)
 
     def batch(self, iteration: int) -> Batch:
         """The crops and labels of update number `iteration`, counted from 0; those that follow are begun.
@@ -240,17 +196,18 @@ class PhotographStream:
         Raises:
             OSError: a photograph that cannot be read or decoded; one line with its path.
         """
-        return self._assembly.batch(iteration)
+        return _stacked(self._prefetch.take(iteration))
 
     def close(self) -> None:
         """Ends the threads; nothing else is lost."""
-        self._assembly.close()
+        self._prefetch.close()
 
     def _items(self, iteration: int) -> list[_Item]:
         images = len(self._split)
-        places = range(iteration * self.batch_size, (iteration + 1) * self.batch_size)
+        positions = range(iteration * self.batch_size, (iteration + 1) * self.batch_size)
         return [
-            (place // images, int(self._order(self._seed, place // images, images)[place % images])) for place in places
+            (position // images, int(self._order(self._seed, position // images, images)[position % images]))
+            for position in positions
         ]
 
     def _make(self, item: _Item) -> tuple[np.ndarray, int]:
@@ -259,39 +216,29 @@ class PhotographStream:
         return augmented(image, draw(self._augmentation, self._seed, epoch, index, self._size), self._size), label
 
 
-class CentreCrops:
+class CentreCrops(Batches):
     """Batches of centre crops: a sequence that can be gone through again and again.
 
     Args:
         split: the photographs, in its order.
         image_size: side of the crops, in pixels; the shorter side is 256 / 224 of it before.
-        batch_size: photographs a batch; the last may have fewer.
+        batch_size: photographs per batch; the last may have fewer.
         workers: threads that decode.
     """
 
     def __init__(self, split: Split, image_size: int, batch_size: int, workers: int) -> None:
-        self._split, self._batch_size, self._view = split, batch_size, SingleView(image_size)
-        self._assembly = _Assembly(self._items, self._make, image_size, workers)
+        super().__init__(len(split), batch_size)
+        self._split, self._view = split, SingleView(image_size)
+        self._prefetch = Prefetch(self.indices, self._make, ahead=BATCHES_AHEAD, workers=workers)
 
-    def __len__(self) -> int:
-        return -(-len(self._split) // self._batch_size)
-
-    def __getitem__(self, number: int) -> Batch:
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        return self._assembly.batch(number)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return (self[number] for number in range(len(self)))
+    def batch(self, indices: range) -> Batch:
+        """The crops and labels; those of the batches that follow are begun."""
+        return _stacked(self._prefetch.take(indices.start // self._batch_size))
 
     def close(self) -> None:
         """Ends the threads; nothing else is lost."""
-        self._assembly.close()
+        self._prefetch.close()
 
-    def _items(self, number: int) -> list[_Item]:
-        first = number * self._batch_size
-        return [(0, index) for index in range(first, min(first + self._batch_size, len(self._split)))]
-
-    def _make(self, item: _Item) -> tuple[np.ndarray, int]:
-        image, label = self._split.photograph(item[1])
+    def _make(self, index: int) -> tuple[np.ndarray, int]:
+        image, label = self._split.photograph(index)
         return self._view.of(image)[0], label

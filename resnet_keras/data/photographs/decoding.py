@@ -1,7 +1,7 @@
 """One photograph: the bytes of an image file become RGB pixels, or one line that says why not.
 
 Orientation tags are not applied and transparency is dropped, as in the ports whose ImageNet numbers are compared with.
-What has no one meaning as an 8-bit RGB photograph (16 bits a channel, several frames) is refused.
+What has no one meaning as an 8-bit RGB photograph (16 bits per channel, several frames) is refused.
 """
 
 import io
@@ -22,38 +22,38 @@ MAX_PIXELS = 90_000_000
 _SIXTEEN_BITS = re.compile(r"(?<!BGR);16")  # Pillow's name of a file's layout; BGR;16 is 5 + 6 + 5 bits
 
 
-def decode(data: bytes, place: str) -> Image.Image:
+def decode(data: bytes, location: str) -> Image.Image:
     """Decodes an image file.
 
     Args:
         data: the file's bytes.
-        place: its path, for the error.
+        location: its path, for the error.
 
     Returns:
         An image of mode RGB: grey is repeated, CMYK and palettes are converted, transparency is dropped, the
         orientation tag is not applied.
 
     Raises:
-        OSError: no image, a damaged one, or one that is no 8-bit RGB photograph; one line with `place`.
+        OSError: no image, a damaged one, or one that is no 8-bit RGB photograph; one line with `location`.
     """
-    return _decode(data, place, shrink=False)
+    return _decode(data, location, shrink=False)
 
 
-def verify(data: bytes, place: str) -> None:
+def verify(data: bytes, location: str) -> None:
     """Reads the file to its end, as `decode` does; a JPEG is computed at an eighth of its size, which is faster.
 
     Raises:
         OSError: as `decode`.
     """
-    _decode(data, place, shrink=True)
+    _decode(data, location, shrink=True)
 
 
-def _decode(data: bytes, place: str, *, shrink: bool) -> Image.Image:
+def _decode(data: bytes, location: str, *, shrink: bool) -> Image.Image:
     if not data:
-        raise InputOutput(f"A photograph is an image file. Received: {place}, which is empty.")
+        raise InputOutput(f"A photograph is an image file. Received: {location}, which is empty.")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _check(image, place)
+        _check(image, location)
         if shrink:
             image.draft("RGB", (1, 1))
         image.load()
@@ -67,21 +67,25 @@ def _decode(data: bytes, place: str, *, shrink: bool) -> Image.Image:
     except Exception as error:  # whatever Pillow's readers raise for damaged files
         lines = str(error).splitlines()
         reason = f"which cannot be decoded ({lines[0] if lines else type(error).__name__})"
-    raise InputOutput(f"A photograph is an image file. Received: {place}, {reason}.")
+    raise InputOutput(f"A photograph is an image file. Received: {location}, {reason}.")
 
 
-def _check(image: Image.Image, place: str) -> None:
+def _check(image: Image.Image, location: str) -> None:
     """What the file's head tells, before anything is decoded."""
     short, long = sorted(image.size)
     size = f"{image.width} x {image.height} pixels"
     if short < SIDES[0] or long > SIDES[1]:
-        raise InputOutput(f"A photograph's sides have {SIDES[0]} to {SIDES[1]:,} pixels. Received: {place} of {size}.")
+        raise InputOutput(
+            f"A photograph's sides have {SIDES[0]} to {SIDES[1]:,} pixels. Received: {location} of {size}."
+        )
     if long > MAX_ASPECT * short:
-        raise InputOutput(f"A photograph is at most {MAX_ASPECT} times as long as wide. Received: {place} of {size}.")
+        raise InputOutput(
+            f"A photograph is at most {MAX_ASPECT} times as long as wide. Received: {location} of {size}."
+        )
     if short * long > MAX_PIXELS:
-        raise InputOutput(f"A photograph has at most {MAX_PIXELS:,} pixels. Received: {place} of {size}.")
+        raise InputOutput(f"A photograph has at most {MAX_PIXELS:,} pixels. Received: {location} of {size}.")
     # An MPO is a camera's JPEG with a second picture behind the photograph.
     if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise InputOutput(f"A photograph is one picture. Received: {place} with several frames.")
+        raise InputOutput(f"A photograph is one picture. Received: {location} with several frames.")
     if image.mode[0] in "IF" or (isinstance(image, ImageFile.ImageFile) and _SIXTEEN_BITS.search(str(image.tile))):
-        raise InputOutput(f"A photograph has 8 bits a channel. Received: {place} with more. Convert it first.")
+        raise InputOutput(f"A photograph has 8 bits per channel. Received: {location} with more. Convert it first.")

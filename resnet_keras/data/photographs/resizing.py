@@ -27,7 +27,8 @@ def crop(image: Image.Image, sides: tuple[int, int], left: int, top: int, size: 
     Args:
         image: RGB, at its own size.
         sides: width and height of the resized image.
-        left, top: of the square in the resized image.
+        left: of the square in the resized image, in pixels.
+        top: likewise.
         size: its side.
     """
     across, down = image.width / sides[0], image.height / sides[1]

@@ -76,7 +76,7 @@ class _Files:
                 f"A photograph is a file that can be read. Received: {path} ({error.strerror})."
             ) from None
 
-    def place(self, index: int) -> str:
+    def location(self, index: int) -> str:
         return str(self.root / self.names[index])
 
 

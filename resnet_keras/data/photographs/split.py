@@ -34,7 +34,7 @@ class Reader(Protocol):
         """Number `index` of the part."""
         ...
 
-    def place(self, index: int) -> str:
+    def location(self, index: int) -> str:
         """Where it is, for an error."""
         ...
 
@@ -67,9 +67,9 @@ class Split:
         """Labels are 0 to num_classes - 1."""
         return len(self.class_names)
 
-    def place(self, index: int) -> str:
+    def location(self, index: int) -> str:
         """The path of photograph number `index`."""
-        return self.reader.place(int(self.indices[index]))
+        return self.reader.location(int(self.indices[index]))
 
     def photograph(self, index: int) -> tuple[Image.Image, int]:
         """Photograph number `index`, RGB at its own size, and its label.
@@ -79,7 +79,7 @@ class Split:
             ValueError: a label out of range.
         """
         example = self._example(index)
-        return decode(example.image, self.place(index)), example.label
+        return decode(example.image, self.location(index)), example.label
 
     def limited(self, limit: int | None) -> "Split":
         """At most `limit` photographs, spread evenly over the part: its order is often that of the classes."""
@@ -108,23 +108,23 @@ class Split:
         example = self.reader.example(int(self.indices[index]))
         if not 0 <= example.label < len(self.class_names):
             raise InvalidValue(
-                f"Labels are 0 to {len(self.class_names) - 1}. Received: {example.label} in {self.place(index)}."
+                f"Labels are 0 to {len(self.class_names) - 1}. Received: {example.label} in {self.location(index)}."
             )
         return example
 
     def _error(self, index: int) -> str | None:
         try:
-            verify(self._example(index).image, self.place(index))
+            verify(self._example(index).image, self.location(index))
         except InputOutput as error:
             return str(error)
         return None
 
-    def _using(self, places: np.ndarray) -> "Split":
-        indices = self.indices[places]
+    def _using(self, chosen: np.ndarray) -> "Split":
+        indices = self.indices[chosen]
         digest = hashlib.sha256(self.fingerprint.encode() + indices.astype("<i8").tobytes())
         return replace(self, indices=indices, fingerprint=digest.hexdigest()[:16])
 
 
 def spread(images: int, limit: int) -> np.ndarray:
-    """The places of `limit` of `images` images, evenly spread over all of them."""
+    """The indices of `limit` of `images` images, evenly spread over all of them."""
     return np.arange(limit) * images // limit

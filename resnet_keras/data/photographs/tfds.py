@@ -39,10 +39,10 @@ class _Records:
         except Exception as error:  # whatever array_record and TensorFlow Datasets raise for damaged files
             lines = str(error).splitlines()
             raise InputOutput(
-                f"{self.place(index)} could not be read ({lines[0] if lines else type(error).__name__})."
+                f"{self.location(index)} could not be read ({lines[0] if lines else type(error).__name__})."
             ) from error
 
-    def place(self, index: int) -> str:
+    def location(self, index: int) -> str:
         return f"image {index} of {self.where}"
 
 
@@ -91,23 +91,23 @@ def prepared(folder: Path, part: Part) -> Split:
 
 
 def _tfrecords(info: Any, split: str) -> Callable[[int], bytes]:
-    """Random access to TFRecord files, by the place of each record; tf.data reads them from start to end only.
+    """Random access to TFRecord files, by the location of each record; tf.data reads them from start to end only.
 
     A record is its length (8 bytes, little endian), a checksum of it (4), the data, and its checksum (4).
     """
     if str(info.file_format.value) != "tfrecord":
         raise InputOutput(f"Photographs are read from array_record or TFRecord. Received: {info.file_format.value}.")
     paths = [Path(path) for path in info.splits[split].filepaths]
-    places: list[np.ndarray] = []
+    records: list[np.ndarray] = []
     for path, expected in zip(paths, info.splits[split].shard_lengths, strict=True):
-        places.append(_record_places(path))
-        if len(places[-1]) != expected:
-            raise InputOutput(f"{path} holds {expected} photographs. Received: {len(places[-1])}; it was cut.")
-    ends = list(accumulate(len(shard) for shard in places))
+        records.append(record_spans(path))
+        if len(records[-1]) != expected:
+            raise InputOutput(f"{path} holds {expected} photographs. Received: {len(records[-1])}; it was cut.")
+    ends = list(accumulate(len(shard) for shard in records))
 
     def record(index: int) -> bytes:
         shard = bisect_right(ends, index)
-        start, length = places[shard][index - (ends[shard - 1] if shard else 0)].tolist()
+        start, length = records[shard][index - (ends[shard - 1] if shard else 0)].tolist()
         with paths[shard].open("rb") as file:
             file.seek(start)
             return file.read(length)
@@ -115,7 +115,7 @@ def _tfrecords(info: Any, split: str) -> Callable[[int], bytes]:
     return record
 
 
-def _record_places(path: Path) -> np.ndarray:
+def record_spans(path: Path) -> np.ndarray:
     """(records, 2): where each record's data starts, and its length."""
     found = []
     try:

@@ -1,13 +1,12 @@
 """`ImageData`: a set of small labelled images in memory, and what is checked of it before any work."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from resnet_keras.data.dataset import Batch, Description
+from resnet_keras.data.dataset import Batch, Batches, Description
 from resnet_keras.data.small.stream import Stream
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
@@ -20,32 +19,22 @@ EVALUATION_BATCH = 500
 """Divides CIFAR-10's 5,000 and 10,000 images, so a compiled net sees one shape."""
 
 
-@dataclass(frozen=True)
-class ArrayBatches:
+class ArrayBatches(Batches):
     """Images in memory, in batches.
 
-    Attributes:
+    Args:
         x: (n, size, size, 3), uint8.
         y: (n,), int32.
     """
 
-    x: np.ndarray
-    y: np.ndarray
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        super().__init__(len(x), EVALUATION_BATCH)
+        self.x, self.y = x, y
 
-    def __len__(self) -> int:
-        return -(-len(self.x) // EVALUATION_BATCH)
-
-    def __getitem__(self, number: int) -> Batch:
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        part = slice(number * EVALUATION_BATCH, (number + 1) * EVALUATION_BATCH)
+    def batch(self, indices: range) -> Batch:
+        """Views of the arrays."""
+        part = slice(indices.start, indices.stop)
         return self.x[part], self.y[part]
-
-    def __iter__(self) -> Iterator[Batch]:
-        return (self[number] for number in range(len(self)))
-
-    def close(self) -> None:
-        """Nothing works ahead."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +212,6 @@ def _images(x: np.ndarray, field: str) -> np.ndarray:
 def _labels(y: np.ndarray, field: str, images: int) -> np.ndarray:
     if y.shape not in ((images,), (images, 1)) or not np.issubdtype(y.dtype, np.integer):
         raise InvalidValue(
-            f"{field} holds {images} whole numbers, one an image. Received: {y.dtype} of shape {y.shape}."
+            f"{field} holds {images} whole numbers, one per image. Received: {y.dtype} of shape {y.shape}."
         )
     return y.reshape(images).astype(np.int32)

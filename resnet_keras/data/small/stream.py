@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resnet_keras.data.dataset import Batch
+from resnet_keras.data.dataset import Batch, TrainingBatches
 from resnet_keras.spec.augmentation import PaddedCrop
 
 ORDER, AUGMENTATION = 0, 1
@@ -27,7 +27,7 @@ class Augmentation(NamedTuple):
 
 
 def order(seed: int, epoch: int, images: int) -> np.ndarray:
-    """The index of the image at each place of an epoch: a permutation of 0 .. images - 1."""
+    """The index of the image at each position of an epoch: a permutation of 0 .. images - 1."""
     return np.random.default_rng([ORDER, seed, epoch]).permutation(images)
 
 
@@ -39,14 +39,14 @@ def augmentation(seed: int, epoch: int, images: int, pad: int) -> Augmentation:
 
 
 @dataclass(frozen=True)
-class Stream:
+class Stream(TrainingBatches):
     """An endless sequence of training batches; an epoch's last batch is filled from the next epoch.
 
     Attributes:
         x: (n, size, size, 3), uint8.
         y: (n,), int32.
-        batch_size: images a batch.
-        seed: of order and augmentation.
+        batch_size: images per batch.
+        seed: random seed of order and augmentation.
         augmentation: of each image.
     """
 
@@ -72,7 +72,7 @@ class Stream:
         rows = padded.reshape(*padded.shape[:2], -1)
         return np.lib.stride_tricks.sliding_window_view(rows, (size, 3 * size), axis=(1, 2))[:, :, ::3]
 
-    def places(self, iteration: int) -> np.ndarray:
+    def crops(self, iteration: int) -> np.ndarray:
         """What update number `iteration`, counted from 0, takes of the images.
 
         Returns:
@@ -80,10 +80,10 @@ class Stream:
             pixels), and 1 where it is mirrored, else 0.
         """
         images = len(self.x)
-        places = np.arange(iteration * self.batch_size, (iteration + 1) * self.batch_size)
+        positions = np.arange(iteration * self.batch_size, (iteration + 1) * self.batch_size)
         parts = []
-        for epoch in np.unique(places // images).tolist():
-            indices = self._order(self.seed, epoch, images)[places[places // images == epoch] % images]
+        for epoch in np.unique(positions // images).tolist():
+            indices = self._order(self.seed, epoch, images)[positions[positions // images == epoch] % images]
             top, left, mirrored = self._augmentation(self.seed, epoch, images, self.augmentation.pad)
             turned = mirrored[indices] & self.augmentation.flip
             parts.append(
@@ -97,11 +97,8 @@ class Stream:
         Returns:
             uint8 of shape (batch_size, size, size, 3) and int32 of shape (batch_size,).
         """
-        indices, top, left, mirrored = self.places(iteration).T
+        indices, top, left, mirrored = self.crops(iteration).T
         x = self._windows[indices, top, left].reshape(len(indices), *self.x.shape[1:])
         turned = np.flatnonzero(mirrored)
         x[turned] = x[turned, :, ::-1]
         return x, self.y[indices]
-
-    def close(self) -> None:
-        """Nothing works ahead."""
