@@ -92,7 +92,7 @@ def test_updates_of_a_native_net_are_ours(loop_of, framework):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     for _ in range(2):
-        loop.step(loop.place(x, y))
+        loop.step(loop.to_device(x, y))
         model.train_on_batch(x, y)
     loss, accuracy = loop.measure()
     assert 0 < loss < 10

@@ -105,9 +105,9 @@ def cost(network: Network, recipe: Recipe) -> Cost:
     """What one update has to do, from the net alone; the sums of batch normalisation and the like are left out."""
     images, number = recipe.batch_size, 4 if recipe.precision == "float32" else 2
     # Nothing asks for the gradient of the images.
-    first, *_ = layers = list(network.weighted_layers())
-    operations = 2 * images * (FORWARD_AND_BACKWARD * network.multiply_adds - first.multiply_adds)
-    outputs = sum(layer.outputs for layer in layers)
+    layers = list(network.weighted_layers())
+    operations = 2 * images * (FORWARD_AND_BACKWARD * network.multiply_adds - layers[0].multiply_adds)
+    outputs = sum(layer.outputs for layer in layers[:-1])  # the logits are nothing beside them
     # Of each layer's output: written and read in the forward pass, read in the backward; its gradient written and
     # read. The weights: read twice, and read and written with gradient and momentum by the update, in float32.
     return Cost(operations, 5.0 * outputs * images * number + 7.0 * network.parameters * 4)
