@@ -89,7 +89,7 @@ def program(arguments: Sequence[str]) -> None:
     data = data.averaged_to(size)
     from resnet_keras.experiments.estimate import estimate  # import Keras, with the backend just chosen
     from resnet_keras.experiments.run import inspect, run
-    from resnet_keras.training.progress import clock
+    from resnet_keras.reports.progress_bar import clock
 
     jobs = [
         (

@@ -19,12 +19,13 @@ from resnet_keras.backends.feeding import fed
 from resnet_keras.data.dataset import Dataset
 from resnet_keras.errors import Stopped
 from resnet_keras.nets.build import build
+from resnet_keras.reports.progress_bar import clock
 from resnet_keras.signals import Stop
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Precision, Recipe
 from resnet_keras.training.logits_model import training_model
 from resnet_keras.training.loop import KerasLoop, Learner
-from resnet_keras.training.progress import TrainingProgress, clock
+from resnet_keras.training.progress import TrainingProgress
 
 MATRIX, VECTOR = 2048, 1 << 26
 """Sides of the matrices, numbers in the vectors: beyond any cache."""

@@ -24,3 +24,9 @@ def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
         disable=not console.is_terminal,
         speed_estimate_period=SPEED_WINDOW,
     )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, or hours, minutes and seconds: 4:05, 1:04:05."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

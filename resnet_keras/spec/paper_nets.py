@@ -6,6 +6,8 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.architecture import Architecture, Shortcut, Stage, Stem, StrideIn, UnitKind, usual_shortcut
 from resnet_keras.spec.checks import check_choice, is_count
 
+TABLE_6_DEPTHS = (20, 32, 44, 56, 110, 1202)
+"""Section 4.2: of the CIFAR-10 nets."""
 CIFAR10_SIZE, IMAGENET_SIZE = 32, 224
 """Pixels."""
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from resnet_keras.reports.progress_bar import progress_bar
+from resnet_keras.reports.progress_bar import clock, progress_bar
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Row
 
@@ -81,9 +81,3 @@ class TrainingProgress(keras.callbacks.Callback):
             highlight=False,
             soft_wrap=True,
         )
-
-
-def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds, or hours, minutes and seconds: 4:05, 1:04:05."""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

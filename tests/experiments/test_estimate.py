@@ -11,7 +11,7 @@ from resnet_keras import CIFAR10, cifar10, imagenet
 from resnet_keras.errors import Stopped
 from resnet_keras.experiments import estimate
 from resnet_keras.experiments.estimate import cost
-from resnet_keras.training.progress import clock
+from resnet_keras.reports.progress_bar import clock
 
 
 def test_the_cost_of_an_update_by_hand():

@@ -1,0 +1,92 @@
+"""Table 6 of the paper: every plain and residual net of section 4.2, one after the other, the cheapest first.
+
+    KERAS_BACKEND=tensorflow python recipes/table6.py --only ResNet-20 plain-20
+    KERAS_BACKEND=tensorflow python recipes/table6.py --iterations 16000 --only ResNet-20 plain-20 ResNet-56 plain-56
+    KERAS_BACKEND=jax python recipes/table6.py --seeds 0-4
+
+A queue: finished nets are skipped, an interrupted one is resumed by the same command, and each line says how long the
+rest will take. Every net leaves its run folder in --out, with a model card; of several seeds, the first keeps its
+model.keras. Days on two CPU cores: about 70 hours for one seed, of which the 20-layer nets take 7.
+
+Test error to expect, percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110 6.43 (best of 5), 1202 7.93.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from resnet_keras.data.small import sources
+from resnet_keras.errors import InvalidValue
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import recipe_from, training_options
+from resnet_keras.reports import tables
+from resnet_keras.reports.model_card import model_card
+from resnet_keras.reports.queue import Job, Queue
+from resnet_keras.runs import checkpoints, storage
+from resnet_keras.spec.paper_nets import TABLE_6_DEPTHS, cifar10
+from resnet_keras.spec.paper_recipes import cifar10_recipe
+
+NETS = {net.name: net for depth in TABLE_6_DEPTHS for net in (cifar10(depth, None), cifar10(depth))}
+USUAL = (*(name for name, net in NETS.items() if net.depth <= 56), "ResNet-110")
+"""Figure 6 has these; plain-110 failed to train, and 1202 layers take a day on a GPU."""
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = training_options(__doc__, out="results/cifar10, or results/cifar10-<iterations>", several_seeds=True)
+    parser.add_argument(
+        "--only", nargs="+", metavar="NET", default=USUAL, help=f"of {', '.join(NETS)} (default: to ResNet-110)"
+    )
+    options = parser.parse(arguments)
+    if unknown := [name for name in options.only if name not in NETS]:
+        raise InvalidValue(f"Table 6 has {', '.join(NETS)}. Received: --only {unknown[0]}.")
+    seeds = options.seeds or (options.seed,)
+    name = "cifar10" if options.iterations is None else f"cifar10-{options.iterations}"
+    out = options.out or Path("results") / name
+    nets = [NETS[name] for name in dict.fromkeys(options.only)]
+    jobs = [
+        Job(net, recipe_from(options, cifar10_recipe(net.depth)), seed, out / f"{net.name}-seed{seed}")
+        for net in nets
+        for seed in seeds
+    ]
+    sources.check_folder(options.data_dir)
+    storage.check_writable(out)
+    choose_backend()
+    data = sources.load(options.data_dir)
+    from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
+    from resnet_keras.experiments.run import inspect, run
+
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    jobs = [
+        replace(job, network=replace(job.network, num_classes=data.num_classes, image_size=data.image_size))
+        for job in jobs
+    ]
+    queue = Queue(jobs)
+    if options.estimate:
+        console.print("\n".join(estimate(jobs[0].network, jobs[0].recipe, data, seed=seeds[0]).lines()))
+        return
+    for job in queue.jobs:  # before hours of work, not after
+        inspect(job.network, job.recipe, data, seed=job.seed, out=job.out)
+    for number, job in enumerate(queue.jobs, start=1):
+        console.print(f"{number} of {len(jobs)}: {job.network.name}, seed {job.seed}{queue.time_left(number)}")
+        run(job.network, job.recipe, data, seed=job.seed, out=job.out, resume=options.resume, console=console)
+        _publish(job, keep_model=job.seed == seeds[0])
+    finished = queue.finished()
+    table = tables.table_6(finished) if all(one.follows_paper for one in finished) else tables.errors(finished)
+    storage.atomic_write(out / "table.md", table.markdown().encode())
+    console.print(table.for_terminal())
+    console.print(f"written: {out / 'table.md'}")
+
+
+def _publish(job: Job, *, keep_model: bool) -> None:
+    """Leaves of a finished run what belongs into a repository."""
+    storage.atomic_write(job.out / "README.md", model_card(job.run()).encode())
+    checkpoints.prune(job.out, set())
+    if not keep_model:
+        job.model.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main(program)

@@ -1,0 +1,62 @@
+"""The queue of Table 6: cheapest first, finished runs skipped, the time left, and what it leaves behind."""
+
+import hashlib
+
+import pytest
+from conftest import run_json, run_python
+
+from resnet_keras import CIFAR10, cifar10
+from resnet_keras.reports.queue import Job, Queue
+from resnet_keras.runs import reading
+from resnet_keras.spec.records import Row
+
+pytestmark = pytest.mark.any_backend
+
+
+def row(iteration: int, seconds: float) -> Row:
+    return Row(iteration, 0.1, 50.0, 50.0, 1.0, 1.0, 100.0, seconds)
+
+
+def test_the_time_left_is_in_proportion_to_what_was_computed(tmp_path, monkeypatch):
+    """plain-20 is half done in 100 seconds; ResNet-56 has three times as many multiply-adds, to 2 %."""
+    jobs = [Job(cifar10(56), CIFAR10, 0, tmp_path / "56"), Job(cifar10(20, None), CIFAR10, 0, tmp_path / "20")]
+    queue = Queue(jobs)
+    assert [job.network.name for job in queue.jobs] == ["plain-20", "ResNet-56"]
+    assert queue.time_left(1) == ""
+    (tmp_path / "20").mkdir()
+    (tmp_path / "20" / "run.json").touch()
+    half = reading.Run(tmp_path / "20", {}, (row(32_000, 100.0),), None)
+    monkeypatch.setattr(reading, "read", lambda path: half)
+    ratio = cifar10(56).multiply_adds / cifar10(20).multiply_adds
+    assert ratio == pytest.approx(3.09, abs=0.01)
+    minutes, seconds = divmod(round(100 + 200 * ratio), 60)
+    assert queue.time_left(1) == f"; about {minutes}:{seconds:02} left for 2 runs"
+
+
+def test_a_queue_of_two_seeds(small_npz, tmp_path):
+    out = tmp_path / "table"
+    options = ["--only", "plain-20", "--seeds", "0,1", "--iterations", "2", "--batch-size", "6"]
+    command = ["recipes/table6.py", *options, "--data-dir", str(small_npz), "--out", str(out)]
+    done = run_python(*command)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2: plain-20, seed 0" in done.stdout
+    assert "left for 1 runs" in done.stdout
+    first, second = out / "plain-20-seed0", out / "plain-20-seed1"
+    digest = hashlib.sha256((first / "model.keras").read_bytes()).hexdigest()
+    assert run_json(first)["files"]["model.keras"]["sha256"] == digest
+    assert digest in (first / "README.md").read_text(encoding="utf-8")
+    assert not (second / "model.keras").exists()
+    assert not list(out.rglob("arrays.npz"))
+    before = run_json(second)
+    again = run_python(*command)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("finished before") == 2
+    assert run_json(second) == before
+
+
+@pytest.mark.parametrize(("options", "text"), [(["--only", "ResNet-18"], "ResNet-18"), (["--only"], "--only")])
+def test_an_unknown_net_is_one_line(options, text):
+    done = run_python("recipes/table6.py", *options)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert len(done.stderr.splitlines()) == 1
