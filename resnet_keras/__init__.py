@@ -20,6 +20,7 @@ from resnet_keras.spec.recipe import Recipe
 if TYPE_CHECKING:
     from resnet_keras.experiments.run import run, run_seeds
     from resnet_keras.nets.build import build, subtract_mean
+    from resnet_keras.weights.convert.convert import convert
     from resnet_keras.weights.load import load
     from resnet_keras.weights.save import save
 
@@ -37,6 +38,7 @@ __all__ = [
     "build",
     "cifar10",
     "cifar10_recipe",
+    "convert",
     "imagenet",
     "load",
     "run",
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 _WITH_KERAS = {
+    "convert": "resnet_keras.weights.convert.convert",
     "build": "resnet_keras.nets.build",
     "subtract_mean": "resnet_keras.nets.build",
     "load": "resnet_keras.weights.load",

@@ -40,6 +40,8 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="takes minutes: --slow"))
         if "real_data" in item.keywords and not here:
             item.add_marker(pytest.mark.skip(reason="needs CIFAR-10 in TFDS_DATA_DIR"))
+        if "real_weights" in item.keywords and not (here and os.environ.get("WEIGHTS_DIR")):
+            item.add_marker(pytest.mark.skip(reason="needs CIFAR-10 in TFDS_DATA_DIR and trained nets in WEIGHTS_DIR"))
         if "real_photographs" in item.keywords and not os.environ.get("IMAGENETTE_DIR"):
             item.add_marker(pytest.mark.skip(reason="needs a folder with train/ and val/ in IMAGENETTE_DIR"))
 

@@ -1,4 +1,4 @@
-"""Model files in and out: the archive, HDF5, `load`.
+"""Model files in and out: the archive, HDF5, `load`, `save`, and `convert/` from other projects' files.
 
-May import `errors`, `spec` and `nets`.
+May import `errors`, `spec`, `runs` and `nets`.
 """

@@ -1,0 +1,99 @@
+"""A net of ours with the numbers of another project's, so that raw RGB pixels give that project's answer.
+
+What the two do differently goes into the numbers: the standard deviation and the order of the channels into the first
+kernel, biases of convolutions into moving means, another epsilon into moving variances, and the place of option A's
+zeros into the order of the channels. All of it is exact, but for rounding to float32.
+"""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from resnet_keras.errors import InputOutput
+from resnet_keras.nets.blocks import BATCH_NORM_EPSILON
+from resnet_keras.nets.build import build, subtract_mean
+from resnet_keras.spec.architecture import Unit
+from resnet_keras.weights.convert.source import ConvBN, Source
+
+
+def build_from(source: Source) -> keras.Model:
+    """Makes the net.
+
+    Raises:
+        OSError: a moving variance is negative, or would be with our epsilon.
+    """
+    architecture = source.architecture
+    model = build(architecture, weight_decay=0.0, precision="float32")
+    layers = {layer.name: layer for layer in _flat(model)}
+
+    def put(name: str, numbers: ConvBN) -> None:
+        mean = numbers.mean if numbers.bias is None else numbers.mean - numbers.bias
+        variance = numbers.variance.astype(np.float64) + (source.epsilon - BATCH_NORM_EPSILON)
+        if numbers.variance.min() < 0 or variance.min() < 0:
+            raise InputOutput(
+                f"A variance is 0 or more, and with our epsilon, {BATCH_NORM_EPSILON}, in the place of "
+                f"{source.epsilon} too. Received: {variance.min():.3g} at {name}."
+            )
+        layers[f"{name}_conv"].set_weights([numbers.kernel])
+        layers[f"{name}_bn"].set_weights([numbers.gamma, numbers.beta, mean, variance])
+
+    put(architecture.stem_convolution.name, _first(source))
+    stream = np.arange(architecture.stem.filters)
+    for unit in architecture.units():
+        incoming, stream = stream, _stream(source, unit, stream)
+        first, *middle, last = (convolution.name for convolution in unit.convolutions)
+        numbers = source.layers[first]
+        put(first, ConvBN(**vars(numbers) | {"kernel": numbers.kernel[:, :, incoming]}))
+        for name in middle:
+            put(name, source.layers[name])
+        put(last, _filters(source.layers[last], stream))
+        if unit.projection:
+            numbers = source.layers[unit.projection.name]
+            put(unit.projection.name, ConvBN(**vars(numbers) | {"kernel": numbers.kernel[:, :, incoming]}))
+    layers["predictions"].set_weights([source.kernel[stream], source.bias])
+    subtract_mean(model, np.asarray(_rgb(source, source.pixels.mean), np.float32))
+    return model
+
+
+def _first(source: Source) -> ConvBN:
+    """The first convolution, for RGB images whose mean alone is subtracted."""
+    numbers = source.layers[source.architecture.stem_convolution.name]
+    kernel = numbers.kernel.astype(np.float64) / np.asarray(source.pixels.std)[:, np.newaxis]
+    if source.pixels.channels == "BGR":
+        kernel = kernel[:, :, ::-1]
+    return ConvBN(**vars(numbers) | {"kernel": kernel})
+
+
+def _rgb(source: Source, channels: tuple[float, float, float]) -> tuple[float, ...]:
+    return channels if source.pixels.channels == "RGB" else channels[::-1]
+
+
+def _stream(source: Source, unit: Unit, incoming: np.ndarray) -> np.ndarray:
+    """For each channel that our unit puts out, its number in the source's.
+
+    Ours adds zeros after the channels that come in; around, half of them come before and half after.
+    """
+    added = unit.filters - unit.filters_in
+    if source.zeros == "after" or unit.shortcut != "pad" or not added:
+        return incoming if len(incoming) == unit.filters else np.arange(unit.filters)
+    before = added // 2
+    zeros = [*range(before), *range(before + unit.filters_in, unit.filters)]
+    return np.concatenate([incoming + before, zeros])
+
+
+def _filters(numbers: ConvBN, order: np.ndarray) -> ConvBN:
+    """The convolution with its filters in another order."""
+    bias = None if numbers.bias is None else numbers.bias[order]
+    gamma, beta, mean, variance = (
+        part[order] for part in (numbers.gamma, numbers.beta, numbers.mean, numbers.variance)
+    )
+    return ConvBN(numbers.kernel[..., order], gamma, beta, mean, variance, bias)
+
+
+def _flat(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):  # as in nets of more than 152 layers
+            yield from _flat(layer)
+        else:
+            yield layer

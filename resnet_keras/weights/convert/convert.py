@@ -1,0 +1,194 @@
+"""`convert`: a weights file of another project becomes a `model.keras` of ours, with a report of how near it is."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.nets.blocks import BATCH_NORM_EPSILON
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.weights.convert import cifar10, keras_applications, parity, tensors, torchvision
+from resnet_keras.weights.convert.build_from import build_from
+from resnet_keras.weights.convert.limits import listed
+from resnet_keras.weights.convert.parity import Parity
+from resnet_keras.weights.convert.source import Source
+from resnet_keras.weights.convert.tensors import Tensors
+from resnet_keras.weights.save import save
+
+_NAME = re.compile(r"(plain|resnet)-?(\d{1,5})(?:[ -]?([ABC]))?", re.IGNORECASE)
+NOISE_IMAGES = {True: 100, False: 10}
+"""Compared where none are given: for nets of small images, and for others."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The net that a file should hold, as it was named.
+
+    Attributes:
+        residual: False for a plain net.
+        depth: weighted layers.
+        option: of the shortcuts; None is any.
+    """
+
+    residual: bool
+    depth: int
+    option: str | None
+
+    @classmethod
+    def parse(cls, name: str) -> "Asked":
+        """From "plain-20", "ResNet-20" or "ResNet-50 B"; capitals and the hyphen do not matter.
+
+        Raises:
+            ValueError: another name.
+        """
+        if not (found := _NAME.fullmatch(name.strip())):
+            raise InvalidValue(f'An architecture is named like "plain-20" or "ResNet-50". Received: {name[:80]!r}.')
+        return cls(found[1].lower() == "resnet", int(found[2]), found[3] and found[3].upper())
+
+    def is_name_of(self, net: Architecture) -> bool:
+        """Whether a net may be called so."""
+        same = (self.residual, self.depth) == (net.shortcut is not None, net.depth)
+        return same and self.option in (None, net.shortcut)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was converted, and how near the result is.
+
+    Attributes:
+        source: the project whose format it is.
+        architecture: ours for it.
+        licence: of the project's released weights, if known.
+        file: kind and SHA-256 of the file.
+        parity: our net against the source's own computation, and None where that was not to be had.
+        preprocessing: what the source does to an image, which the net now does itself.
+        folded: what went into which numbers.
+        notes: what else was done.
+    """
+
+    source: str
+    architecture: Architecture
+    licence: str | None
+    file: Tensors
+    parity: Parity | None
+    preprocessing: Mapping[str, Any]
+    folded: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values that JSON can hold."""
+        compared = asdict(self.parity) if self.parity else {"images": 0, "compared": NOT_COMPARED}
+        return {
+            "source": self.source,
+            "architecture": self.architecture.name,
+            "num_classes": self.architecture.num_classes,
+            "kind": self.file.kind,
+            "sha256": self.file.sha256,
+            "licence": self.licence,
+            **compared,
+            "preprocessing": dict(self.preprocessing),
+            "folded": list(self.folded),
+            "notes": list(self.notes),
+        }
+
+
+NOT_COMPARED = "not compared: the source's own code needs PyTorch, or for keras.applications channels_last"
+
+
+def convert(
+    file: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    architecture: str | None = None,
+    images: np.ndarray | None = None,
+) -> Report:
+    """Converts a weights file of another project.
+
+    Which net it holds is told by the names and shapes of its tensors. The result takes raw RGB pixels 0..255 and
+    returns the probabilities that the source's own code gives; both are computed and compared before it is written.
+
+    Args:
+        file: of PyTorch (.pt, .pth, .th), safetensors, NumPy (.npz) or Keras (.h5, .keras).
+        out: the file to write; it ends in `.keras`.
+        architecture: the net that the file should hold, like "ResNet-20". It confirms, and decides between a plain and
+            a residual net where these have the same tensors and the numbers do not tell.
+        images: to compare on, RGB, 0..255, (batch, size, size, 3); None is generated noise.
+
+    Raises:
+        ValueError: no such architecture, or images of another size.
+        OSError: the file cannot be read, is of no known project, holds another net than `architecture`, or computes
+            something else than the net that it was taken for; or `out` cannot be written.
+    """
+    if Path(out).suffix != ".keras":
+        raise InvalidValue(f"A net is written to a .keras file. Received: {out}.")
+    asked = None if architecture is None else Asked.parse(architecture)
+    read = tensors.read(Path(file))
+    source = recognise(read, asked)
+    net = source.architecture
+    if asked is not None and not asked.is_name_of(net):
+        raise InputOutput(f"{file} should hold {architecture}. Received: {net.name} of {source.project}.")
+    if images is None:
+        images = parity.noise(net.image_size, NOISE_IMAGES[net.image_size <= 64])
+    if images.ndim != 4 or images.shape[1:] != (net.image_size, net.image_size, 3) or not len(images):
+        raise InvalidValue(
+            f"{net.name} takes images of shape (n, {net.image_size}, {net.image_size}, 3). Received: {images.shape}."
+        )
+    model = build_from(source)
+    found = parity.compare(model, source, images)
+    if found is not None:
+        parity.check(found)
+    save(model, out, net)
+    return Report(
+        source.project,
+        net,
+        source.licence,
+        read,
+        found,
+        asdict(source.pixels),
+        tuple(_folded(source)),
+        (*read.notes, *source.notes),
+    )
+
+
+def recognise(read: Tensors, asked: Asked | None = None) -> Source:
+    """The net that tensors are of, by their names and shapes.
+
+    Raises:
+        OSError: of no known project; or a tensor of that project is missing, unknown or of another shape.
+        ValueError: the tensors are those of a plain and of a residual net, and nothing tells which.
+    """
+    arrays = read.arrays
+    if cifar10.is_a_martyn(arrays):
+        return cifar10.a_martyn(arrays, asked.residual if asked else None)
+    if cifar10.is_akamaster(arrays):
+        return cifar10.akamaster(arrays)
+    if torchvision.is_torchvision(arrays):
+        return torchvision.torchvision(arrays)
+    if torchvision.is_transformers(arrays):
+        return torchvision.transformers(arrays)
+    if keras_applications.is_keras_applications(arrays):
+        return keras_applications.keras_applications(arrays)
+    raise InputOutput(
+        "A weights file is of a-martyn/resnet, akamaster/pytorch_resnet_cifar10, torchvision, timm, transformers "
+        f"or keras.applications. Received: {len(arrays)} tensors of none of them: {listed(arrays)}."
+    )
+
+
+def _folded(source: Source) -> list[str]:
+    folded = []
+    if source.pixels.std != (1.0, 1.0, 1.0):
+        folded.append("the standard deviation of the pixels into the first kernel")
+    if source.pixels.channels == "BGR":
+        folded.append("the order BGR into the first kernel")
+    if any(layer.bias is not None for layer in source.layers.values()):
+        folded.append("biases of convolutions into moving means")
+    if source.epsilon != BATCH_NORM_EPSILON:
+        folded.append(f"epsilon {source.epsilon} into moving variances, for {BATCH_NORM_EPSILON}")
+    if source.zeros == "around":
+        folded.append("zeros of option A on both sides into the order of the channels")
+    return folded

@@ -1,0 +1,76 @@
+"""Files of PyTorch: the state dict of a net, from among what a training program saved around it."""
+
+import re
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from resnet_keras.weights.convert.limits import Numbers, Unreadable, first_line, listed, need, shown
+
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
+"""Names under which training programs keep a net's tensors, beside the state of the optimizer."""
+_REFUSED = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+\.[\w.]+)")
+
+
+def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The tensors by name, and notes.
+
+    Only `torch.load(weights_only=True)` touches the pickle: it runs no code from the file.
+
+    Raises:
+        Unreadable: no state dict, damaged, a pickle that names code, or tensors that NumPy has no form for.
+        ValueError: PyTorch is not installed.
+    """
+    need("torch", "A file of PyTorch", "torch")
+    import torch
+
+    try:
+        loaded = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and PyTorch each raise their own
+        raise Unreadable(_reason(error)) from None
+    state, notes = _unwrapped(loaded, torch.Tensor)
+    numbers, named = Numbers(), {}
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+            raise Unreadable(f"{shown(name)} is sparse, quantized or without numbers")
+        numbers.add(tensor.shape)
+        tensor = tensor.detach()
+        if tensor.dtype == torch.bfloat16:  # NumPy has none
+            tensor = tensor.float()
+            notes.append("bfloat16 widened to float32")
+        try:
+            named[name] = tensor.numpy()
+        except (RuntimeError, TypeError):
+            raise Unreadable(f"{shown(name)} has the type {tensor.dtype}") from None
+    return named, list(dict.fromkeys(notes))
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "TorchScript" in text:
+        return "it is a TorchScript program; save the module's state_dict instead"
+    if code := _REFUSED.search(text):
+        return f"its pickle names {code[1] or code[2]}, and no code from a file is run; save the bare state_dict"
+    if "Weights only load failed" in text:
+        text = next((line for line in text.splitlines() if "Error" in line or "error" in line), text)
+        return f"its pickle holds more than tensors, or is damaged ({first_line(ValueError(text))})"
+    return f"PyTorch finds it cut off or damaged ({first_line(error)})"
+
+
+def _unwrapped(loaded: Any, tensor: type) -> tuple[dict[str, Any], list[str]]:
+    notes = []
+    for _ in WRAPPERS:
+        names = [name for name in WRAPPERS if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping)]
+        if not names:
+            break
+        rest = sorted(str(name) for name in loaded if name != names[0])
+        notes.append(f"unwrapped from {names[0]!r}" + (f", beside {listed(rest)}" if rest else ""))
+        loaded = loaded[names[0]]
+    if not isinstance(loaded, Mapping) or not any(isinstance(value, tensor) for value in loaded.values()):
+        raise Unreadable(f"it holds no state_dict but a value of type {type(loaded).__name__}")
+    for name, value in loaded.items():
+        if not isinstance(name, str) or not isinstance(value, tensor):
+            raise Unreadable(f"{shown(name)} is no tensor but a value of type {type(value).__name__}")
+    return dict(loaded), notes

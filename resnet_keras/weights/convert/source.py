@@ -1,0 +1,105 @@
+"""A net of another project: its numbers under the names of our layers, and how it sees an image."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from resnet_keras.errors import InputOutput
+from resnet_keras.spec.architecture import Architecture, Convolution
+from resnet_keras.weights.convert.limits import listed
+
+Logits = Callable[[np.ndarray], np.ndarray]
+"""A net's own computation: RGB pixels 0..255, (batch, size, size, 3), to the input of its softmax, (batch, classes)."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What a project does to an image first: `(image - mean) / std`, on a scale of 0..255.
+
+    Attributes:
+        mean, std: of each channel, in the order of `channels`.
+        channels: the order in which the net takes them.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    channels: Literal["RGB", "BGR"] = "RGB"
+
+    def of(self, images: np.ndarray) -> np.ndarray:
+        """RGB images (batch, size, size, 3) of 0..255 as the net takes them, float32."""
+        ordered = images if self.channels == "RGB" else images[..., ::-1]
+        return ((ordered.astype(np.float64) - self.mean) / self.std).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class ConvBN:
+    """A convolution and its batch normalisation, in Keras's layout.
+
+    Attributes:
+        kernel: (height, width, channels in, filters).
+        gamma, beta, mean, variance: (filters,).
+        bias: (filters,), where the convolution has one.
+    """
+
+    kernel: np.ndarray
+    gamma: np.ndarray
+    beta: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    bias: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A net as its project's file holds it.
+
+    Attributes:
+        project: whose format it is.
+        licence: of the project's released weights, if known.
+        architecture: ours for it.
+        layers: by the names of `architecture.convolutions()`.
+        kernel, bias: of the dense layer, (features, classes) and (classes,).
+        epsilon: of its batch normalisation.
+        pixels: what it does to an image first.
+        zeros: where option A puts the added channels: after the others (ours), or half on each side.
+        logits: its own computation, and None where that needs a package which is not installed.
+        notes: what a reader of the report should know.
+    """
+
+    project: str
+    licence: str | None
+    architecture: Architecture
+    layers: Mapping[str, ConvBN]
+    kernel: np.ndarray
+    bias: np.ndarray
+    epsilon: float
+    pixels: Pixels
+    logits: Logits | None
+    zeros: Literal["after", "around"] = "after"
+    notes: tuple[str, ...] = field(default=())
+
+
+def check_names(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
+    """Holds what a file has against what a net needs: every name, with its shape, and no other.
+
+    Raises:
+        OSError: a tensor is missing, unknown, of another shape or of whole numbers.
+    """
+    if missing := [name for name in shapes if name not in arrays]:
+        raise InputOutput(f"{what} has {len(shapes)} tensors. Missing: {listed(missing)}.")
+    if unknown := [name for name in arrays if name not in shapes]:
+        raise InputOutput(f"{what} has {len(shapes)} tensors. Received also: {listed(unknown)}.")
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise InputOutput(f"{what} has {name} of shape {shape}. Received: {arrays[name].shape}.")
+        if arrays[name].dtype.kind != "f":
+            raise InputOutput(f"{what} has floating-point tensors. Received: {name} of {arrays[name].dtype}.")
+
+
+def shapes_of(convolution: Convolution) -> dict[str, tuple[int, ...]]:
+    """The shapes of a convolution and its batch normalisation, the kernel's as PyTorch has it."""
+    size, filters = convolution.kernel_size, (convolution.filters,)
+    kernel = (convolution.filters, convolution.filters_in, size, size)
+    return {"kernel": kernel, "gamma": filters, "beta": filters, "mean": filters, "variance": filters}
