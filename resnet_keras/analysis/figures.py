@@ -1,0 +1,105 @@
+"""From nets and images to a figure and its CSV file, with progress: what `recipes/figures.py` composes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+
+from resnet_keras.analysis import gradients as gradients_
+from resnet_keras.analysis import nets, surface
+from resnet_keras.analysis import responses as responses_
+from resnet_keras.analysis.images import Batches, Images
+from resnet_keras.analysis.nets import Net
+from resnet_keras.data.photographs.resizing import NET_SIZE
+from resnet_keras.plotting.gradients import gradients_figure
+from resnet_keras.plotting.responses import figure_7
+from resnet_keras.plotting.surface import surface_figure
+from resnet_keras.runs import storage
+from resnet_keras.spec import measurements
+from resnet_keras.spec.measurements import State
+from resnet_keras.spec.paper_nets import cifar10
+
+_Item = TypeVar("_Item")
+
+
+def responses(measured: Sequence[Net], images: Images, out: Path, console: Console) -> Figure:
+    """Figure 7; writes `net,layer,std`."""
+    every = [_batches(net, images, responses_.BATCH) for net in measured]
+    found = [
+        responses_.responses(net, (x for x, _ in _followed(batches, len(batches), net.subject.name, console)))
+        for net, batches in zip(measured, every, strict=True)
+    ]
+    storage.atomic_write(csv_of(out), measurements.responses_csv(found).encode())
+    return figure_7(found, data=_described(images, every[0]))
+
+
+def gradients(
+    trained: Sequence[Net], initial: Sequence[tuple[Net, State]], images: Images, out: Path, console: Console
+) -> Figure:
+    """The gradients; writes `net,unit,gradient_norm,shortcut_share`, and those of kernels beside it."""
+    states: list[tuple[Net, State]] = [*((net, "trained") for net in trained), *initial]
+    every = [_batches(net, images, gradients_.BATCH) for net, _ in states]
+    found = [
+        gradients_.gradients(
+            net, _followed(batches, len(batches), net.subject.name, console), state=state, most=gradients_.BATCH
+        )
+        for (net, state), batches in zip(states, every, strict=True)
+    ]
+    storage.atomic_write(csv_of(out), measurements.gradients_csv(found).encode())
+    storage.atomic_write(out.with_name(f"{out.name}-kernels.csv"), measurements.kernels_csv(found).encode())
+    return gradients_figure(found, data=_described(images, every[0]))
+
+
+def initial(depths: Iterable[int], seed: int) -> list[tuple[Net, State]]:
+    """Untrained CIFAR-10 nets of these depths: plain and residual, with batch normalisation and without."""
+    states: tuple[State, State] = "initial", "initial, no batch norm"
+    return [
+        (nets.initial(cifar10(depth, shortcut), state, seed=seed), state)
+        for state in states
+        for shortcut in (None, "A")
+        for depth in depths
+    ]
+
+
+def loss(
+    measured: Sequence[Net],
+    images: Images,
+    out: Path,
+    console: Console,
+    *,
+    steps: tuple[Sequence[float], Sequence[float]],
+    seed: int,
+) -> Figure:
+    """The loss over the steps; goes on with the file that is there."""
+    every = [_batches(net, images, surface.BATCH) for net in measured]
+    scan = surface.Scan(csv_of(out), measured, every, steps, seed=seed)
+    left = sum(len(scan.missing(net)) for net in measured)
+    for _ in _followed(scan.compute(), left, f"loss at {left:,} points", console):
+        pass
+    return surface_figure(scan.surfaces(), data=_described(images, every[0]))
+
+
+def csv_of(out: Path) -> Path:
+    """The CSV file beside a figure without suffix."""
+    return out.with_name(f"{out.name}.csv")
+
+
+def _batches(net: Net, images: Images, most: int) -> Batches:
+    return images.batches(net.model.input_shape[1] or NET_SIZE, net.model.output_shape[-1], most)
+
+
+def _followed(items: Iterable[_Item], total: int, what: str, console: Console) -> Iterator[_Item]:
+    if console.is_terminal:
+        yield from track(items, escape(what), total=total, console=console)
+    else:
+        console.print(what, markup=False, highlight=False, soft_wrap=True)
+        yield from items
+
+
+def _described(images: Images, batches: Batches) -> str:
+    data: Any = images.data
+    return f"{data.name}, {batches.images:,} {'training' if images.part == 'train' else 'test'} images"

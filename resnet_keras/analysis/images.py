@@ -1,0 +1,122 @@
+"""The images that nets are measured on: as a net is shown them in a 1-crop test, without augmentation, in batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from resnet_keras.data.dataset import Batch
+from resnet_keras.data.photographs.resizing import NET_SIZE
+from resnet_keras.data.photographs.sources import load_split
+from resnet_keras.data.photographs.split import Split, spread
+from resnet_keras.data.photographs.views import SingleView
+from resnet_keras.data.small import sources
+from resnet_keras.data.small.images import ImageData
+from resnet_keras.data.threads import available_cores, in_order
+from resnet_keras.errors import InvalidValue
+
+Part = Literal["train", "test"]
+BATCH_PIXELS = 16 * NET_SIZE**2
+"""Most pixels in a batch: 16 photographs of 224 pixels keep a ResNet-50 under 2 GB."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches that are read when they are taken: photographs need not fit in memory.
+
+    Attributes:
+        source: photographs, or images and labels in memory.
+        places: of the images of each batch.
+        size: side of an image in pixels.
+    """
+
+    source: Split | Batch
+    places: tuple[np.ndarray, ...]
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def images(self) -> int:
+        """How many there are in all."""
+        return sum(len(places) for places in self.places)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self._read, self.places)
+
+    def _read(self, places: np.ndarray) -> Batch:
+        if not isinstance(self.source, Split):
+            x, y = self.source
+            return x[places], y[places]
+        split, view = self.source, SingleView(self.size)
+
+        def shown(index: int) -> tuple[np.ndarray, int]:
+            photograph, label = split.photograph(index)
+            return view.of(photograph)[0], label
+
+        images, labels = zip(*in_order(shown, places.tolist(), available_cores()), strict=True)
+        return np.stack(images), np.array(labels, np.int32)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Training or test images for nets of any size.
+
+    Attributes:
+        data: in memory, or photographs of that part.
+        part: which are taken.
+        limit: at most so many, evenly spread over the part; None is all.
+    """
+
+    data: ImageData | Split
+    part: Part
+    limit: int | None
+
+    def batches(self, size: int, num_classes: int, most: int) -> Batches:
+        """Batches whose lengths differ by at most one.
+
+        Args:
+            size: side in pixels of what the net takes.
+            num_classes: of the net.
+            most: images in a batch; fewer where images are large.
+
+        Raises:
+            ValueError: images of other classes, or of a size that cannot be averaged to that of the net.
+        """
+        if num_classes != self.data.num_classes:
+            raise InvalidValue(
+                f"Net and data have the same classes. Received: a net with {num_classes}, {self.data.name} with "
+                f"{self.data.num_classes}."
+            )
+        if isinstance(self.data, Split):
+            source: Split | Batch = self.data
+            there = len(self.data)
+        else:
+            data = self.data.averaged_to(size)
+            source = (data.x_train, data.y_train) if self.part == "train" else (data.x_test, data.y_test)
+            there = len(source[0])
+        count = min(self.limit or there, there)
+        most = max(1, min(most, BATCH_PIXELS // size**2))
+        parts = np.array_split(spread(there, count), -(-count // most))
+        return Batches(source, tuple(parts), size)
+
+
+def load(data_dir: Path | None, part: Part, limit: int | None) -> Images:
+    """The images that `--data-dir` names: CIFAR-10 or an `.npz` file in memory, everything else as photographs.
+
+    Raises:
+        OSError: nothing there, or files that cannot be read.
+        ValueError: images or labels out of range, or a limit below 1.
+    """
+    if limit is not None and limit < 1:
+        raise InvalidValue(f"At least 1 image is measured. Received: --limit {limit}.")
+    if data_dir is None or data_dir.suffix == ".npz" or (data_dir / "cifar10").is_dir() or _is_cifar10(data_dir):
+        return Images(sources.load(data_dir), part, limit)
+    return Images(load_split(data_dir, "train" if part == "train" else "val"), part, limit)
+
+
+def _is_cifar10(folder: Path) -> bool:
+    return (folder / "dataset_info.json").exists() and folder.parent.name == "cifar10"

@@ -1,0 +1,162 @@
+"""The nets that are measured: read from files and told apart, or just built; and copies of them, rewired."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from resnet_keras.errors import InvalidValue
+from resnet_keras.evaluation import classifier
+from resnet_keras.nets.build import build
+from resnet_keras.runs import reading
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.measurements import State, Subject
+from resnet_keras.weights import archive
+
+Call = Callable[..., Any]
+"""(layer, *its inputs) to its output: how a layer is called while a net is rewired."""
+INITIAL = "initial"
+"""In place of a hash: a net that was not read from a file."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """A net to measure.
+
+    Attributes:
+        subject: its name, depth and kind.
+        model: raw pixels 0..255 to probabilities.
+        architecture: None where the file does not say it: another program wrote it.
+        sha256: of the file, or `INITIAL`.
+    """
+
+    subject: Subject
+    model: keras.Model
+    architecture: Architecture | None
+    sha256: str
+
+    def described(self) -> Architecture:
+        """Its architecture, which names its units.
+
+        Raises:
+            ValueError: the file does not say it, or holds another net.
+        """
+        if self.architecture is None:
+            raise InvalidValue(
+                "Units and their shortcuts are known of files that say which net they hold, as this project writes "
+                f"them. Received: {self.subject.name} without. Figure 7 takes any net with batch normalisation."
+            )
+        return self.architecture
+
+
+def read(paths: Sequence[Path]) -> list[Net]:
+    """Reads nets, in the order given; nets of one name get their place added to it.
+
+    Args:
+        paths: run folders, folders that hold run folders, `.keras` files.
+
+    Raises:
+        OSError: a file that is not there or cannot be loaded, or a folder without runs.
+        ValueError: a model that is no image classifier, or one file twice.
+    """
+    found = [one for path in paths for one in _expanded(path)]
+    for path, count in Counter(path.resolve() for path in found).items():
+        if count > 1:
+            raise InvalidValue(f"Each net is given once. Received: {path} {count} times.")
+    classifiers = [classifier.read(path) for path in found]
+    names = told_apart([one.name for one in classifiers], found)
+    nets = []
+    for path, one, name in zip(found, classifiers, names, strict=True):
+        architecture = _architecture(path)
+        nets.append(Net(_subject(name, one.model, architecture), one.model, architecture, one.sha256))
+    return nets
+
+
+def initial(architecture: Architecture, state: State = "initial", *, seed: int = 0) -> Net:
+    """The net as training would start it, or that without batch normalisation; its name tells which."""
+    model = build(architecture, seed=seed)
+    subject = Subject(f"{architecture.name} ({state})", architecture.depth, architecture.shortcut is not None)
+    return Net(subject, model if state == "initial" else without_batch_norm(model), architecture, INITIAL)
+
+
+def without_batch_norm(model: keras.Model) -> keras.Model:
+    """The same net with each batch normalisation replaced by the identity: kernels are equal, nothing replaces gamma
+    and beta."""
+    return rewired(
+        model,
+        replacement=lambda layer: (
+            layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)
+            if isinstance(layer, layers.BatchNormalization)
+            else None
+        ),
+    )
+
+
+def rewired(
+    model: keras.Model,
+    call: Call = lambda layer, *arguments: layer(*arguments),
+    *,
+    replacement: Callable[[layers.Layer], layers.Layer | None] = lambda _: None,
+) -> keras.Model:
+    """A copy with weights of its own, made layer by layer; nested models are copied likewise.
+
+    Args:
+        model: a functional model.
+        call: calls each new layer; what it returns goes on to the layers after.
+        replacement: what stands in the place of a layer, without weights; None is a copy of the layer.
+    """
+    pairs = []
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        new = replacement(layer)
+        if new is None:
+            new = type(layer).from_config(layer.get_config())
+            pairs.append((layer, new))
+        return new
+
+    def called(layer: layers.Layer, *arguments: Any, **_: Any) -> Any:
+        # What Keras passes by name is `mask=None`, which not every replacement knows.
+        return call(layer, *arguments)
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=called, recursive=True)
+    for layer, new in pairs:
+        new.set_weights(layer.get_weights())
+        if isinstance(new, layers.Normalization):
+            new.finalize_state()
+    return copy
+
+
+def told_apart(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """The names; where several are equal, each with as much of the end of its path as tells it from the others."""
+    ends = [(path.resolve().with_suffix("") if path.suffix == ".keras" else path.resolve()).parts for path in paths]
+    labels = []
+    for name, end in zip(names, ends, strict=True):
+        same = [other for other_name, other in zip(names, ends, strict=True) if other_name == name]
+        length = next((n for n in range(1, len(end)) if sum(other[-n:] == end[-n:] for other in same) == 1), len(end))
+        labels.append(f"{name} ({'/'.join(end[-length:])})" if len(same) > 1 else name)
+    return labels
+
+
+def _expanded(path: Path) -> Iterable[Path]:
+    if not path.is_dir() or (path / reading.RUN).exists():
+        return [path]
+    return [run.path for run in reading.find(path)] or [path]  # `classifier.read` says what is missing
+
+
+def _architecture(path: Path) -> Architecture | None:
+    try:
+        network = archive.read(path / reading.MODEL if path.is_dir() else path).network
+    except archive.Refused:
+        return None
+    return network if isinstance(network, Architecture) else None
+
+
+def _subject(name: str, model: keras.Model, architecture: Architecture | None) -> Subject:
+    if architecture is not None:
+        return Subject(name, architecture.depth, architecture.shortcut is not None)
+    weighted = sum(isinstance(layer, layers.Conv2D | layers.Dense) for layer in model.layers)
+    return Subject(name, weighted, any(isinstance(layer, layers.Add) for layer in model.layers))

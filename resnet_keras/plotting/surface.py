@@ -1,0 +1,83 @@
+"""The loss along a line or over a plane through nets, on one scale for all of them."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from resnet_keras.errors import InvalidValue
+from resnet_keras.plotting.measured_nets import WIDTH, legend, lines, literal, log_scale, panels
+from resnet_keras.plotting.style import STYLE
+from resnet_keras.spec.measurements import Surface
+
+MOST_LOSS = 100.0
+"""Above it, one colour: a net with moved weights has losses of any size."""
+LEVELS = 15
+
+
+def surface_figure(scans: Sequence[Surface], *, data: str) -> Figure:
+    """A curve for each net where the points lie on a line, a panel with contours for each where they span a plane.
+
+    Args:
+        scans: of each net, with the same points.
+        data: the images, as the title names them.
+
+    Raises:
+        ValueError: nothing measured.
+    """
+    if not scans or not all(scan.points for scan in scans):
+        raise InvalidValue("The figure shows the loss around nets. Received: none, or one without points.")
+    on_line = all(point.beta == 0 for scan in scans for point in scan.points)
+    with mpl.rc_context(STYLE):
+        figure = _line(scans) if on_line else _plane(scans)
+        figure.suptitle(f"Loss on {literal(data)}", fontsize=10, fontweight="bold")
+    return figure
+
+
+def _line(scans: Sequence[Surface]) -> Figure:
+    figure, (ax,) = panels(1, 2.8)
+    looks = lines([scan.net for scan in scans])
+    for scan in scans:
+        points = sorted(scan.points)
+        ax.plot([point.alpha for point in points], [point.loss for point in points], **looks[scan.net])
+    log_scale(ax)
+    ax.set_xlabel("step along the direction")
+    ax.set_ylabel("cross-entropy")
+    legend(figure)
+    return figure
+
+
+def _plane(scans: Sequence[Surface]) -> Figure:
+    rows = -(-len(scans) // 2)
+    columns = min(2, len(scans))
+    figure = Figure(figsize=(WIDTH, 0.9 + rows * WIDTH / columns), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    grids = [_grid(scan) for scan in scans]
+    finite = np.concatenate([loss[np.isfinite(loss)].ravel() for _, _, loss in grids])
+    low, high = max(finite.min(), 1e-4), min(finite.max(), MOST_LOSS)
+    levels = np.geomspace(low, max(high, 1.01 * low), LEVELS)
+    for ax, scan, (alpha, beta, loss) in zip(axes, scans, grids, strict=False):
+        clipped = np.clip(np.nan_to_num(loss, nan=np.inf), low, levels[-1])
+        filled = ax.contourf(alpha, beta, clipped, levels, norm=LogNorm(), cmap="cividis")
+        ax.contour(alpha, beta, clipped, levels[1:-1], colors="white", linewidths=0.4)
+        ax.plot(0, 0, marker="+", color="white", markersize=7)
+        ax.set_aspect("equal")
+        ax.set_title(literal(scan.net.name), fontsize=9)
+        ax.grid(visible=False)
+    for ax in axes[len(scans) :]:
+        ax.remove()
+    bar = figure.colorbar(filled, ax=list(axes[: len(scans)]), location="bottom", shrink=0.9, aspect=30)
+    ticks = [tick for tick in (0.001, 0.01, 0.1, 1, 10, 100) if low <= tick <= levels[-1]]
+    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    bar.set_label("cross-entropy")
+    return figure
+
+
+def _grid(scan: Surface) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    alpha, beta = (np.unique([getattr(point, field) for point in scan.points]) for field in ("alpha", "beta"))
+    loss = np.full((len(beta), len(alpha)), np.nan)
+    for point in scan.points:
+        loss[np.searchsorted(beta, point.beta), np.searchsorted(alpha, point.alpha)] = point.loss
+    return alpha, beta, loss
