@@ -33,7 +33,7 @@ def program(arguments: Sequence[str]) -> None:
     recipe = recipe_from(options, cifar10_recipe(options.depth))
     outs = run_folders(options, architecture.name)
     sources.check_folder(options.data_dir)
-    for out in outs.values():
+    for out in () if options.estimate else outs.values():
         check_writable(out)
     choose_backend()
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 
 from resnet_keras.data.photographs.resizing import NET_SIZE
 from resnet_keras.data.photographs.sources import load_split
@@ -26,6 +25,7 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
+from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import storage
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def program(arguments: Sequence[str]) -> None:
     report = convert(options.file, options.out, architecture=options.architecture, images=images)
     if options.json:
         storage.atomic_write(options.json, (json.dumps(report.to_dict(), indent=2) + "\n").encode())
-    Console().print(_text(report, options.out), highlight=False, soft_wrap=True, markup=False)
+    plain_console().print(_text(report, options.out), soft_wrap=True)
 
 
 def _images(data_dir: Path, most: int) -> np.ndarray:

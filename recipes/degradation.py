@@ -24,6 +24,7 @@ from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import recipe_from, training_options
 from resnet_keras.reports import tables
+from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import storage
 from resnet_keras.runs.lookup import folder_for
 from resnet_keras.runs.storage import check_writable
@@ -78,10 +79,11 @@ def program(arguments: Sequence[str]) -> None:
     recipes = [recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
     out = folder_for(options.out or Path("runs/figure-6" if options.paper else "runs/degradation"), options.resume)
     sources.check_folder(options.data_dir)
-    check_writable(out)
+    if not options.estimate:
+        check_writable(out)
     choose_backend()
 
-    console = Console()
+    console = plain_console()
     data = images(options.data_dir, console)
     size = options.image_size
     if size is None:
@@ -114,7 +116,7 @@ def program(arguments: Sequence[str]) -> None:
     png, svg = plotting.save(plotting.figure_6(finished, axis=axis), out / "degradation")
     console.print(f"\n{data.name}, {data.image_size} x {data.image_size} pixels", style="bold")
     console.print(table.for_terminal())
-    console.print(f"figure: {png} and {svg}", highlight=False, soft_wrap=True)
+    console.print(f"figure: {png} and {svg}", soft_wrap=True)
 
 
 def images(data_dir: Path | None, console: Console) -> ImageData:
@@ -124,7 +126,7 @@ def images(data_dir: Path | None, console: Console) -> ImageData:
     except sources.NotAvailable as error:
         if data_dir is not None:
             raise
-        console.print(f"NOT CIFAR-10. {error}\nUsing generated shapes instead.", style="bold red", highlight=False)
+        console.print(f"NOT CIFAR-10. {error}\nUsing generated shapes instead.", style="bold red")
         return generated()
 
 

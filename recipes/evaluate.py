@@ -13,8 +13,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.data.photographs.split import Split
 from resnet_keras.data.small import sources
@@ -26,6 +24,7 @@ from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.reports import tables
+from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import reading, storage
 
 
@@ -70,7 +69,7 @@ def program(arguments: Sequence[str]) -> None:
     from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
     from resnet_keras.evaluation.cache import Cache
 
-    console = Console()
+    console = plain_console()
     cache = Cache(options.cache)
     measured, rows, models = [], [], []
     for path, weight, mode in zip(options.nets, weights, modes, strict=True):
@@ -87,7 +86,7 @@ def program(arguments: Sequence[str]) -> None:
         ("net", "weight", "top-1 error % [95 %]", "top-5 error % [95 %]"),
         tuple((name, f"{weight:g}", str(one.top1), str(one.top5 or "")) for name, weight, one in rows),
     )
-    console.print(f"{data.name}, {together.images:,} images, {protocol.name}", style="bold", highlight=False)
+    console.print(f"{data.name}, {together.images:,} images, {protocol.name}", style="bold")
     console.print(table.for_terminal())
     if options.json:
         content = together.to_dict() | {"images": together.images, "protocol": protocol.name,

@@ -10,18 +10,19 @@ Nothing is trained. 7, gradients and surface measure nets on images and also wri
 that is interrupted is resumed by the same command.
 """
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from resnet_keras import plotting
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import MAX_SEED, PHOTOGRAPHS, SMALL_IMAGES, OneLineParser, file_path
+from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import reading, storage
 
 FROM_RUNS = {"1": plotting.figure_1, "4": plotting.figure_4, "6": plotting.figure_6}
@@ -87,7 +88,7 @@ def _measured(options: Namespace, out: Path) -> Figure:
     choose_backend()
     from resnet_keras.analysis import figures, images, nets, surface  # import Keras, with the backend just chosen
 
-    console = Console(stderr=True)
+    console = plain_console(sys.stderr)
     across = surface.steps(options.points, options.reach)
     measured = nets.read(options.folders)
     part, limit = USUAL[options.figure]

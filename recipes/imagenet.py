@@ -46,7 +46,7 @@ def program(arguments: Sequence[str]) -> None:
         architecture = replace(architecture, shortcut=None)
     recipe = recipe_from(options, RECIPES[options.recipe])
     outs = run_folders(options, architecture.name)
-    for out in outs.values():
+    for out in () if options.estimate else outs.values():
         check_writable(out)
     choose_backend()
     data = photographs.load(options.data_dir, options.image_size, skip_bad=options.skip_bad, workers=options.workers)

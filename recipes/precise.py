@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from rich.console import Console
-
 from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.errors import InputOutput, InvalidValue
@@ -21,6 +19,7 @@ from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
+from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import reading, storage
 from resnet_keras.spec.network import Network
 from resnet_keras.weights import archive
@@ -53,7 +52,7 @@ def program(arguments: Sequence[str]) -> None:
     from resnet_keras.nets import recalibration
     from resnet_keras.weights.save import write
 
-    console = Console()
+    console = plain_console()
     net = classifier.read(options.net)
     stream = photographs.load(options.data_dir, net.image_size).stream(options.batch_size, options.seed)
 
@@ -71,7 +70,6 @@ def program(arguments: Sequence[str]) -> None:
         f"{net.name}: averages over {images:,} training photographs\n"
         f"1-crop top-1 error before {before}, after {after}\n"
         f"written: {options.out}",
-        highlight=False,
         soft_wrap=True,
     )
 

@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from resnet_keras.data.small import sources
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import recipe_from, training_options
 from resnet_keras.reports import tables
+from resnet_keras.reports.console import plain_console
 from resnet_keras.reports.model_card import model_card
 from resnet_keras.reports.queue import Job, Queue
 from resnet_keras.runs import checkpoints, storage
@@ -52,13 +51,14 @@ def program(arguments: Sequence[str]) -> None:
         for seed in seeds
     ]
     sources.check_folder(options.data_dir)
-    storage.check_writable(out)
+    if not options.estimate:
+        storage.check_writable(out)
     choose_backend()
     data = sources.load(options.data_dir)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import inspect, run
 
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console = plain_console()
     jobs = [
         replace(job, network=replace(job.network, num_classes=data.num_classes, image_size=data.image_size))
         for job in jobs

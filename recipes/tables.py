@@ -9,12 +9,11 @@ measured is blank. With --out, tables.md and a .csv for each table are written.
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from resnet_keras.errors import InputOutput
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.reports import tables
+from resnet_keras.reports.console import plain_console
 from resnet_keras.reports.published import IMAGENET_TABLES
 from resnet_keras.runs import reading, storage
 
@@ -46,17 +45,17 @@ def program(arguments: Sequence[str]) -> None:
     titles[6] = "CIFAR-10 test set"
     made = {published.number: tables.imagenet(published, evaluations) for published in IMAGENET_TABLES}
     made[6] = tables.table_6(found)
-    console = Console()
+    console = plain_console()
     text = "Errors in percent. Paper: He et al., *Deep Residual Learning for Image Recognition* (2015).\n"
     for number in sorted(set(options.table)):
-        console.print(f"Table {number}: {titles[number]}", style="bold", highlight=False)
+        console.print(f"Table {number}: {titles[number]}", style="bold")
         console.print(made[number].for_terminal())
         text += f"\n## Table {number}: {titles[number]}\n\n{made[number].markdown()}"
     if options.out:
         storage.atomic_write(options.out / "tables.md", text.encode())
         for number in sorted(set(options.table)):
             storage.atomic_write(options.out / f"table-{number}.csv", made[number].csv().encode())
-        console.print(f"written: {options.out / 'tables.md'} and .csv files", highlight=False, soft_wrap=True)
+        console.print(f"written: {options.out / 'tables.md'} and .csv files", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Signals: Ctrl-C, SIGTERM and a closed terminal end a run once it has saved itself; a second one ends it at once.
 
+A second one ends a program's process; in a library, as in a notebook, it is a `KeyboardInterrupt` where the code is.
+
 A signal that was ignored when the program started, as `nohup` does, stays ignored.
 """
 
@@ -20,8 +22,12 @@ SHOW_CURSOR = "\x1b[?25h"
 Handler = Callable[[int, FrameType | None], Any]
 
 
+_programs = False
+"""Whether this process is a program of ours, which a second signal may end."""
+
+
 class Stop:
-    """Whether a signal asked to stop, for as long as it is entered; a second signal exits at once.
+    """Whether a signal asked to stop, for as long as it is entered; a second signal ends it at once.
 
     Outside the main thread, where Python handles no signals, it never asks.
     """
@@ -45,12 +51,16 @@ class Stop:
 
     def _ask(self, signum: int, _: FrameType | None) -> None:
         if self.signum is not None:
+            if not _programs:
+                raise Stopped(signum, "at once; the last checkpoint stays")
             leave(signum)
         self.signum = signum
 
 
 def raise_on_signals() -> None:
     """From now on a signal raises `Stopped` where the program is: while there is nothing to save. For programs."""
+    global _programs
+    _programs = True
     seen: list[int] = []
 
     def stop(signum: int, _: FrameType | None) -> None:

@@ -109,11 +109,21 @@ def test_a_run_whose_output_nobody_reads_any_more_goes_on(small_npz, tmp_path):
     assert run_json(tmp_path / "run")["results"]["test_error"] >= 0
 
 
-def test_a_second_signal_leaves_at_once(monkeypatch):
+def test_a_second_signal_leaves_a_program_at_once(monkeypatch):
     left = []
     monkeypatch.setattr(signals, "leave", left.append)
+    monkeypatch.setattr(signals, "_programs", True)
     with signals.Stop() as stop:
         signal.raise_signal(signal.SIGTERM)
         assert (stop.signum, left) == (signal.SIGTERM, [])
         signal.raise_signal(signal.SIGTERM)  # a shell's background job ignores SIGINT
         assert left == [signal.SIGTERM]
+
+
+def test_a_second_signal_never_ends_the_process_of_a_library(monkeypatch):
+    """A notebook's kernel: `finally` and `atexit` are its own."""
+    monkeypatch.setattr(signals, "leave", lambda signum: pytest.fail("the process was ended"))
+    with signals.Stop():
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt, match="at once"):
+            signal.raise_signal(signal.SIGTERM)

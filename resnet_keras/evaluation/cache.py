@@ -18,7 +18,7 @@ from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.evaluation.score import score
 from resnet_keras.runs import storage
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Counts changes of what is computed: scores of an older version are not read."""
 
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -45,7 +46,7 @@ class Classifier:
         return self.model.output_shape[-1]
 
 
-def read(path: Path, preprocessing: Preprocessing = "raw") -> Classifier:
+def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Classifier:
     """Reads a net.
 
     Args:
@@ -59,6 +60,7 @@ def read(path: Path, preprocessing: Preprocessing = "raw") -> Classifier:
     """
     if preprocessing not in get_args(Preprocessing):
         raise InvalidValue(f"Preprocessing is {', '.join(get_args(Preprocessing))}. Received: {preprocessing!r}.")
+    path = Path(path)
     file = path / reading.MODEL if path.is_dir() else path
     try:
         content = file.read_bytes()

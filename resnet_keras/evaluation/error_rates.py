@@ -77,7 +77,12 @@ def errors(scores: np.ndarray, labels: np.ndarray) -> Result:
     Args:
         scores: (images, classes); of equal scores the lower class counts as the higher, as in `argmax`.
         labels: (images,), 0 to classes - 1.
+
+    Raises:
+        ValueError: scores that are not finite: NaN is neither above nor below another score.
     """
+    if not np.isfinite(scores).all():
+        raise InvalidValue("Scores are finite. Received: NaN or infinity.")
     own = scores[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(scores.shape[1]) < labels[:, None]
     rank = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)

@@ -20,6 +20,7 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.evaluation.classifier import Classifier, Preprocessing
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.nets.fully_convolutional import fully_convolutional
+from resnet_keras.reports.console import plain_console
 from resnet_keras.reports.progress_bar import progress_bar
 
 BATCH_PIXELS = 64 * NET_SIZE**2
@@ -77,7 +78,7 @@ def score(
         for (index, _, of), row in zip(batch, probabilities, strict=True):
             total[index] += row / of
 
-    with progress_bar(console or Console(), TextColumn("images")) as progress:
+    with progress_bar(console or plain_console(), TextColumn("images")) as progress:
         task = progress.add_task(f"{classifier.name}  {protocol.name}", total=count)
         for index, (shown_views, label) in enumerate(shown):
             labels[index] = label

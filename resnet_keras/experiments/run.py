@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ from resnet_keras.backends import device
 from resnet_keras.data.dataset import Dataset
 from resnet_keras.experiments import provenance
 from resnet_keras.nets.build import build, subtract_mean
+from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import lookup, reading, writing
 from resnet_keras.runs.lookup import Resume, ResumePoint
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.training.train import train
+
+AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+"""How text is printed to a console that may be the caller's own: paths hold brackets."""
 
 
 def settings_of(network: Network, recipe: Recipe, data: Dataset, seed: int) -> dict[str, Any]:
@@ -46,7 +51,7 @@ def run(
     data: Dataset,
     *,
     seed: int,
-    out: Path,
+    out: str | PathLike[str],
     resume: Resume = "auto",
     console: Console | None = None,
 ) -> reading.Run:
@@ -78,7 +83,7 @@ def run_seeds(
     recipe: Recipe,
     data: Dataset,
     *,
-    outs: Mapping[int, Path],
+    outs: Mapping[int, str | PathLike[str]],
     resume: Resume = "auto",
     console: Console | None = None,
 ) -> list[reading.Run]:
@@ -98,22 +103,22 @@ def run_seeds(
     Raises:
         OSError, ArithmeticError, KeyboardInterrupt: as for `run`.
     """
-    console = console or Console()
+    console = console or plain_console()
     seeds = list(outs)
     if len(seeds) > 1 and not train_at_once():
         for seed, out in outs.items():  # before hours of work, not after
-            inspect(network, recipe, data, seed=seed, out=lookup.folder_for(out, resume))
+            inspect(network, recipe, data, seed=seed, out=lookup.folder_for(Path(out), resume))
         return [run(network, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds]
-    folders_of = {seed: lookup.folder_for(out, resume) for seed, out in outs.items()}
+    folders_of = {seed: lookup.folder_for(Path(out), resume) for seed, out in outs.items()}
     with ExitStack() as stack:
         for out in folders_of.values():
             stack.enter_context(writing.lock(out))
         found = {seed: inspect(network, recipe, data, seed=seed, out=out) for seed, out in folders_of.items()}
         for seed, out in folders_of.items():
             for warning in found[seed].warnings:
-                console.print(f"WARNING: {warning}", style="bold", highlight=False, soft_wrap=True)
+                console.print(f"WARNING: {warning}", style="bold", **AS_IT_IS)
             if found[seed].finished is not None:
-                console.print(f"{network.name}: finished before, read from {out}", highlight=False, soft_wrap=True)
+                console.print(f"{network.name}: finished before, read from {out}", **AS_IT_IS)
         # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
         begun = {seed: (folders_of[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
@@ -153,8 +158,8 @@ def _train(
         folders.append(RunFolder(out, settings_of(network, recipe, data, seed) | here, found))
         if len(models) == 1:
             lines = _header(network, recipe, data, list(begun), here)
-            console.print(*lines, sep="\n", highlight=False, soft_wrap=True)
-        console.print(f"  out     {out}", *_continuation(found, here), sep="\n", highlight=False, soft_wrap=True)
+            console.print(*lines, sep="\n", **AS_IT_IS)
+        console.print(f"  out     {out}", *_continuation(found, here), sep="\n", **AS_IT_IS)
     train(models, recipe, data, folders, seeds=list(begun), console=console)
 
 

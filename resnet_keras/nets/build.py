@@ -46,7 +46,7 @@ def build(
         probabilities of shape (batch, num_classes). Mid-grey is subtracted until `subtract_mean` has seen a training
         set.
     """
-    image = keras.Input((network.image_size, network.image_size, CHANNELS), name="image")
+    image = keras.Input((network.image_size, network.image_size, CHANNELS), name="image", dtype="float32")
     axes = (1, 2, 3) if network.mean == "pixel" else -1
     x = layers.Normalization(axis=axes, dtype="float32", name="mean")(image)
     make = LayerFactory(weight_decay, seed, zero_gamma, precision)

@@ -57,7 +57,7 @@ class Curve:
 
 
 def curves(runs: Iterable[Run]) -> list[Curve]:
-    """Groups runs by net, from shallow to deep; seeds are cut to the points that all of them have.
+    """Groups runs by net, from shallow to deep; seeds are compared at the iterations that all of them have.
 
     Runs without a row yet are left out.
 
@@ -173,11 +173,17 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
 
 
 def _curve(runs: list[Run]) -> Curve:
-    points = min(len(run.rows) for run in runs)
-    first = runs[0].rows[:points]
+    # By iteration: a run that was lengthened measures at others than one that was as long from the start.
+    rows = [{row.iteration: row for row in run.rows} for run in runs]
+    shared = sorted(set(rows[0]).intersection(*rows))
+    if not shared:
+        paths = ", ".join(str(run.path) for run in runs)
+        raise InvalidValue(
+            f"Seeds of one net are compared where all were measured. Received: no such point in {paths}."
+        )
 
     def values(field: Callable[[Row], float]) -> np.ndarray:
-        return np.array([[field(row) for row in run.rows[:points]] for run in runs])
+        return np.array([[field(by_iteration[iteration]) for iteration in shared] for by_iteration in rows])
 
     architecture = runs[0].settings["architecture"]
     return Curve(
@@ -185,7 +191,7 @@ def _curve(runs: list[Run]) -> Curve:
         depth=architecture["depth"],
         residual=architecture.get("shortcut") is not None,
         seeds=len(runs),
-        iteration=np.array([row.iteration for row in first]),
+        iteration=np.array(shared),
         train_error=values(lambda row: row.train_error),
         validation_error=values(lambda row: row.validation_error),
     )
@@ -233,6 +239,7 @@ def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
             va="center",
             fontweight="bold",
             annotation_clip=False,
+            parse_math=False,
         )
 
 
@@ -270,8 +277,8 @@ def _finish(
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3), useMathText=True)
     if axis == "paper":
         axes[0].set_ylim(*limits)
-    figure.suptitle(_title(runs), fontsize=11, fontweight="bold")
-    figure.supxlabel(_settings(runs), fontsize=7.5, color="#555555")
+    figure.suptitle(_title(runs), fontsize=11, fontweight="bold", parse_math=False)
+    figure.supxlabel(_settings(runs), fontsize=7.5, color="#555555", parse_math=False)
 
 
 def _title(runs: Sequence[Run]) -> str:

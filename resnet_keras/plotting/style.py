@@ -1,5 +1,6 @@
 """How every figure looks: panels, colours, labels, files."""
 
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,18 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def save(figure: Figure, path: Path) -> tuple[Path, Path]:
-    """Writes the figure as `path`.png and `path`.svg and returns both.
+def save(figure: Figure, path: str | PathLike[str]) -> tuple[Path, Path]:
+    """Writes the figure as `path`.png and `path`.svg, whether `path` ends so or not, and returns both.
 
     Raises:
         ValueError: a path without a file's name.
         OSError: it cannot be written.
     """
+    path = Path(path)
     if not path.name:
         raise InvalidValue(f"A figure is written to a file. Received: {path}.")
-    png, svg = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "svg"))
+    stem = path.name.removesuffix(".png").removesuffix(".svg")
+    png, svg = (path.with_name(f"{stem}.{suffix}") for suffix in ("png", "svg"))
     with mpl.rc_context(STYLE):
         storage.atomic_replace(png, lambda aside: figure.savefig(aside, dpi=160))
         storage.atomic_replace(svg, lambda aside: figure.savefig(aside, metadata={"Date": None}))

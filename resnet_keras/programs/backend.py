@@ -37,7 +37,7 @@ def choose_backend() -> str:
 
 
 def _configured() -> str | None:
-    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    folder = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))  # noqa: PTH111  # without a home, as Keras
     try:
         backend = json.loads((folder / "keras.json").read_text(encoding="utf-8")).get("backend")
     except (OSError, ValueError, AttributeError):

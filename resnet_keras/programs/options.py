@@ -54,7 +54,10 @@ def file_path(text: str) -> Path:
     """
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f"a path has a name. Received: {text!r}")
-    return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # "~nobody/x", or no home
+        raise argparse.ArgumentTypeError(f"a home is known. Received: {text!r} ({error})") from None
 
 
 SMALL_IMAGES = (
@@ -103,12 +106,11 @@ def training_options(
         help="updates in all; what is told in updates keeps its share of them (default: the recipe's)",
     )
     add("--batch-size", type=int, metavar="N", help="images per update (default: the recipe's)")
-    add("--accumulate", type=int, default=1, metavar="N", help="parts that a batch is computed in (default: 1)")
+    add("--accumulate", type=int, metavar="N", help="parts that a batch is computed in (default: the recipe's)")
     add(
         "--precision",
         choices=get_args(Precision),
-        default="float32",
-        help="what layers compute in; weights stay float32 (default: float32)",
+        help="what layers compute in; weights stay float32 (default: the recipe's)",
     )
     add(
         "--learning-rate", type=float, metavar="RATE", help="learning rate of the first updates (default: the recipe's)"

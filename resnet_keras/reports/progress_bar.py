@@ -15,7 +15,7 @@ def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
         columns: between the count and the time left.
     """
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         *columns,

@@ -74,7 +74,8 @@ def save(run: Path, state: State, settings: Mapping[str, Any], versions: Mapping
         OSError: it cannot be written; what was there is unchanged.
     """
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **state.arrays)
+    # Not `allow_pickle=False`: NumPy below 2.2 would store that as an array.
+    np.savez(file, **state.arrays)  # type: ignore[arg-type]
     arrays = file.getvalue()
     lowest = best(state.rows)
     manifest = {
@@ -91,8 +92,6 @@ def save(run: Path, state: State, settings: Mapping[str, Any], versions: Mapping
     }
     text = (json.dumps(manifest, indent=1) + "\n").encode()
     path = run / FOLDER / f"{PREFIX}{state.iteration:08d}{INSIDE if state.inside else ''}"
-    if path.exists():  # of a run that fell back to the generation before, or wrote the same state
-        storage.remove_folder(path)
     storage.atomic_write_folder(path, {ARRAYS: arrays, MANIFEST: text, SEAL: _seal(text)})
     return path
 
@@ -158,8 +157,9 @@ def _seal(manifest: bytes) -> bytes:
     return f"{storage.Digest.of(manifest).sha256}  {MANIFEST}\n".encode()
 
 
-def _order(path: Path) -> tuple[str, bool]:
-    return path.name.removesuffix(INSIDE), not path.name.endswith(INSIDE)
+def _order(path: Path) -> tuple[int, bool]:
+    iteration = path.name.removeprefix(PREFIX).removesuffix(INSIDE)
+    return int(iteration) if iteration.isdecimal() else -1, not path.name.endswith(INSIDE)
 
 
 def _file(error: OSError) -> str:

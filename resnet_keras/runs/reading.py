@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,13 @@ class Run:
         return None if known is None or storage.Digest.of(data) == storage.Digest(**known) else str(self.path / MODEL)
 
 
-def read(path: Path) -> Run:
+def read(path: str | PathLike[str]) -> Run:
     """Reads a run folder and holds its text files against their hashes, where it has them.
 
     Raises:
         OSError: no such folder, or files that are not as they were written.
     """
+    path = Path(path)
     try:
         settings = unseal((path / RUN).read_bytes())
         for field in IDENTITY:
@@ -110,9 +112,9 @@ def read(path: Path) -> Run:
         raise Damaged(f"The files of a run folder are as this program wrote them. Damaged: {path} ({error}).") from None
 
 
-def find(path: Path) -> list[Run]:
+def find(path: str | PathLike[str]) -> list[Run]:
     """The runs in a folder of run folders, at any depth, sorted by path."""
-    return [read(file.parent) for file in sorted(path.rglob(RUN)) if (file.parent / METRICS).exists()]
+    return [read(file.parent) for file in sorted(Path(path).rglob(RUN)) if (file.parent / METRICS).exists()]
 
 
 def seal(settings: Mapping[str, Any]) -> bytes:

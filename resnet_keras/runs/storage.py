@@ -1,11 +1,14 @@
 """Files that are whole at any moment: written aside in the same folder, flushed to the disk, then renamed.
 
 Why not Keras's `save` alone: it opens the final path, so that a kill or a full disk destroys the file that was there.
-Names that begin with `new-` or `old-` are leftovers of a killed process; `sweep` removes them.
+What is being written has a name of its own, so that two processes never write one file. In a run folder, which has one
+writer, names that begin with `new-` or `old-` are leftovers of a killed process; `sweep` removes them.
 """
 
+import errno
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +18,7 @@ from typing import NamedTuple
 from resnet_keras.errors import InputOutput
 
 NEW, OLD = "new-", "old-"
+NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM)
 
 
 class Digest(NamedTuple):
@@ -45,7 +49,7 @@ def atomic_replace(path: Path, make: Callable[[Path], object]) -> None:
     Raises:
         OSError: it cannot be written, in one line.
     """
-    aside = path.with_name(f"{NEW}{path.name}")
+    aside = _aside(path, NEW)
     with _one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -60,21 +64,22 @@ def atomic_replace(path: Path, make: Callable[[Path], object]) -> None:
 
 
 def atomic_write_folder(path: Path, files: dict[str, bytes]) -> None:
-    """Makes a folder of these files, or nothing. The folder must not be there yet.
+    """Makes a folder of these files, or leaves what was there; one of the same name is replaced once the new is whole.
 
     Raises:
         OSError: it cannot be written, in one line.
     """
-    aside = path.with_name(f"{NEW}{path.name}")
+    aside = _aside(path, NEW)
     with _one_line(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
             for name, data in files.items():
                 (aside / name).write_bytes(data)
                 flush(aside / name)
             flush(aside)
+            if path.exists():
+                remove_folder(path)
             aside.rename(path)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
@@ -84,8 +89,7 @@ def atomic_write_folder(path: Path, files: dict[str, bytes]) -> None:
 
 def remove_folder(path: Path) -> None:
     """Removes a folder; where that is cut short, what is left does not bear its name. A failure is no error."""
-    aside = path.with_name(f"{OLD}{path.name}")
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = _aside(path, OLD)
     with suppress(OSError):
         path.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)
@@ -108,6 +112,10 @@ def flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Network and overlay file systems that cannot sync a folder say so; its files are on the disk all the same.
+        if not (path.is_dir() and error.errno in NO_FOLDER_SYNC):
+            raise
     finally:
         os.close(descriptor)
 
@@ -118,7 +126,7 @@ def check_writable(path: Path) -> None:
     Raises:
         OSError: it cannot be made or written.
     """
-    trial = path / f"{NEW}trial"
+    trial = _aside(path / "trial", NEW)
     try:
         path.mkdir(parents=True, exist_ok=True)
         trial.touch()
@@ -126,6 +134,11 @@ def check_writable(path: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a null byte
         reason = getattr(error, "strerror", None) or error
         raise InputOutput(f"Runs are written to a folder of yours. Received: {path} ({reason}). Use --out.") from None
+
+
+def _aside(path: Path, prefix: str) -> Path:
+    """A name beside `path` that no other process uses; it keeps the suffix, by which Keras and Matplotlib choose."""
+    return path.with_name(f"{prefix}{secrets.token_hex(4)}-{path.name}")
 
 
 @contextmanager

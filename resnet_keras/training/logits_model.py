@@ -1,5 +1,7 @@
 """The net as it trains, and as it is saved: two models on the same variables."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -25,6 +27,13 @@ def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
     ):
         raise InvalidValue(f"Training takes a model whose last layer is a softmax Activation. Received: {last.name!r}.")
     trained = with_backend_kernels(keras.Model(model.inputs, last.input, name=f"{model.name}_logits"))
+    with _float32():
+        _compile(trained, recipe)
+    set_kernel_memory_format(trained.trainable_variables + trained.optimizer.variables)
+    return trained
+
+
+def _compile(trained: keras.Model, recipe: Recipe) -> None:
     trained.compile(
         # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
         optimizer=keras.optimizers.SGD(
@@ -43,8 +52,18 @@ def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
         ],
     )
     trained.optimizer.build(trained.trainable_variables)
-    set_kernel_memory_format(trained.trainable_variables + trained.optimizer.variables)
-    return trained
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """Inside, what has no dtype of its own is float32: metrics and the loss's running mean would take Keras's `floatx`,
+    and in float16 a count ends at 65,504."""
+    floatx = keras.config.floatx()
+    keras.config.set_floatx("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
 
 
 def _loss(recipe: Recipe) -> Any:
@@ -69,8 +88,9 @@ def compile_as_saved(model: keras.Model, trained: keras.Model, recipe: Recipe) -
     """
     if recipe.average_over:
         swap_averages(trained)
-    optimizer = keras.optimizers.SGD(float(trained.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
-    optimizer.build(model.trainable_variables)
+    with _float32():
+        optimizer = keras.optimizers.SGD(float(trained.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
+        optimizer.build(model.trainable_variables)
     held = {_slot(variable): variable for variable in trained.optimizer.variables}
     for variable in optimizer.variables:
         variable.assign(held[_slot(variable)])

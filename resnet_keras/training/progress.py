@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from resnet_keras.reports.console import plain_console
 from resnet_keras.reports.progress_bar import clock, progress_bar
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Row
@@ -35,10 +36,10 @@ class TrainingProgress(keras.callbacks.Callback):
         super().__init__()
         self.step_seconds = 0.0
         """Spent between the end of a period's first step and the end of its last."""
-        self._console = console or Console()
+        self._console = console or plain_console()
         self._iterations, self._parts = recipe.iterations, recipe.accumulate
         self._first_step_end = self._shown = 0.0
-        self._bar = progress_bar(self._console, TextColumn("{task.fields[error]}"), _ImagesPerSecond())
+        self._bar = progress_bar(self._console, TextColumn("{task.fields[error]}", markup=False), _ImagesPerSecond())
         self._task = self._bar.add_task(name, total=recipe.iterations, error="starting", batch_size=recipe.batch_size)
 
     def __enter__(self) -> "TrainingProgress":
@@ -79,5 +80,6 @@ class TrainingProgress(keras.callbacks.Callback):
             f"training error {row.train_error:.2f} %  validation error {row.validation_error:.2f} %  "
             f"{row.images_per_second:,.0f} images/s  {clock(left)} left",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )

@@ -75,3 +75,12 @@ def test_scales_are_in_proportion_to_the_net():
 def test_scales_that_cannot_be_are_refused(scales):
     with pytest.raises(InvalidValue, match="Scales"):
         MultiScale(scales)
+
+
+def test_no_image_is_stretched_by_more_than_7_percent_whatever_the_net():
+    for image_size in (32, 64, 112, 224):
+        for width, height in ((100, 130), (333, 500), (500, 375), (64, 64)):
+            views = MultiScale(scales_for(image_size)).of(Image.fromarray(noise(height, width)))
+            for view in views:
+                stretch = (view.shape[0] / view.shape[1]) / (height / width)
+                assert 1 / 1.08 < stretch < 1.08, (image_size, view.shape, width, height)

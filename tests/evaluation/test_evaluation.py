@@ -290,3 +290,9 @@ def test_bad_input_is_one_line_and_an_exit_code(code, arguments, text, folder, t
     assert done.returncode == code, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert text in done.stderr
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    scores = np.array([[0.2, 0.8], [np.nan, np.nan]])
+    with pytest.raises(InvalidValue, match="finite"):
+        errors(scores, np.array([1, 0]))

@@ -57,7 +57,7 @@ def test_a_recipe_estimates_and_trains_nothing(tmp_path, small_npz):
     assert done.returncode == 0, done.stderr
     assert "images/s" in done.stdout
     assert "is the limit" in done.stdout
-    assert not (tmp_path / "run" / "run.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_signal_while_validation_is_timed_ends_it(small_data, monkeypatch):

@@ -1,5 +1,7 @@
 """Figures 1 and 6 show what the run folders hold."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,26 @@ def test_several_seeds_are_one_curve_with_their_standard_deviation():
     band = ax.collections[0].get_paths()[0].vertices  # of the training error: mean 50, sample std 2 at the first point
     at_first = band[band[:, 0] == 100, 1]
     assert (at_first.min(), at_first.max()) == pytest.approx((48, 52))
+
+
+def test_seeds_are_compared_by_iteration_not_by_row():
+    """A lengthened run measured at 100, 200, 300; one that was as long from the start at 200 and 300."""
+    short = a_run(8, seed=1, offset=10.0)
+    short = replace(short, rows=short.rows[1:])
+    (curve,) = plotting.curves([a_run(8), short])
+    assert curve.iteration.tolist() == [200, 300]
+    np.testing.assert_allclose(curve.train_error, [[40, 30], [50, 40]])
+    with pytest.raises(InvalidValue, match="no such point"):
+        plotting.curves([replace(a_run(8), rows=a_run(8).rows[:1]), short])
+
+
+def test_text_of_the_users_is_no_mathematics(tmp_path):
+    run = a_run(8)
+    for name in ("price $x_{", "50 $ off", "a$b$c", r"\frac{1}{2} $"):
+        named = replace(run, settings=run.settings | {"data": run.settings["data"] | {"name": name}})
+        figure = plotting.figure_6([named])
+        plotting.save(figure, tmp_path / "figure")
+        assert name in figure.get_suptitle()
 
 
 def test_the_papers_errors_are_marks_where_the_experiment_is_the_papers():
@@ -159,3 +181,8 @@ def test_figure_4_has_plain_nets_left_and_residual_nets_right_with_centre_crop_v
     thin, bold = sorted(figure.axes[1].lines[:2], key=lambda line: line.get_linewidth())
     np.testing.assert_allclose(thin.get_ydata(), [50, 40, 30])
     np.testing.assert_allclose(bold.get_ydata(), [55, 45, 35])
+
+
+def test_a_figure_named_with_its_suffix_is_that_file(tmp_path):
+    written = plotting.save(plotting.figure_6([a_run(8)]), str(tmp_path / "my.png"))
+    assert sorted(path.name for path in written) == ["my.png", "my.svg"] == sorted(os.listdir(tmp_path))

@@ -1,13 +1,16 @@
 """The programs as a user runs them: what they write, and one line with the right exit code for what cannot be."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import BACKEND, run_json, run_python, small_arrays
 
 from resnet_keras.programs.backend import BACKENDS
+from resnet_keras.programs.options import file_path, recipe_from, training_options
 from resnet_keras.runs import reading
+from resnet_keras.spec.paper_recipes import IMAGENET_MODERN
 
 CIFAR10, DEGRADATION, FIGURES = (f"recipes/{name}.py" for name in ("cifar10", "degradation", "figures"))
 
@@ -176,3 +179,39 @@ def test_figures_refuses_what_is_no_run(file, arguments, tmp_path):
     done = run_python(FIGURES, str(tmp_path / file), *arguments)
     assert done.returncode in (2, 4)
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_errors_do_not_depend_on_keras_floatx(small_npz, tmp_path):
+    """In float16 a count of images ends at 65,504, and errors are wrong long before; TensorFlow raised a TypeError."""
+    (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 1e-07}', encoding="utf-8")
+    rows = []
+    for name, environment in (("usual", {}), ("float16", {"KERAS_HOME": str(tmp_path)})):
+        options = [
+            "--iterations",
+            "2",
+            "--batch-size",
+            "6",
+            "--data-dir",
+            str(small_npz),
+            "--out",
+            str(tmp_path / name),
+        ]
+        done = run_python("recipes/cifar10.py", "--depth", "8", *options, **environment)
+        assert done.returncode == 0, done.stderr
+        (row,) = reading.read(tmp_path / name).rows
+        rows.append((row.train_error, row.validation_error, row.cross_entropy))
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.any_backend
+def test_a_home_is_where_the_users_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert file_path("~/runs/x") == tmp_path / "runs" / "x"
+
+
+@pytest.mark.any_backend
+def test_the_command_line_leaves_alone_what_it_does_not_name():
+    modern = replace(IMAGENET_MODERN, accumulate=4, precision="mixed_bfloat16")
+    assert recipe_from(training_options("", out="x").parse([]), modern) == modern
+    asked = training_options("", out="x").parse(["--accumulate", "2"])
+    assert recipe_from(asked, modern) == replace(modern, accumulate=2)

@@ -1,13 +1,18 @@
 """The run folder: what is read back is what was written; nothing is lost by a failure."""
 
+import errno
 import json
 import os
+import stat
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
+from conftest import ROOT
 
 from resnet_keras import Damaged, InputOutput
-from resnet_keras.runs import reading
+from resnet_keras.runs import checkpoints, reading, storage
 from resnet_keras.runs.lookup import ResumePoint
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.records import Results, Row
@@ -118,3 +123,45 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     with pytest.raises(InputOutput, match="--out"):
         RunFolder(tmp_path / "run", SETTINGS)
     assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_checkpoints_are_in_the_order_of_their_iterations_however_many_digits(tmp_path):
+    for name in ("iteration-99999999", "iteration-100000000", "iteration-100000000-inside", "iteration-00000400"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    names = [path.name.removeprefix("iteration-") for path in checkpoints.generations(tmp_path)]
+    assert names == ["100000000", "100000000-inside", "99999999", "00000400"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from resnet_keras.runs import storage
+for _ in range(200):
+    storage.atomic_write(Path(sys.argv[1]), sys.argv[2].encode() * 100_000)
+"""
+
+
+def test_two_processes_that_write_one_file_leave_the_whole_of_one(tmp_path):
+    target = tmp_path / "scores.json"
+    processes = [subprocess.Popen([sys.executable, "-c", WRITER, str(target), letter], cwd=ROOT) for letter in "ab"]
+    seen = set()
+    while any(process.poll() is None for process in processes):
+        if target.exists():
+            data = target.read_bytes()
+            seen.add((len(data), bytes(set(data))))
+    assert [process.wait() for process in processes] == [0, 0]
+    assert seen <= {(100_000, b"a"), (100_000, b"b")}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_be_synced_is_written_all_the_same(tmp_path, monkeypatch):
+    real = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage.atomic_write(tmp_path / "new" / "file", b"whole")
+    assert (tmp_path / "new" / "file").read_bytes() == b"whole"

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ class Photographs:
 
 
 def load(
-    data_dir: Path,
+    data_dir: str | PathLike[str],
     image_size: int = 224,
     *,
     num_classes: int | None = None,
@@ -122,6 +123,7 @@ def load(
             "Sizes and workers are 1 or more, and photographs to skip 0 or more. "
             f"Received: image_size={image_size}, workers={workers}, skip_bad={skip_bad}."
         )
+    data_dir = Path(data_dir)
     train, validation = load_split(data_dir, "train"), load_split(data_dir, "val")
     _check_classes(data_dir, train, validation, num_classes)
     workers = workers or available_cores()

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ LAYOUT = (
 )
 
 
-def load_split(data_dir: Path, part: Part) -> Split:
+def load_split(data_dir: str | PathLike[str], part: Part) -> Split:
     """One part of the photographs that `--data-dir` names.
 
     Args:
@@ -33,6 +34,7 @@ def load_split(data_dir: Path, part: Part) -> Split:
     Raises:
         OSError: neither is there, it cannot be read, or a class has no photograph.
     """
+    data_dir = Path(data_dir)
     try:
         if not data_dir.exists():
             raise InputOutput(f"{LAYOUT} Not found: {data_dir}.")

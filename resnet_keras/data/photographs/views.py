@@ -68,8 +68,8 @@ class TenCrop:
 class MultiScale:
     """The whole image at several shorter sides, and mirrored at each.
 
-    The longer side is the nearest multiple of 32 that is not below the shorter: few shapes have to be compiled, and
-    full batches form.
+    The longer side is the nearest multiple of `step` that is not below the shorter: few shapes have to be compiled, and
+    full batches form. No image is stretched by more than 7 %.
     """
 
     scales: tuple[int, ...] = SCALES
@@ -84,17 +84,22 @@ class MultiScale:
         views = []
         for scale in self.scales:
             width, height = resized_sides(image.size, scale)
-            sides = (scale, _stepped(height, scale)) if width <= height else (_stepped(width, scale), scale)
+            longer = self._stepped(max(width, height), scale)
+            sides = (scale, longer) if width <= height else (longer, scale)
             pixels = np.asarray(image.resize(sides, RESAMPLE))
             views += [pixels, pixels[:, ::-1]]
         return views
 
+    @property
+    def step(self) -> int:
+        """Pixels: 32 for the paper's scales, in proportion for those of smaller nets."""
+        return max(1, min(STEP, round(STEP * min(self.scales) / SCALES[0])))
+
+    def _stepped(self, longer: int, shorter: int) -> int:
+        return max(shorter, round(longer / self.step) * self.step)
+
 
 Views = SingleView | TenCrop | MultiScale
-
-
-def _stepped(longer: int, shorter: int) -> int:
-    return max(shorter, round(longer / STEP) * STEP)
 
 
 def _check_sides(what: str, sides: Sequence[int]) -> None:

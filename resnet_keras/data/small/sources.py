@@ -6,6 +6,7 @@ import socket
 import zipfile
 import zlib
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class NotAvailable(InputOutput):
     """The images are neither on disk nor reachable."""
 
 
-def load(data_dir: Path | None) -> ImageData:
+def load(data_dir: str | PathLike[str] | None) -> ImageData:
     """The images that `--data-dir` names.
 
     Args:
@@ -41,6 +42,7 @@ def load(data_dir: Path | None) -> ImageData:
         OSError: nothing there, and no way to download it; or files that cannot be read.
         ValueError: images or labels out of range.
     """
+    data_dir = None if data_dir is None else Path(data_dir)
     if data_dir is not None and data_dir.suffix == ".npz":
         return npz(data_dir)
     return cifar10(data_dir)
