@@ -1,6 +1,5 @@
 """Figures 1 and 6 show what the run folders hold."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,4 +184,8 @@ def test_figure_4_has_plain_nets_left_and_residual_nets_right_with_centre_crop_v
 
 def test_a_figure_named_with_its_suffix_is_that_file(tmp_path):
     written = plotting.save(plotting.figure_6([a_run(8)]), str(tmp_path / "my.png"))
-    assert sorted(path.name for path in written) == ["my.png", "my.svg"] == sorted(os.listdir(tmp_path))
+    assert (
+        sorted(path.name for path in written)
+        == ["my.png", "my.svg"]
+        == sorted(path.name for path in tmp_path.iterdir())
+    )

@@ -186,19 +186,10 @@ def test_errors_do_not_depend_on_keras_floatx(small_npz, tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 1e-07}', encoding="utf-8")
     rows = []
     for name, environment in (("usual", {}), ("float16", {"KERAS_HOME": str(tmp_path)})):
-        options = [
-            "--iterations",
-            "2",
-            "--batch-size",
-            "6",
-            "--data-dir",
-            str(small_npz),
-            "--out",
-            str(tmp_path / name),
-        ]
-        done = run_python("recipes/cifar10.py", "--depth", "8", *options, **environment)
+        options = ["--iterations", "2", "--batch-size", "6", "--data-dir", str(small_npz)]
+        done = run_python(CIFAR10, "--depth", "8", *options, "--out", str(tmp_path / name), **environment)
         assert done.returncode == 0, done.stderr
-        (row,) = reading.read(tmp_path / name).rows
+        *_, row = reading.read(tmp_path / name).rows
         rows.append((row.train_error, row.validation_error, row.cross_entropy))
     assert rows[0] == rows[1]
 
