@@ -20,8 +20,9 @@ TORCHVISION, TRANSFORMERS = "torchvision or timm", "transformers"
 
 
 def is_torchvision(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether tensors have the names and the width of torchvision's ResNets."""
-    return all(name in arrays and len(arrays[name]) == 64 for name in ("conv1.weight", "layer1.0.conv1.weight"))
+    """Whether tensors have the names of torchvision and timm: four stages after a 7x7 convolution."""
+    stem = arrays.get("conv1.weight")
+    return stem is not None and stem.shape[2:] == (7, 7) and "layer4.0.conv1.weight" in arrays
 
 
 def torchvision(arrays: Mapping[str, np.ndarray]) -> Source:

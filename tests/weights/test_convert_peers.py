@@ -1,0 +1,119 @@
+"""Nets that torchvision, timm, transformers and keras.applications make themselves, against what `convert` makes."""
+
+import keras
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch_nets import IMAGENET, probabilities, settle  # noqa: E402
+
+from resnet_keras.weights.convert.convert import convert  # noqa: E402
+
+IMAGES = np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3)).astype(np.uint8)
+CLASSES = 7
+
+
+def torchvision(name):
+    # Its compiled operators are not those of every build of PyTorch, and its ResNets need none of them.
+    if not hasattr(torch.ops.torchvision, "nms"):
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        torchvision.library = library  # what it defines goes when it goes
+    models = pytest.importorskip("torchvision.models", exc_type=(ImportError, RuntimeError))
+    return getattr(models, name)(num_classes=CLASSES)
+
+
+def timm(name):
+    torchvision("resnet18")
+    return pytest.importorskip("timm").create_model(name, num_classes=CLASSES)
+
+
+def transformers(name):
+    torchvision("resnet18")
+    module = pytest.importorskip("transformers")
+    sizes = {"basic": [64, 128, 256, 512], "bottleneck": [256, 512, 1024, 2048]}[name]
+    config = module.ResNetConfig(depths=[3, 4, 6, 3], hidden_sizes=sizes, layer_type=name, num_labels=CLASSES)
+    return module.ResNetForImageClassification(config)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(
+    ("make", "name", "architecture"),
+    [
+        (torchvision, "resnet18", "ResNet-18 B"),
+        (torchvision, "resnet50", "ResNet-50"),
+        (timm, "resnet34", "ResNet-34 B"),
+        (transformers, "basic", "ResNet-34 B"),
+        (transformers, "bottleneck", "ResNet-50"),
+        pytest.param(torchvision, "resnet101", "ResNet-101", marks=pytest.mark.slow),
+        pytest.param(timm, "resnet152", "ResNet-152", marks=pytest.mark.slow),
+    ],
+)
+def test_raw_pixels_give_the_peers_probabilities(tmp_path, make, name, architecture):
+    net = settle(make(name), IMAGES, IMAGENET)
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    report = convert(tmp_path / "net.pt", tmp_path / "net.keras", architecture=architecture)
+    assert report.architecture.name == architecture
+    model = keras.models.load_model(tmp_path / "net.keras")
+    expected = probabilities(net, IMAGES, IMAGENET)
+    assert np.ptp(expected, axis=0).max() > 1e-2  # the images differ
+    np.testing.assert_allclose(model.predict(IMAGES, verbose=0), expected, atol=1e-4)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", ["resnext50_32x4d", "wide_resnet50_2"])
+def test_other_nets_of_torchvision_are_refused(tmp_path, name):
+    torch.save(torchvision(name).state_dict(), tmp_path / "net.pt")
+    with pytest.raises(OSError, match="ResNet-50 of torchvision or timm has layer1"):
+        convert(tmp_path / "net.pt", tmp_path / "net.keras")
+
+
+def applications(net):
+    """Numbers of a net of keras.applications with no two channels alike."""
+    random = np.random.default_rng(3)
+    for layer in net.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            low, high = np.full((4, 1), 0.5), np.full((4, 1), 1.0)
+            low[1:3], high[1:3] = -0.2, 0.2
+            layer.set_weights(list(random.uniform(low, high, (4, layer.gamma.shape[0]))))
+        elif isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([kernel, random.normal(0, 0.1, bias.shape)])
+    return net
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("ResNet50", 50),
+        pytest.param("ResNet101", 101, marks=pytest.mark.slow),
+        pytest.param("ResNet152", 152, marks=pytest.mark.slow),
+    ],
+)
+def test_raw_pixels_give_the_probabilities_of_keras_applications(tmp_path, name, depth):
+    pytest.importorskip("h5py")
+    net = applications(getattr(keras.applications, name)(weights=None, classes=CLASSES))
+    net.save_weights(tmp_path / "net.weights.h5")
+    net.save(tmp_path / "net.h5")
+    net.save(tmp_path / "theirs.keras")
+    expected = net.predict(keras.applications.resnet.preprocess_input(IMAGES.astype(np.float32)), verbose=0)
+    assert np.ptp(expected, axis=0).max() > 1e-2  # the images differ
+    for file in ("net.weights.h5", "net.h5", "theirs.keras"):
+        report = convert(tmp_path / file, tmp_path / "ours.keras")
+        assert report.architecture.name == f"ResNet-{depth}"
+        assert report.architecture.stride_in == "1x1"
+        model = keras.models.load_model(tmp_path / "ours.keras")
+        np.testing.assert_allclose(model.predict(IMAGES, verbose=0), expected, atol=1e-4)
+
+
+@pytest.mark.any_backend
+def test_other_nets_of_keras_applications_are_refused(tmp_path):
+    pytest.importorskip("h5py")
+    keras.applications.ResNet50V2(weights=None, classes=CLASSES).save_weights(tmp_path / "v2.weights.h5")
+    with pytest.raises(OSError, match="Received: a ResNetV2"):
+        convert(tmp_path / "v2.weights.h5", tmp_path / "net.keras")
+    keras.applications.ResNet50(weights=None, include_top=False).save_weights(tmp_path / "headless.weights.h5")
+    with pytest.raises(OSError, match="include_top=True"):
+        convert(tmp_path / "headless.weights.h5", tmp_path / "net.keras")
