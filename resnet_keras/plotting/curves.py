@@ -17,10 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.plotting.captions import settings_line, title
 from resnet_keras.plotting.style import LABEL_POINTS, POINTS_PER_INCH, STYLE, colours, new_panels
 from resnet_keras.reports.published import cifar10_error
 from resnet_keras.runs.reading import Run
-from resnet_keras.spec.paper_nets import CIFAR10_SIZE, IMAGENET_SIZE
 from resnet_keras.spec.records import Row
 
 Axis = Literal["fitted", "paper"]
@@ -277,28 +277,5 @@ def _finish(
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3), useMathText=True)
     if axis == "paper":
         axes[0].set_ylim(*limits)
-    figure.suptitle(_title(runs), fontsize=11, fontweight="bold", parse_math=False)
-    figure.supxlabel(_settings(runs), fontsize=7.5, color="#555555", parse_math=False)
-
-
-def _title(runs: Sequence[Run]) -> str:
-    data = runs[0].settings["data"]
-    name, size = data["name"], data["image_size"]
-    if data["generated"]:
-        return f"{name}, {size} x {size} pixels: a stand-in, not CIFAR-10"
-    averaged = f" averaged to {size} x {size} pixels" if name == "CIFAR-10" and size != CIFAR10_SIZE else ""
-    cropped = f", {size} x {size} pixels" if name != "CIFAR-10" and size != IMAGENET_SIZE else ""
-    return f"{name}{averaged}{cropped}"
-
-
-def _settings(runs: Sequence[Run]) -> str:
-    """One line under the figure: what was run."""
-    recipe = runs[0].settings["recipe"]
-    schedule = runs[0].recipe.schedule
-    seeds = sorted({run.settings["seed"] for run in runs})
-    backends = " and ".join(sorted({run.settings["backend"] for run in runs}))
-    return (
-        f"{recipe['iterations']:,} iterations of {recipe['batch_size']} images, "
-        f"learning rate {recipe['learning_rate']:g}, {schedule}; "
-        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"
-    )
+    figure.suptitle(title(runs), fontsize=11, fontweight="bold", parse_math=False)
+    figure.supxlabel(settings_line(runs), fontsize=7.5, color="#555555", parse_math=False)

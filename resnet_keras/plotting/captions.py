@@ -1,0 +1,30 @@
+"""What a figure of runs says of them: its title, and the line of settings under it."""
+
+from collections.abc import Sequence
+
+from resnet_keras.runs.reading import Run
+from resnet_keras.spec.paper_nets import CIFAR10_SIZE, IMAGENET_SIZE
+
+
+def title(runs: Sequence[Run]) -> str:
+    """The data, and in what it is not the paper's."""
+    data = runs[0].settings["data"]
+    name, size = data["name"], data["image_size"]
+    if data["generated"]:
+        return f"{name}, {size} x {size} pixels: a stand-in, not CIFAR-10"
+    averaged = f" averaged to {size} x {size} pixels" if name == "CIFAR-10" and size != CIFAR10_SIZE else ""
+    cropped = f", {size} x {size} pixels" if name != "CIFAR-10" and size != IMAGENET_SIZE else ""
+    return f"{name}{averaged}{cropped}"
+
+
+def settings_line(runs: Sequence[Run]) -> str:
+    """One line under the figure: what was run."""
+    recipe = runs[0].settings["recipe"]
+    schedule = runs[0].recipe.schedule
+    seeds = sorted({run.settings["seed"] for run in runs})
+    backends = " and ".join(sorted({run.settings["backend"] for run in runs}))
+    return (
+        f"{recipe['iterations']:,} iterations of {recipe['batch_size']} images, "
+        f"learning rate {recipe['learning_rate']:g}, {schedule}; "
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"
+    )
