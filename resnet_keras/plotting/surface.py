@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from resnet_keras.errors import InvalidValue
 from resnet_keras.plotting.measured_nets import WIDTH, legend, lines, literal, log_scale, panels
@@ -25,10 +26,10 @@ def surface_figure(scans: Sequence[Surface], *, data: str) -> Figure:
         data: the images, as the title names them.
 
     Raises:
-        ValueError: nothing measured.
+        ValueError: nothing measured, or a net without a finite loss.
     """
-    if not scans or not all(scan.points for scan in scans):
-        raise InvalidValue("The figure shows the loss around nets. Received: none, or one without points.")
+    if not scans or not all(np.isfinite([point.loss for point in scan.points]).any() for scan in scans):
+        raise InvalidValue("The figure shows the loss around nets. Received: none, or one without a finite loss.")
     on_line = all(point.beta == 0 for scan in scans for point in scan.points)
     with mpl.rc_context(STYLE):
         figure = _line(scans) if on_line else _plane(scans)
@@ -43,6 +44,7 @@ def _line(scans: Sequence[Surface]) -> Figure:
         points = sorted(scan.points)
         ax.plot([point.alpha for point in points], [point.loss for point in points], **looks[scan.net])
     log_scale(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel("step along the direction")
     ax.set_ylabel("cross-entropy")
     legend(figure)

@@ -106,4 +106,7 @@ def test_a_plane_has_a_panel_each_and_a_line_a_curve_each():
     ]
     figure = surface_figure(plane, data="x")
     assert [ax.get_title() for ax in figure.axes[:2]] == ["plain-8", "ResNet-8"]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
+    nowhere = Surface(nets[0], [Point(0.0, 0.0, float("nan"), 90.0)])
+    with pytest.raises(InvalidValue, match="without a finite loss"):
+        surface_figure([nowhere], data="x")
