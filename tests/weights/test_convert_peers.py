@@ -71,16 +71,19 @@ def test_other_nets_of_torchvision_are_refused(tmp_path, name):
 
 
 def applications(net):
-    """Numbers of a net of keras.applications with no two channels alike."""
+    """Numbers for a net of keras.applications, the same on every backend, with no two channels alike."""
     random = np.random.default_rng(3)
+    norms = [layer for layer in net.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in net.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            low, high = np.full((4, 1), 0.5), np.full((4, 1), 1.0)
-            low[1:3], high[1:3] = -0.2, 0.2
-            layer.set_weights(list(random.uniform(low, high, (4, layer.gamma.shape[0]))))
-        elif isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = layer.get_weights()
-            layer.set_weights([kernel, random.normal(0, 0.1, bias.shape)])
+        if layer in norms:
+            gamma, beta = random.uniform(0.5, 1.5, layer.gamma.shape), random.normal(0, 0.5, layer.beta.shape)
+            layer.set_weights([gamma, beta, *layer.get_weights()[2:]])
+            layer.momentum = 0.0
+        elif isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+            kernel, bias = (weight.shape for weight in layer.weights)
+            deviation = np.prod(kernel[:-1]) ** -0.5
+            layer.set_weights([random.normal(0, deviation, kernel), random.normal(0, 0.1, bias)])
+    net(keras.applications.resnet.preprocess_input(IMAGES.astype(np.float32)), training=True)
     return net
 
 
