@@ -1,14 +1,15 @@
 """A file written on this backend, loaded by bare processes on every other: stock Keras is all that they need."""
 
 import json
+import zipfile
 from importlib.util import find_spec
 
 import keras
 import numpy as np
 import pytest
-from conftest import BACKEND, run_python
+from conftest import BACKEND, ROOT, run_python, small_data_
 
-from resnet_keras import build, cifar10, imagenet, subtract_mean
+from resnet_keras import Recipe, build, cifar10, imagenet, load, run, save, subtract_mean
 from resnet_keras.programs.backend import BACKENDS
 
 NETS = {
@@ -36,6 +37,30 @@ print(json.dumps({
     "package_imported": "resnet_keras" in sys.modules,
 }))
 """
+
+TRAINS_ON = """
+import json, sys
+from importlib.machinery import PathFinder
+class Installed(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        absent = name.partition(".")[0] in sys.argv[3].split(",")
+        return None if absent else super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Installed
+import keras, numpy as np
+model = keras.models.load_model(sys.argv[1])
+data = np.load(sys.argv[2])
+slots = float(sum(np.abs(np.asarray(keras.ops.convert_to_numpy(one))).sum() for one in model.optimizer.variables[2:]))
+model.fit(data["x"], data["y"], batch_size=6, shuffle=False, verbose=0)
+weights = [np.asarray(keras.ops.convert_to_numpy(weight)).astype("float64") for weight in model.trainable_variables]
+print(json.dumps({
+    "is_sgd": isinstance(model.optimizer, keras.optimizers.SGD),
+    "momentum": model.optimizer.momentum,
+    "slots": slots,
+    "weights": [float(np.abs(weight).sum()) for weight in weights],
+}))
+"""
+"""As on a machine where the two other backends are not installed."""
 
 
 def adapt(model: keras.Model, x: np.ndarray) -> None:
@@ -115,6 +140,64 @@ def test_a_bare_process_gives_the_same_probabilities(files, backend):
     assert set(differences) == set(NETS)
     for name, difference in differences.items():
         assert difference < 1e-4, name
+
+
+def train_on_elsewhere(path, data, backend):
+    if find_spec(BACKENDS[backend]) is None:
+        pytest.skip(f"{backend} is not installed")
+    absent = ",".join(package for name, package in BACKENDS.items() if name != backend)
+    done = run_python("-P", "-c", TRAINS_ON, str(path), str(data), absent, backend=backend)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What a run leaves, and six images to train on with."""
+    folder, images = tmp_path_factory.mktemp(f"trained-on-{BACKEND}"), small_data_()
+    recipe = Recipe(iterations=2, learning_rate=0.01, batch_size=6)
+    run(cifar10(8, num_classes=3, image_size=8), recipe, images, seed=0, out=folder)
+    np.savez(folder / "data.npz", x=images.x_train[:6], y=images.y_train[:6])
+    return folder
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_trained_net_trains_on_where_the_other_backends_are_not_installed(trained, backend):
+    model = keras.models.load_model(trained / "model.keras")
+    momenta = [np.abs(keras.ops.convert_to_numpy(one)).sum() for one in model.optimizer.variables[2:]]
+    with np.load(trained / "data.npz") as data:
+        model.fit(data["x"], data["y"], batch_size=6, shuffle=False, verbose=0)
+    weights = [np.abs(keras.ops.convert_to_numpy(weight)).sum() for weight in model.trainable_variables]
+
+    report = train_on_elsewhere(trained / "model.keras", trained / "data.npz", backend)
+    assert report["is_sgd"]
+    assert report["momentum"] == 0.9
+    np.testing.assert_allclose(report["slots"], np.sum(momenta), rtol=1e-5)
+    np.testing.assert_allclose(report["weights"], weights, rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_file_names_no_backend_whatever_the_net_was_compiled_with(tmp_path, optimizer):
+    model = build(cifar10(8, image_size=8))
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    save(model, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        compiled = json.loads(archive.read("config.json"))["compile_config"]
+    assert "backend" not in json.dumps(compiled)
+    assert compiled["optimizer"]["module"] == "keras.optimizers"
+    assert compiled["optimizer"]["registered_name"] is None
+    assert compiled["jit_compile"] == "auto"
+
+
+def test_load_opens_an_earlier_file_that_names_torch_and_save_mends_it(tmp_path):
+    """Files of before hold Keras's private class of an optimizer on PyTorch."""
+    earlier = ROOT / "tests" / "files" / "8d48f2f" / "torch" / "finished" / "model.keras"
+    assert b"keras.src.backend.torch" in zipfile.ZipFile(earlier).read("config.json")
+    save(load(earlier), tmp_path / "model.keras")
+    assert b"keras.src.backend" not in zipfile.ZipFile(tmp_path / "model.keras").read("config.json")
+    x = small_data_().x_test
+    mended = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(mended.predict(x, verbose=0), load(earlier).predict(x, verbose=0), rtol=1e-4)
 
 
 @pytest.mark.any_backend

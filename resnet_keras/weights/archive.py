@@ -1,6 +1,7 @@
 """`model.keras` as a file: what is in it and where, and how it is opened without trusting it. No framework.
 
-It is the archive that Keras writes, with what the net is (`Network.to_dict`) added to its `metadata.json`:
+It is the archive that Keras writes, with what the net is (`Network.to_dict`) added to its `metadata.json`, and without
+what Keras's `config.json` says of the backend that wrote it:
 
     metadata.json      Keras's version, date, and "architecture"
     config.json        the layers, for `keras.models.load_model`
@@ -25,6 +26,7 @@ from typing import Any
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.spec.kinds import network_from_dict
 from resnet_keras.spec.network import Network
+from resnet_keras.weights.compile_config import for_every_backend
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 MEMBERS = (METADATA, CONFIG, WEIGHTS)
@@ -67,7 +69,7 @@ class Refused(ValueError):
 
 
 def add_network(path: Path, description: Mapping[str, Any]) -> None:
-    """Writes a file that Keras has just written anew, with what the net is in its metadata.
+    """Writes a file that Keras has just written anew, with what the net is in its metadata, for every backend.
 
     The same contents give the same bytes, whatever the system and the time. A file that is larger than `read` takes
     stays as it is.
@@ -85,9 +87,11 @@ def add_network(path: Path, description: Mapping[str, Any]) -> None:
     try:
         contents = _stored(data)
         metadata = json.loads(bytes(contents[METADATA])) | {"architecture": dict(description)}
+        config = for_every_backend(json.loads(bytes(contents[CONFIG])))
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile, struct.error) as error:
         raise InputOutput(f"A model file is as Keras writes it. Received: {path} ({error}).") from None
     contents[METADATA] = memoryview(json.dumps(metadata).encode())
+    contents[CONFIG] = memoryview(json.dumps(config).encode())
     with path.open("wb") as file:
         for part in _archive(contents):
             file.write(part)
