@@ -14,7 +14,7 @@ from resnet_keras.data.dataset import Dataset
 from resnet_keras.experiments import provenance
 from resnet_keras.nets.build import build, subtract_mean
 from resnet_keras.reports.console import plain_console
-from resnet_keras.runs import lookup, reading, writing
+from resnet_keras.runs import locking, lookup, reading
 from resnet_keras.runs.lookup import Resume, ResumePoint
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.network import Network
@@ -112,7 +112,7 @@ def run_seeds(
     folders_of = {seed: lookup.folder_for(Path(out), resume) for seed, out in outs.items()}
     with ExitStack() as stack:
         for out in folders_of.values():
-            stack.enter_context(writing.lock(out))
+            stack.enter_context(locking.lock(out))
         found = {seed: inspect(network, recipe, data, seed=seed, out=out) for seed, out in folders_of.items()}
         for seed, out in folders_of.items():
             for warning in found[seed].warnings:

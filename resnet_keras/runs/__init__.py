@@ -1,5 +1,5 @@
 """The run folder, the one contract between training, evaluation, plotting and the docs: storage, checkpoints, reading,
-lookup, writing. No Keras.
+lookup, writing, and who holds the folder: locking, processes. No Keras.
 
 May import `errors` and `spec`.
 """

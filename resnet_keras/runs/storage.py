@@ -130,7 +130,7 @@ def check_writable(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         trial.touch()
-        trial.unlink()
+        trial.unlink(missing_ok=True)  # the process that holds the folder may have swept it
     except (OSError, ValueError) as error:  # ValueError: a null byte
         reason = getattr(error, "strerror", None) or error
         raise InputOutput(f"Runs are written to a folder of yours. Received: {path} ({reason}). Use --out.") from None

@@ -1,16 +1,10 @@
 """A run folder as it is written, by one process at a time."""
 
-import os
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from resnet_keras.errors import InputOutput
 from resnet_keras.runs import checkpoints, reading, storage
 from resnet_keras.runs.checkpoints import State
 from resnet_keras.runs.lookup import ResumePoint
@@ -19,29 +13,6 @@ from resnet_keras.spec.records import Results, Row
 
 MACHINE = ("device", "compiled", "hardware", "versions", "command", "commit")
 """The settings that may be others where a run goes on."""
-LOCK = ".lock"
-"""Locked by the kernel for as long as its holder lives; it holds the holder's process and host as text."""
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Keeps other processes out of a run folder. The kernel ends the lock of a process that died.
-
-    Raises:
-        OSError: the folder cannot be written, or another process, which is named, writes it.
-    """
-    storage.check_writable(path)
-    lock = FileLock(path / LOCK, timeout=0)
-    try:
-        with lock:
-            (path / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
-            yield
-    except Timeout:
-        holder = (path / LOCK).read_text(encoding="utf-8").strip() or "another process"
-        raise InputOutput(
-            f"One process writes a run folder. Received: {path}, which {holder} is writing. "
-            "Wait for it, or choose another --out."
-        ) from None
 
 
 class RunFolder:

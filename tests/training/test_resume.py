@@ -11,8 +11,8 @@ import pytest
 from resnet_keras import Damaged, Diverged, InputOutput, OtherRun, Recipe, Stopped, cifar10, run
 from resnet_keras.experiments import run as experiment
 from resnet_keras.runs import checkpoints, reading
+from resnet_keras.runs.locking import lock
 from resnet_keras.runs.lookup import folder_for, inspect
-from resnet_keras.runs.writing import lock
 from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.records import TIMES
 from resnet_keras.spec.schedules import Cosine, Steps, Warmup
