@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, OtherRun, Stopped
 from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.baselines.bn_inception import bn_inception
+from resnet_keras.spec.baselines.googlenet import googlenet
+from resnet_keras.spec.baselines.prelu_net import prelu_net
+from resnet_keras.spec.baselines.vgg import vgg
 from resnet_keras.spec.paper_nets import cifar10, imagenet
 from resnet_keras.spec.paper_recipes import CIFAR10, cifar10_recipe
 from resnet_keras.spec.recipe import Recipe
@@ -35,16 +39,20 @@ __all__ = [
     "OtherRun",
     "Recipe",
     "Stopped",
+    "bn_inception",
     "build",
     "cifar10",
     "cifar10_recipe",
     "convert",
+    "googlenet",
     "imagenet",
     "load",
+    "prelu_net",
     "run",
     "run_seeds",
     "save",
     "subtract_mean",
+    "vgg",
 ]
 
 _WITH_KERAS = {

@@ -57,6 +57,15 @@ class Convolution:
         """Multiply-adds for one image whose side is `size` pixels at the input of this convolution."""
         return self.kernel_size**2 * self.filters_in * self.filters * self.output_size(size) ** 2
 
+    @property
+    def moving_statistics(self) -> int:
+        return BATCH_NORM_STATISTICS * self.filters
+
+    def weighted(self, size: int) -> WeightedLayer:
+        """What it counts for one image whose side is `size` pixels at its input."""
+        outputs = self.filters * self.output_size(size) ** 2
+        return WeightedLayer(self.name, self.parameters, self.moving_statistics, self.multiply_adds(size), outputs)
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -226,13 +235,7 @@ class Architecture(Network):
     def weighted_layers(self) -> Iterator[WeightedLayer]:
         """Convolutions, projections included, and the dense layer."""
         for convolution, size in self.sized_convolutions():
-            yield WeightedLayer(
-                convolution.name,
-                convolution.parameters,
-                BATCH_NORM_STATISTICS * convolution.filters,
-                convolution.multiply_adds(size),
-                convolution.filters * convolution.output_size(size) ** 2,
-            )
+            yield convolution.weighted(size)
         features = [unit.filters for unit in self.units()][-1]
         yield WeightedLayer(
             "predictions", (features + 1) * self.num_classes, 0, features * self.num_classes, self.num_classes

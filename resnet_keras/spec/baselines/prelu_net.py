@@ -1,0 +1,149 @@
+"""PReLU-net: models A, B and C of He et al. 2015a, "Delving Deep into Rectifiers", Table 3."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.baselines.layers import BiasedConvolution, ConvStage, Dense, Filters, ImageSize, NumClasses, Pool
+from resnet_keras.spec.checks import check_choice, check_count
+from resnet_keras.spec.network import CHANNELS, Mean, Network, WeightedLayer
+from resnet_keras.spec.strict import AtMost
+
+Model = Literal["A", "B", "C"]
+STAGES: dict[Model, tuple[ConvStage, ...]] = {
+    "A": (ConvStage(256, 5), ConvStage(512, 5), ConvStage(512, 5)),
+    "B": (ConvStage(256, 6), ConvStage(512, 6), ConvStage(512, 6)),
+    "C": (ConvStage(384, 6), ConvStage(768, 6), ConvStage(896, 6)),
+}
+"""3x3 convolutions at 56, 28 and 14 pixels."""
+STEM_FILTERS = 96
+PYRAMID = (7, 3, 2, 1)
+"""Bins on a side of each level of the spatial pyramid: 63 in all."""
+
+
+@dataclass(frozen=True)
+class PyramidLevel:
+    """One level of spatial pyramid pooling (He et al. 2014, section 2.2): `bins` x `bins` max pools of one size.
+
+    Of a map of `a` pixels: windows of ceil(a / bins), floor(a / bins) apart.
+    """
+
+    bins: int
+    size: int
+    strides: int
+
+
+@dataclass(frozen=True)
+class PReluNet(Network):
+    """A 7x7 stem, 3x3 convolutions between 2x2 max pools, a spatial pyramid, three dense layers; PReLU throughout.
+
+    Attributes:
+        stem_filters: of the 7x7 convolution of stride 2.
+        stages: each after a 2x2 max pool of stride 2.
+        pyramid: bins on a side of each level of the pyramid, which stands in the place of the last pool.
+        units: of each of the two hidden dense layers.
+        num_classes: outputs of the last dense layer.
+        image_size: side of the input in pixels.
+        mean: what is subtracted from the image.
+    """
+
+    kind = "prelu-net"
+
+    stem_filters: Filters
+    stages: Annotated[tuple[ConvStage, ...], AtMost(8)]
+    pyramid: Annotated[tuple[Annotated[int, AtMost(16)], ...], AtMost(8)]
+    units: Filters
+    num_classes: NumClasses
+    image_size: ImageSize
+    mean: Mean
+
+    def __post_init__(self) -> None:
+        check_count("A network has one output for each class.", self.num_classes, "num_classes", minimum=2)
+        check_count(
+            "The pyramid's finest bins have a pixel each.",
+            self.image_size,
+            "image_size",
+            max(self.pyramid) * 2 ** (len(self.stages) + 1),
+        )
+        for level in self.levels():
+            if (self.map_size - level.size) // level.strides + 1 != level.bins:
+                raise InvalidValue(
+                    f"Windows of ceil(a / n) pixels, floor(a / n) apart, give n bins. Received: "
+                    f"image_size={self.image_size}, whose map has a={self.map_size}, and n={level.bins}. "
+                    f"224 pixels give {PYRAMID}."
+                )
+
+    def layers(self) -> Iterator[BiasedConvolution | Pool]:
+        """From the image to the map below the pyramid."""
+        yield BiasedConvolution("conv1", 7, CHANNELS, self.stem_filters, 2, "prelu")
+        filters = self.stem_filters
+        for number, stage in enumerate(self.stages, start=2):
+            yield Pool(f"block{number}_pool", 2, 2, "down")
+            yield from stage.layers(number, filters, "prelu")
+            filters = stage.filters
+
+    @property
+    def map_size(self) -> int:
+        """Side in pixels of the map below the pyramid."""
+        size = self.image_size
+        for layer in self.layers():
+            size = layer.output_size(size)
+        return size
+
+    def levels(self) -> tuple[PyramidLevel, ...]:
+        """The pyramid's, the finest first."""
+        size = self.map_size
+        return tuple(PyramidLevel(bins, -(-size // bins), size // bins) for bins in self.pyramid)
+
+    def dense_layers(self) -> tuple[Dense, Dense, Dense]:
+        """Those after the pyramid."""
+        features = sum(bins**2 for bins in self.pyramid) * self.stages[-1].filters
+        return (
+            Dense("fc1", features, self.units, "prelu"),
+            Dense("fc2", self.units, self.units, "prelu"),
+            Dense("predictions", self.units, self.num_classes, None),
+        )
+
+    def weighted_layers(self) -> Iterator[WeightedLayer]:
+        """Convolutions and dense layers, each with its slopes."""
+        size = self.image_size
+        for layer in self.layers():
+            if isinstance(layer, BiasedConvolution):
+                yield layer.weighted(size)
+            size = layer.output_size(size)
+        for dense in self.dense_layers():
+            yield dense.weighted()
+
+    @property
+    def slopes(self) -> int:
+        """Trained numbers of the PReLUs, which count in `parameters`."""
+        return sum(layer.slopes for layer in self.layers() if isinstance(layer, BiasedConvolution)) + 2 * self.units
+
+    @property
+    def depth(self) -> int:
+        """Convolutions and dense layers."""
+        return 1 + sum(stage.convolutions for stage in self.stages) + 3
+
+    @property
+    def name(self) -> str:
+        """ "PReLU-net C"; with other stages than those of A, B and C "PReLU-net-7" of 7 weighted layers."""
+        for letter, stages in STAGES.items():
+            if self.stages == stages:
+                return f"PReLU-net {letter}"
+        return f"PReLU-net-{self.depth}"
+
+
+def prelu_net(model: Model, num_classes: int = 1000, *, image_size: int = 224) -> PReluNet:
+    """Model A, B or C. The "PReLU-net" of Tables 3 and 4 is C.
+
+    Args:
+        model: "A", "B" or "C".
+        num_classes: outputs.
+        image_size: side of the image in pixels.
+
+    Raises:
+        ValueError: another model, too few classes, or an image whose last map has no such pyramid.
+    """
+    check_choice("A PReLU-net", model, get_args(Model), "model")
+    return PReluNet(STEM_FILTERS, STAGES[model], PYRAMID, 4096, num_classes, image_size, "channel")
