@@ -1,8 +1,11 @@
 """The same checks for every architecture; and one net against another implementation."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
+from baseline_nets import SMALL as BASELINES
 
 from resnet_keras import build, cifar10, imagenet
 
@@ -24,10 +27,24 @@ ARCHITECTURES = {
 }
 
 
+@functools.cache
+def built(name):
+    return (ARCHITECTURES | BASELINES)[name], build((ARCHITECTURES | BASELINES)[name])
+
+
 @pytest.fixture(scope="module", params=ARCHITECTURES)
+def residual_or_plain(request):
+    return built(request.param)
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES | BASELINES)
 def net(request):
-    architecture = ARCHITECTURES[request.param]
-    return architecture, build(architecture)
+    return built(request.param)
+
+
+@pytest.fixture(scope="module", params=BASELINES)
+def baseline(request):
+    return built(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +57,24 @@ def test_it_has_the_parameters_that_the_architecture_says(net):
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == architecture.parameters
 
 
-def test_its_convolutions_are_the_weighted_layers_that_the_depth_counts(net):
-    architecture, model = net
+def test_its_convolutions_are_the_weighted_layers_that_the_depth_counts(residual_or_plain):
+    architecture, model = residual_or_plain
     weighted = [
         layer
         for layer in model.layers
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense) and not layer.name.endswith("_0_conv")
     ]
     assert len(weighted) == architecture.depth
+
+
+def test_the_longest_way_through_it_has_the_weighted_layers_that_the_depth_counts(baseline):
+    architecture, model = baseline
+    ways = {}
+    for operation in model.operations:
+        (node,) = operation._inbound_nodes
+        before = max((ways[tensor._keras_history.operation] for tensor in node.input_tensors), default=0)
+        ways[operation] = before + isinstance(operation, keras.layers.Conv2D | keras.layers.Dense)
+    assert ways[model.outputs[0]._keras_history.operation] == architecture.depth
 
 
 def test_its_convolutions_do_the_multiply_adds_that_the_architecture_says(net):
@@ -68,10 +95,13 @@ def test_it_is_made_of_stock_layers(net):
         assert getattr(keras.layers, type(layer).__name__) is type(layer), layer
         assert ">" not in registered, registered
         assert not isinstance(layer, keras.layers.Lambda)
+    # What is no layer is an operation of `keras.ops`.
+    others = [type(operation) for operation in model.operations if not isinstance(operation, keras.layers.Layer)]
+    assert all(hasattr(keras.ops, other.__name__.lower()) for other in others)
 
 
-def test_plain_nets_have_no_addition_and_residual_nets_one_a_unit(net):
-    architecture, model = net
+def test_plain_nets_have_no_addition_and_residual_nets_one_a_unit(residual_or_plain):
+    architecture, model = residual_or_plain
     additions = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
     assert len(additions) == (0 if architecture.shortcut is None else len(list(architecture.units())))
 
@@ -79,11 +109,11 @@ def test_plain_nets_have_no_addition_and_residual_nets_one_a_unit(net):
 def test_uint8_and_float_pixels_give_the_same_probabilities(net, images):
     architecture, model = net
     x = images(architecture.image_size)
-    from_uint8 = np.asarray(model.predict(x, verbose=0))
-    from_float = np.asarray(model.predict(x.astype(np.float32), verbose=0))
-    assert from_uint8.shape == (3, architecture.num_classes)
+    outputs = len(model.outputs)
+    from_uint8 = np.asarray(model.predict(x, verbose=0)).reshape(outputs, 3, architecture.num_classes)
+    from_float = np.asarray(model.predict(x.astype(np.float32), verbose=0)).reshape(from_uint8.shape)
     np.testing.assert_array_equal(from_uint8, from_float)
-    np.testing.assert_allclose(from_uint8.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(from_uint8.sum(axis=2), 1, atol=1e-5)
 
 
 def test_keras_configured_for_channels_first_builds_the_same_net():
@@ -96,6 +126,18 @@ def test_keras_configured_for_channels_first_builds_the_same_net():
             assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == architecture.parameters
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+def test_keras_configured_for_channels_first_builds_the_same_comparison_systems(baseline, images):
+    architecture, model = baseline
+    x = images(architecture.image_size)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        other = build(architecture)
+        got = other.predict(x, verbose=0)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(np.asarray(got), np.asarray(model.predict(x, verbose=0)))
 
 
 def test_option_a_is_the_subsampled_input_padded_with_zero_channels():

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pytest
+from baseline_nets import ONE_OUTPUT
 from conftest import BACKEND, ROOT, run_python, small_data_
 
 from resnet_keras import Recipe, build, cifar10, imagenet, load, run, save, subtract_mean
@@ -19,6 +20,7 @@ NETS = {
     "cifar10-8-plain": cifar10(8, None),
     "imagenet-18-A": imagenet(18, num_classes=10, image_size=64),
     "imagenet-50-B": imagenet(50, num_classes=10, image_size=64),
+    **ONE_OUTPUT,
 }
 BARE = """
 import json, sys

@@ -1,12 +1,13 @@
 """The parts that networks are made of: section 3.2 and Figure 5. Tensor in, tensor out, stock Keras layers only.
 
-Every convolution has no bias, symmetric padding (as in Caffe, where the paper's nets were trained) and is followed by
-batch normalisation. Layer names are those of `keras.applications`: `conv2_block1_1_conv`, `conv2_block1_1_bn`, ...
+Every convolution has symmetric padding (as in Caffe, where the paper's nets were trained); in plain and residual nets
+it has no bias and is followed by batch normalisation. Layer names are those of `keras.applications`:
+`conv2_block1_1_conv`, `conv2_block1_1_bn`, ...
 """
 
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -25,8 +26,29 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 @dataclass(frozen=True)
+class Initialisation:
+    """How kernels and biases start, in the terms of `keras.initializers.VarianceScaling`.
+
+    Attributes:
+        scale: variance of a kernel's numbers times the fan.
+        fan: what that is.
+        distribution: which.
+        bias: of convolutions that have one.
+    """
+
+    scale: float
+    fan: Literal["fan_in", "fan_out", "fan_avg"]
+    distribution: Literal["untruncated_normal", "uniform"]
+    bias: float = 0.0
+
+
+HE_FAN_IN = Initialisation(2.0, "fan_in", "untruncated_normal")
+"""Section 3.4: He et al. 2015. Keras's HeNormal is truncated; the paper's is not."""
+
+
+@dataclass(frozen=True)
 class LayerFactory:
-    """Makes layers with the paper's initialisation (section 3.4: He et al. 2015) and weight decay.
+    """Makes layers with a paper's initialisation and weight decay.
 
     Attributes:
         weight_decay: the paper's; Keras's `L2(l)` has the gradient 2lw, so layers get half of it.
@@ -34,33 +56,19 @@ class LayerFactory:
             the residual net of one seed start from the same convolutions.
         zero_gamma: whether the last normalisation of a residual starts at 0 instead of 1.
         precision: what the layers compute in; None is Keras's policy of this process.
+        initialisation: of kernels and biases.
     """
 
     weight_decay: float
     seed: int
     zero_gamma: bool = False
     precision: Precision | None = None
+    initialisation: Initialisation = HE_FAN_IN
 
     def conv_bn(self, x: Tensor, convolution: Convolution, *, relu: str | None, gamma: str = "ones") -> Tensor:
         """Convolution, batch normalisation whose gamma starts as told and, where `relu` names it, a ReLU."""
         name = convolution.name
-        padding = convolution.kernel_size // 2
-        asymmetric = convolution.strides > 1 and padding > 0
-        if asymmetric:
-            # Keras's "same" pads a strided convolution more on the right and bottom.
-            x = layers.ZeroPadding2D(padding, data_format="channels_last", dtype=self.precision, name=f"{name}_pad")(x)
-        x = layers.Conv2D(
-            convolution.filters,
-            convolution.kernel_size,
-            strides=convolution.strides,
-            padding="valid" if asymmetric else "same",
-            data_format="channels_last",
-            use_bias=False,
-            kernel_initializer=self._he_normal(name),
-            kernel_regularizer=self._l2(),
-            dtype=self.precision,
-            name=f"{name}_conv",
-        )(x)
+        x = self.conv(x, convolution, use_bias=False)
         x = layers.BatchNormalization(
             axis=-1,
             momentum=BATCH_NORM_MOMENTUM,
@@ -72,6 +80,29 @@ class LayerFactory:
             name=f"{name}_bn",
         )(x)
         return layers.Activation("relu", dtype=self.precision, name=relu)(x) if relu else x
+
+    def conv(self, x: Tensor, convolution: Convolution, *, use_bias: bool) -> Tensor:
+        """A convolution with symmetric padding and no activation."""
+        name = convolution.name
+        padding = convolution.kernel_size // 2
+        asymmetric = convolution.strides > 1 and padding > 0
+        if asymmetric:
+            # Keras's "same" pads a strided convolution more on the right and bottom.
+            x = layers.ZeroPadding2D(padding, data_format="channels_last", dtype=self.precision, name=f"{name}_pad")(x)
+        return layers.Conv2D(
+            convolution.filters,
+            convolution.kernel_size,
+            strides=convolution.strides,
+            padding="valid" if asymmetric else "same",
+            data_format="channels_last",
+            use_bias=use_bias,
+            kernel_initializer=self._kernel_initializer(name),
+            bias_initializer=keras.initializers.Constant(self.initialisation.bias) if use_bias else "zeros",
+            kernel_regularizer=self._l2(),
+            bias_regularizer=self._l2() if use_bias else None,
+            dtype=self.precision,
+            name=f"{name}_conv",
+        )(x)
 
     def unit(self, x: Tensor, unit: Unit) -> Tensor:
         """A basic or bottleneck unit: the ReLU comes after the addition."""
@@ -117,7 +148,7 @@ class LayerFactory:
         """A dense layer with bias and without activation, in float32."""
         return layers.Dense(
             units,
-            kernel_initializer=self._he_normal(name),
+            kernel_initializer=self._kernel_initializer(name),
             kernel_regularizer=self._l2(),
             bias_regularizer=self._l2(),
             dtype="float32",
@@ -128,11 +159,15 @@ class LayerFactory:
         """The last layer of every network: training takes it off and works on the logits."""
         return layers.Activation("softmax", dtype="float32", name="probabilities")(x)
 
-    def _he_normal(self, name: str) -> keras.initializers.Initializer:
-        # Keras's HeNormal is truncated; the paper's is not.
+    def seed_of(self, name: str) -> int:
+        """The random seed of the layer of this name."""
         state = np.random.SeedSequence([self.seed, zlib.crc32(name.encode())]).generate_state(1)
+        return int(state[0] >> 1)
+
+    def _kernel_initializer(self, name: str) -> keras.initializers.Initializer:
+        start = self.initialisation
         return keras.initializers.VarianceScaling(
-            2.0, mode="fan_in", distribution="untruncated_normal", seed=int(state[0] >> 1)
+            start.scale, mode=start.fan, distribution=start.distribution, seed=self.seed_of(name)
         )
 
     def _l2(self) -> keras.regularizers.Regularizer | None:

@@ -8,16 +8,30 @@ import numpy as np
 from keras import layers
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.nets.baselines.bn_inception import bn_inception_body
+from resnet_keras.nets.baselines.googlenet import googlenet_body
+from resnet_keras.nets.baselines.prelu_net import prelu_net_body
+from resnet_keras.nets.baselines.vgg import vgg_body
 from resnet_keras.nets.blocks import LayerFactory, Tensor
 from resnet_keras.nets.residual import residual_body
 from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.baselines.bn_inception import BnInception
+from resnet_keras.spec.baselines.googlenet import GoogLeNet
+from resnet_keras.spec.baselines.prelu_net import PReluNet
+from resnet_keras.spec.baselines.vgg import Vgg
 from resnet_keras.spec.network import CHANNELS, Network
 from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.spec.recipe import Precision
 
 Body = Callable[[LayerFactory, Tensor, Any], Tensor]
 """From the image less its mean to probabilities. Its last layer is a softmax `Activation`."""
-BODIES: dict[type[Network], Body] = {Architecture: residual_body}
+BODIES: dict[type[Network], Body] = {
+    Architecture: residual_body,
+    Vgg: vgg_body,
+    GoogLeNet: googlenet_body,
+    PReluNet: prelu_net_body,
+    BnInception: bn_inception_body,
+}
 """How each kind of network in `spec.kinds.NETWORKS` is built."""
 MID_GREY = 127.5
 """Subtracted from pixels of 0..255 while no training set has been seen."""

@@ -1,20 +1,31 @@
 """The fully convolutional form of a classifier (section 3.4)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
-import numpy as np
 from keras import layers
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.nets.blocks import Tensor
+from resnet_keras.nets.endings import Ending, ending_of
+
+Activation = Callable[[Any], Any]
+"""Of a dense layer."""
 
 
 def fully_convolutional(model: keras.Model) -> keras.Model:
-    """The same net for images of any size: its dense layer becomes a 1x1 convolution (section 3.4).
+    """The same net for images of any size: its dense layers become convolutions (section 3.4).
 
-    The score map's logits are averaged over all positions, then comes the softmax. Averaging is linear, so at the
-    net's own size the output is that of the net.
+    The score map's logits are averaged over all positions, then comes the softmax: at the net's own size the output is
+    that of the net. After global average pooling a dense layer is a 1x1 convolution; the average comes after it where
+    it is the only one, and before the first where there are activations between several. A dense layer on a flattened
+    map is a convolution of the map's size (VGG). On a spatial pyramid it is a sum of convolutions, one for each level:
+    their taps are as far apart as the level's bins, on max pools of stride 1 (He et al. 2015a, "dense" testing).
 
     Args:
-        model: it ends with global average pooling, a dense layer and a softmax.
+        model: it ends with global average pooling, a flattened map or a spatial pyramid, then dense layers with their
+            activations and a softmax.
 
     Returns:
         A new model with copies of the weights, of (batch, height, width, 3) to (batch, classes).
@@ -22,8 +33,25 @@ def fully_convolutional(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: another ending, or layers that need one image size.
     """
-    pool, dense = _head(model)
-    features = keras.Model(model.inputs, pool.input)
+    ending = ending_of(model)
+    body = _of_any_size(model, ending)
+    x = body.outputs[0]
+    if not ending.windows and not ending.is_linear:
+        average = layers.GlobalAveragePooling2D(data_format="channels_last", keepdims=True, dtype="float32")
+        x = average(x)
+    for number, layer in enumerate(ending.layers):
+        # The softmax of the last comes after the average.
+        activation = None if layer is ending.layers[-1] else getattr(layer, "activation", None)
+        on_windows = number == 0 and ending.windows
+        x = _on_windows(x, ending, activation) if on_windows else _at_each_position(x, layer, activation)
+    x = layers.GlobalAveragePooling2D(data_format="channels_last", dtype="float32", name="score")(x)
+    probabilities = layers.Softmax(dtype="float32")(x)
+    return keras.Model(body.inputs[0], probabilities, name=f"{model.name}-fully-convolutional")
+
+
+def _of_any_size(model: keras.Model, ending: Ending) -> keras.Model:
+    """The net up to its last map, for images of any size."""
+    features = keras.Model(model.inputs, ending.map)
     image = keras.Input((None, None, 3), name="image", dtype=model.inputs[0].dtype)
     try:
         body = keras.models.clone_model(features, input_tensors=[image])
@@ -37,26 +65,61 @@ def fully_convolutional(model: keras.Model) -> keras.Model:
             f"Multi-scale testing takes a net for images of any size. Received: {model.name!r} ({lines[0]}). "
             "Use 1-crop or 10-crop."
         ) from error
-    scoring = layers.Conv2D(dense.units, 1, data_format="channels_last", dtype=dense.dtype_policy, name="score_map")
-    x = scoring(body.outputs[0])
+    return body
+
+
+def _on_windows(x: Tensor, ending: Ending, activation: Activation | None) -> Tensor:
+    """The first dense layer on every window of the map."""
+    dense = ending.layers[0]
     kernel, *bias = dense.get_weights()
-    scoring.set_weights([kernel[None, None], *(bias or [np.zeros(dense.units)])])
-    x = layers.GlobalAveragePooling2D(data_format="channels_last", dtype="float32", name="score")(x)
-    return keras.Model(image, layers.Softmax(dtype="float32")(x), name=f"{model.name}-fully-convolutional")
+    side = ending.map.shape[1]
+    parts: list[Tensor] = []
+    start = 0
+    for window in ending.windows:
+        rows = window.bins**2 * x.shape[-1]
+        here = kernel[start : start + rows].reshape(window.bins, window.bins, x.shape[-1], dense.units)
+        start += rows
+        # Windows that the bins do not fill to their right and bottom edge.
+        rest = side - window.size - (window.bins - 1) * window.strides
+        y = layers.Cropping2D(((0, rest), (0, rest)), data_format="channels_last")(x) if rest else x
+        if window.size > 1:
+            y = layers.MaxPooling2D(window.size, strides=1, data_format="channels_last")(y)
+        convolution = layers.Conv2D(
+            dense.units,
+            window.bins,
+            dilation_rate=window.strides,
+            use_bias=bool(bias) and not parts,
+            data_format="channels_last",
+            dtype=dense.dtype_policy,
+            name=f"{dense.name}_{window.bins}x{window.bins}",
+        )
+        convolution.build(y.shape)
+        convolution.set_weights([here, *bias] if not parts else [here])
+        parts.append(convolution(y))
+    x = layers.Add(dtype="float32")(parts) if len(parts) > 1 else parts[0]
+    return layers.Activation(activation, dtype="float32")(x) if activation else x
 
 
-def _head(model: keras.Model) -> tuple[keras.layers.Layer, keras.layers.Layer]:
-    """The global average pooling and the dense layer at the model's end."""
-    chain = list(model.layers)
-    pools = [index for index, layer in enumerate(chain) if isinstance(layer, layers.GlobalAveragePooling2D)]
-    if pools:
-        pool, *tail = chain[pools[-1] :]
-        dense = [layer for layer in tail if isinstance(layer, layers.Dense)]
-        others = [layer for layer in tail if not isinstance(layer, (layers.Dense, layers.Dropout))]
-        ending = all(isinstance(layer, (layers.Activation, layers.Softmax)) for layer in others) and len(others) <= 1
-        if len(dense) == 1 and ending and pool.data_format == "channels_last":
-            return pool, dense[0]
-    raise InvalidValue(
-        "The fully convolutional form is made from a net that ends with global average pooling, one dense layer and a "
-        f"softmax. Received: {model.name!r}. Use 1-crop or 10-crop."
-    )
+def _at_each_position(x: Tensor, layer: keras.layers.Layer, activation: Activation | None) -> Tensor:
+    """A layer of the vector, on the vector at each position of the map."""
+    weights = layer.get_weights()
+    if isinstance(layer, layers.Dense):
+        new = layers.Conv2D(
+            layer.units,
+            1,
+            activation=activation,
+            use_bias=layer.use_bias,
+            data_format="channels_last",
+            dtype=layer.dtype_policy,
+            name=layer.name,
+        )
+        weights[0] = weights[0][None, None]
+    elif isinstance(layer, layers.PReLU):
+        new = layers.PReLU(shared_axes=[1, 2], name=layer.name, dtype=layer.dtype_policy)
+        weights = [weights[0].reshape(1, 1, -1)]
+    else:
+        config = layer.get_config()
+        new = type(layer).from_config(config | ({"axis": -1} if "axis" in config else {}))
+    x = new(x)
+    new.set_weights(weights)
+    return x

@@ -13,9 +13,7 @@ from resnet_keras.spec.checks import check_choice, check_type
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.strict import read_fields
 
-NETWORKS: dict[str, type[Network]] = {
-    kind.kind: kind for kind in (Architecture, Vgg, GoogLeNet, PReluNet, BnInception)
-}
+NETWORKS: dict[str, type[Network]] = {kind.kind: kind for kind in (Architecture, Vgg, GoogLeNet, PReluNet, BnInception)}
 """A further kind of network is one more class here, and its body in `nets.build.BODIES`."""
 MAX_DEPTH, MAX_PARAMETERS = 1202, 1 << 29
 """Of a network that is read from a file: the paper's deepest, and more than the largest of Tables 3 to 5."""

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from baseline_nets import ONE_OUTPUT
 from conftest import run_python, small_arrays
 from keras import layers
 
@@ -96,11 +97,98 @@ def test_at_larger_sizes_it_is_the_mean_of_all_windows():
     np.testing.assert_allclose(predict(fully_convolutional(model), x), expected, atol=1e-5)
 
 
+def on_windows(model, x, size, strides):
+    """By hand: the mean of the logits of all windows of the image, and its softmax."""
+    logits = keras.Model(model.input, model.layers[-1].input)
+    starts = range(0, x.shape[1] - size + 1, strides)
+    mean = np.mean(
+        [predict(logits, x[:, top : top + size, left : left + size]) for top in starts for left in starts], 0
+    )
+    return np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
+
+
+FOREIGN = {
+    "an activation": [layers.Dense(5, "relu")],
+    "activations and dropout": [layers.Dense(6, "tanh"), layers.Dropout(0.5), layers.Dense(4), layers.ReLU()],
+    "batch normalisation": [layers.Dense(6), layers.BatchNormalization(), layers.PReLU("normal")],
+    "two dense layers": [layers.Dense(5)],
+}
+
+
+@pytest.mark.parametrize("before", ["average", "flatten"])
+@pytest.mark.parametrize("hidden", FOREIGN)
+@pytest.mark.parametrize("last", ["softmax", "a layer"])
+def test_dense_layers_keep_their_activations(hidden, before, last):
+    """Nets of others: at their own size the form gives what they give; a map is 4 x 4 pixels of 6 channels."""
+    keras.utils.set_random_seed(1)
+    image = x = keras.Input((16, 16, 3))
+    x = layers.Rescaling(1 / 128, -1)(x)
+    x = layers.Conv2D(6, 4, strides=4, activation="relu", data_format="channels_last")(x)
+    pool = layers.GlobalAveragePooling2D if before == "average" else layers.Flatten
+    x = pool(data_format="channels_last")(x)
+    for layer in FOREIGN[hidden]:
+        x = type(layer).from_config(layer.get_config())(x)
+    x = layers.Dense(3, activation="softmax" if last == "softmax" else None, bias_initializer="normal")(x)
+    model = keras.Model(image, x if last == "softmax" else layers.Softmax()(x), name="foreign")
+    shown = random_images(3, 16, 16, 3)
+    expected = predict(model, shown)
+    assert np.ptp(expected, axis=0).max() > 1e-3
+    form = fully_convolutional(model)
+    np.testing.assert_allclose(predict(form, shown), expected, atol=1e-5)
+    assert predict(form, random_images(2, 24, 20, 3)).shape == (2, 3)
+
+
+def test_a_flattened_map_is_seen_window_by_window():
+    """Two pools and no padding: windows of 16 pixels, 4 apart, can be cut from the image."""
+    keras.utils.set_random_seed(2)
+    image = x = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 1, activation="relu", data_format="channels_last")(layers.Rescaling(1 / 128, -1)(x))
+    x = layers.MaxPooling2D(4, data_format="channels_last")(x)
+    x = layers.Dense(5, "relu")(layers.Flatten(data_format="channels_last")(x))
+    model = keras.Model(image, layers.Softmax()(layers.Dense(3)(x)))
+    shown = random_images(2, 24, 24, 3)
+    np.testing.assert_allclose(predict(fully_convolutional(model), shown), on_windows(model, shown, 16, 4), atol=1e-5)
+
+
+def test_a_spatial_pyramid_is_pooled_in_each_window():
+    """PReLU-net's, {7, 3, 2, 1} of 14 x 14 pixels, on an image that is its own map: each window cut and pooled."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input((14, 14, 3))
+    x = layers.Rescaling(1 / 128, -1)(image)
+    levels = [(7, 2, 2), (3, 5, 4), (2, 7, 7), (1, 14, 14)]
+    pooled = [layers.MaxPooling2D(size, strides=apart, data_format="channels_last")(x) for _, size, apart in levels]
+    assert [one.shape[1] for one in pooled] == [bins for bins, _, _ in levels]
+    x = layers.Concatenate()([layers.Flatten(data_format="channels_last")(one) for one in pooled])
+    x = layers.PReLU("normal")(layers.Dense(8, bias_initializer="normal")(x))
+    model = keras.Model(image, layers.Softmax()(layers.Dense(3)(x)))
+    for size in (14, 17):
+        shown = random_images(2, size, size, 3)
+        np.testing.assert_allclose(
+            predict(fully_convolutional(model), shown), on_windows(model, shown, 14, 1), atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", ONE_OUTPUT)
+def test_the_comparison_systems_have_a_fully_convolutional_form(name):
+    net = ONE_OUTPUT[name]
+    model = build(net, seed=3)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(random_images(4, net.image_size, net.image_size, 3), training=True)
+    shown = random_images(3, net.image_size, net.image_size, 3)
+    form = fully_convolutional(model)
+    np.testing.assert_allclose(predict(form, shown), predict(model, shown), atol=2e-5)
+    wide = random_images(2, net.image_size + 32, net.image_size, 3)
+    assert predict(form, wide).shape == (2, net.num_classes)
+
+
 def test_nets_without_a_fully_convolutional_form_are_refused():
     image = keras.Input((8, 8, 3))
-    flat = keras.Model(image, layers.Dense(3, activation="softmax")(layers.Flatten()(image)), name="flat")
-    with pytest.raises(InvalidValue, match=r"global average pooling.*'flat'"):
-        fully_convolutional(flat)
+    x = layers.GlobalMaxPooling2D(data_format="channels_last")(image)
+    largest = keras.Model(image, layers.Dense(3, activation="softmax")(x), name="largest")
+    with pytest.raises(InvalidValue, match=r"global average pooling.*'largest'"):
+        fully_convolutional(largest)
     from resnet_keras import cifar10
 
     with pytest.raises(InvalidValue, match="images of any size"):  # its mean is one of each pixel

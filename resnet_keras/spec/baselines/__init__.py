@@ -1,4 +1,4 @@
-"""The systems that Tables 3 to 5 compare with: VGG, GoogLeNet, PReLU-net and BN-Inception, as their papers describe them.
+"""The systems that Tables 3 to 5 compare with, as their papers describe them: VGG, GoogLeNet, PReLU-net, BN-Inception.
 
 May import `errors` and `spec`.
 """

@@ -148,9 +148,7 @@ class BnInception(Network):
         return depth(self.layers()) + 1
 
 
-def bn_inception(
-    num_classes: int = 1000, *, image_size: int = 224, projection: Literal[96, 128] = 96
-) -> BnInception:
+def bn_inception(num_classes: int = 1000, *, image_size: int = 224, projection: Literal[96, 128] = 96) -> BnInception:
     """BN-Inception.
 
     Args:

@@ -1,0 +1,31 @@
+"""The body of PReLU-net (He et al. 2015a, Table 3)."""
+
+from dataclasses import replace
+
+from keras import layers
+
+from resnet_keras.nets.baselines.layers import convolution, dense_classifier, max_pool
+from resnet_keras.nets.blocks import Initialisation, LayerFactory, Tensor
+from resnet_keras.spec.baselines.layers import Pool
+from resnet_keras.spec.baselines.prelu_net import PReluNet
+
+HE_FAN_OUT = Initialisation(2.0, "fan_out", "untruncated_normal")
+"""Section 2.2: "we use Eqn.(14)"."""
+DROPOUT = 0.5
+"""Section 2.3: of the first two dense layers."""
+
+
+def prelu_net_body(make: LayerFactory, x: Tensor, net: PReluNet) -> Tensor:
+    """From the image less its mean to probabilities."""
+    make = replace(make, initialisation=HE_FAN_OUT)
+    for layer in net.layers():
+        x = max_pool(make, x, layer) if isinstance(layer, Pool) else convolution(make, x, layer)
+    levels = []
+    for level in net.levels():
+        name = f"pyramid_{level.bins}x{level.bins}"
+        pooled = layers.MaxPooling2D(
+            level.size, strides=level.strides, data_format="channels_last", dtype=make.precision, name=name
+        )(x)
+        levels.append(layers.Flatten(data_format="channels_last", dtype="float32", name=f"{name}_flatten")(pooled))
+    x = layers.Concatenate(dtype="float32", name="pyramid")(levels) if len(levels) > 1 else levels[0]
+    return dense_classifier(make, x, net.dense_layers(), DROPOUT)
