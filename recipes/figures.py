@@ -1,13 +1,15 @@
-"""Draw a figure: 1, 4 or 6 of the paper from run folders; 7, gradients or surface from the nets themselves.
+"""Draw a figure: 1, 4 or 6 of the paper from run folders; 7, gradients or surface from the nets themselves; or --all.
 
     python recipes/figures.py runs/degradation
     python recipes/figures.py runs --figure 1 --axis paper --out figure1
+    python recipes/figures.py runs/figure-6 --others a-martyn/*.csv curves/*.csv --out figure-6
     python recipes/figures.py plain-56.keras runs/ResNet-56-seed0 --figure 7 --data-dir DIR --out figure-7
     python recipes/figures.py --figure gradients --initial 20 56 110 --data-dir DIR
     python recipes/figures.py plain-56.keras ResNet-56.keras --figure surface --line --data-dir DIR
+    python recipes/figures.py --all runs --line --data-dir DIR --out figures
 
-Nothing is trained. 7, gradients and surface measure nets on images and also write what they draw as FILE.csv. A surface
-that is interrupted is resumed by the same command.
+Nothing is trained. Each figure is a .png, a .svg and a .csv of what it draws. 7, gradients and surface measure nets on
+images; a surface that is interrupted is resumed by the same command. With --all, a line says what cannot be drawn.
 """
 
 import sys
@@ -15,39 +17,96 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from rich.console import Console
 
 from resnet_keras import plotting
 from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.plotting import from_runs
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import MAX_SEED, PHOTOGRAPHS, SMALL_IMAGES, OneLineParser, file_path
 from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import reading, storage
 
-FROM_RUNS = {"1": plotting.figure_1, "4": plotting.figure_4, "6": plotting.figure_6}
-USUAL = {"7": ("test", None), "gradients": ("train", 1_024), "surface": ("train", 500)}
-"""Images of a figure that measures nets: which, and how many where --limit does not say."""
+MEASURED = ("7", "gradients", "surface")
 
 
 def program(arguments: Sequence[str]) -> None:
+    options = _options(arguments)
+    console = plain_console(sys.stderr)
+    others = [plotting.read_curve(file) for file in options.others]
+    if options.figure in MEASURED and not options.all:
+        path = options.out or Path(f"figure-{options.figure}")
+        _print(_measured(options, [options.figure], options.folders, {options.figure: path}, console), console)
+        return
+    files = [path for path in options.folders if path.suffix == ".keras"]
+    found, skipped = from_runs.find([path for path in options.folders if path not in files])
+    console.print(*skipped, sep="\n", end="\n" if skipped else "", soft_wrap=True)
+    if not found and not others and not (options.all and (files or options.initial)):
+        raise InputOutput(f"A figure is drawn from run folders. None in: {', '.join(map(str, options.folders))}.")
+    if not options.all:
+        drawing = from_runs.draw(options.figure, found, axis=options.axis, others=others)
+        _print(drawing.save(options.out or Path(drawing.name)), console)
+        return
+    out = options.out or Path("figures")
+    for one in from_runs.draw_all(found, axis=options.axis, others=others):
+        _print([one] if isinstance(one, str) else one.save(out / one.name), console)
+    nets = [*files, *(run.path for run in found if (run.path / reading.MODEL).exists())]
+    outs = {name: out / (f"figure-{name}" if name == "7" else name) for name in MEASURED}
+    _print(_measured(options, MEASURED, nets, outs, console), console)
+
+
+def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], outs: dict[str, Path], console: Console):
+    """Draws figures of nets and yields their files; with --all, lines about those that cannot be drawn."""
+    if not paths and not options.initial:
+        yield f"Figures {', '.join(names)} are not drawn: no {reading.MODEL} among the runs."
+        return
+    storage.check_writable(outs[names[0]].parent)
+    choose_backend()
+    from resnet_keras.analysis import figures, images, nets, surface  # import Keras, with the backend just chosen
+
+    across = surface.steps(options.points, options.reach)
+    how = figures.Settings(options.limit, (across, (0.0,) if options.line else across), options.initial, options.seed)
+    trained = nets.read(paths)
+    for name in names:
+        part, limit = figures.FIGURES[name]
+        try:
+            shown = images.load(options.data_dir, part, limit if options.limit is None else options.limit)
+            fit, lines = figures.fitting(trained, shown) if options.all else (trained, [])
+            yield from lines if name == names[0] else ()
+            yield from plotting.save(figures.measure(name, fit, shown, outs[name], console, how), outs[name])
+            yield figures.csv_of(outs[name])
+        except (InvalidValue, InputOutput) as error:
+            if not options.all:
+                raise
+            yield f"{name} is not drawn: {error}"
+
+
+def _print(written, console: Console) -> None:
+    """Paths to standard output; lines about what is not drawn to standard error."""
+    for one in written:
+        if isinstance(one, Path):
+            print(one, flush=True)
+        else:
+            console.print(one, soft_wrap=True)
+
+
+def _options(arguments: Sequence[str]) -> Namespace:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add(
-        "folders",
-        type=file_path,
-        nargs="*",
-        metavar="FOLDER_OR_FILE",
-        help="run folders, or folders that hold them; for 7, gradients and surface also .keras files",
-    )
-    add("--figure", choices=(*FROM_RUNS, *USUAL), default="6", help="number in the paper, or a name (default: 6)")
-    add(
-        "--axis",
-        choices=("fitted", "paper"),
-        default="fitted",
-        help="of 1, 4 and 6; paper: 0 to 20 %%, 20 to 60 in Figure 4 (default: fitted)",
-    )
-    add("--out", type=file_path, metavar="FILE", help="without suffix; .png and .svg are written (default: figure-<n>)")
+    add("folders", type=file_path, nargs="*", metavar="FOLDER_OR_FILE",
+        help="run folders, or folders that hold them; for 7, gradients and surface also .keras files")  # fmt: skip
+    figure = parser.add_mutually_exclusive_group()
+    figure.add_argument("--figure", choices=(*from_runs.NUMBERS, *MEASURED), default="6",
+        help="number in the paper, or a name (default: 6)")  # fmt: skip
+    figure.add_argument("--all", action="store_true", help="every figure, into the folder --out")
+    add("--axis", choices=("fitted", "paper"), default="fitted",
+        help="of 1, 4 and 6; paper: 0 to 20 %%, 20 to 60 in Figure 4 (default: fitted)")  # fmt: skip
+    add("--others", type=file_path, nargs="+", default=[], metavar="FILE", help="of 1 and 6: curves of other projects, "
+        "named by their net: epoch,train_loss,train_err,test_err or iteration,minibatch_loss,minibatch_accuracy,"
+        "test_loss,test_accuracy")  # fmt: skip
+    add("--out", type=file_path, metavar="FILE", help="without suffix (default: figure-<n>); with --all, a folder "
+        "(default: figures)")  # fmt: skip
     add("--data-dir", type=file_path, metavar="PATH", help=f"of 7, gradients, surface: {SMALL_IMAGES}; or "
         f"photographs: {PHOTOGRAPHS}")  # fmt: skip
     add("--limit", type=int, metavar="N", help="of images, evenly spread over the data (default: 7 all test images, "
@@ -57,51 +116,18 @@ def program(arguments: Sequence[str]) -> None:
     add("--line", action="store_true", help="of surface: along one direction, not over a plane")
     add("--points", type=int, default=25, metavar="N", help="of surface: along each direction (default: 25)")
     add("--reach", type=float, default=1.0, metavar="STEP", help="of surface: how far each way (default: 1)")
-    add(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="random seed of directions or untrained nets (default: 0)",
-    )
+    add("--seed", type=int, default=0, metavar="N",
+        help="random seed of directions or untrained nets (default: 0)")  # fmt: skip
     options = parser.parse(arguments)
-    path = options.out or Path(f"figure-{options.figure}")
-    if not options.folders and not options.initial:
+    if not (options.folders or options.initial or options.others):
         raise InvalidValue("A figure needs run folders or files. Received: none. See --help.")
-    if options.initial and options.figure != "gradients":
+    if options.initial and options.figure != "gradients" and not options.all:
         raise InvalidValue(f"--initial belongs to --figure gradients. Received: --figure {options.figure}.")
+    if options.others and options.figure not in ("1", "6"):
+        raise InvalidValue(f"--others belongs to --figure 1, 6 and --all. Received: --figure {options.figure}.")
     if not 0 <= options.seed <= MAX_SEED:
         raise InvalidValue(f"A seed is a whole number from 0 to {MAX_SEED:,}. Received: --seed {options.seed}.")
-    if options.figure in USUAL:
-        figure = _measured(options, path)
-    else:
-        found = [run for folder in options.folders for run in reading.find(folder)]
-        if not found:
-            raise InputOutput(f"A figure is drawn from run folders. None in: {', '.join(map(str, options.folders))}.")
-        figure = FROM_RUNS[options.figure](found, axis=options.axis)
-    for written in plotting.save(figure, path):
-        print(written)
-
-
-def _measured(options: Namespace, out: Path) -> Figure:
-    storage.check_writable(out.parent)
-    choose_backend()
-    from resnet_keras.analysis import figures, images, nets, surface  # import Keras, with the backend just chosen
-
-    console = plain_console(sys.stderr)
-    across = surface.steps(options.points, options.reach)
-    measured = nets.read(options.folders)
-    part, limit = USUAL[options.figure]
-    shown = images.load(options.data_dir, part, limit if options.limit is None else options.limit)
-    match options.figure:
-        case "7":
-            return figures.responses(measured, shown, out, console)
-        case "gradients":
-            initial = figures.initial(options.initial, options.seed)
-            return figures.gradients(measured, initial, shown, out, console)
-        case _:
-            steps = across, (0.0,) if options.line else across
-            return figures.loss(measured, shown, out, console, steps=steps, seed=options.seed)
+    return options
 
 
 if __name__ == "__main__":

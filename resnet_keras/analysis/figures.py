@@ -1,6 +1,7 @@
 """From nets and images to a figure and its CSV file, with progress: what `recipes/figures.py` composes."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +13,10 @@ from rich.progress import track
 from resnet_keras.analysis import gradients as gradients_
 from resnet_keras.analysis import nets, surface
 from resnet_keras.analysis import responses as responses_
-from resnet_keras.analysis.images import Batches, Images
+from resnet_keras.analysis.images import Batches, Images, Part
 from resnet_keras.analysis.nets import Net
 from resnet_keras.data.photographs.resizing import NET_SIZE
+from resnet_keras.errors import InvalidValue
 from resnet_keras.plotting.gradients import gradients_figure
 from resnet_keras.plotting.responses import figure_7
 from resnet_keras.plotting.surface import surface_figure
@@ -24,6 +26,56 @@ from resnet_keras.spec.measurements import State
 from resnet_keras.spec.paper_nets import cifar10
 
 _Item = TypeVar("_Item")
+
+
+FIGURES: dict[str, tuple[Part, int | None]] = {"7": ("test", None), "gradients": ("train", 1_024),
+                                               "surface": ("train", 500)}  # fmt: skip
+"""Figures that measure nets: on which images, and on how many where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How nets are measured.
+
+    Attributes:
+        limit: of images; None is the figure's own.
+        steps: of the surface, along its two directions.
+        initial: depths of untrained nets whose gradients are drawn too.
+        seed: of directions and untrained nets.
+    """
+
+    limit: int | None
+    steps: tuple[Sequence[float], Sequence[float]]
+    initial: Sequence[int]
+    seed: int
+
+
+def measure(name: str, trained: Sequence[Net], images: Images, out: Path, console: Console, how: Settings) -> Figure:
+    """The figure of this name; what it draws is written beside it.
+
+    Raises:
+        ValueError, OSError: as the figure's own function does.
+    """
+    match name:
+        case "7":
+            return responses(trained, images, out, console)
+        case "gradients":
+            return gradients(trained, initial(how.initial, how.seed), images, out, console)
+        case _:
+            return loss(trained, images, out, console, steps=how.steps, seed=how.seed)
+
+
+def fitting(trained: Sequence[Net], images: Images) -> tuple[list[Net], list[str]]:
+    """The nets that take these images, and a line about each of the others."""
+    fit, lines = [], []
+    for net in trained:
+        try:
+            _batches(net, images, 1)
+        except InvalidValue as error:
+            lines.append(f"{net.subject.name} is not measured: {error}")
+        else:
+            fit.append(net)
+    return fit, lines
 
 
 def responses(measured: Sequence[Net], images: Images, out: Path, console: Console) -> Figure:

@@ -3,7 +3,9 @@
 May import `errors`, `spec`, `runs` and `reports`.
 """
 
-from resnet_keras.plotting.curves import Curve, curves, figure_1, figure_4, figure_6
+from resnet_keras.plotting.curves import Curve, curves
+from resnet_keras.plotting.error_figures import figure_1, figure_4, figure_6
+from resnet_keras.plotting.others import read_curve
 from resnet_keras.plotting.style import save
 
-__all__ = ["Curve", "curves", "figure_1", "figure_4", "figure_6", "save"]
+__all__ = ["Curve", "curves", "figure_1", "figure_4", "figure_6", "read_curve", "save"]

@@ -7,7 +7,9 @@ from resnet_keras.spec.paper_nets import CIFAR10_SIZE, IMAGENET_SIZE
 
 
 def title(runs: Sequence[Run]) -> str:
-    """The data, and in what it is not the paper's."""
+    """The data, and in what it is not the paper's; without runs, the data of others' curves."""
+    if not runs:
+        return "CIFAR-10"
     data = runs[0].settings["data"]
     name, size = data["name"], data["image_size"]
     if data["generated"]:
@@ -19,6 +21,8 @@ def title(runs: Sequence[Run]) -> str:
 
 def settings_line(runs: Sequence[Run]) -> str:
     """One line under the figure: what was run."""
+    if not runs:
+        return "curves of other projects; no run of ours"
     recipe = runs[0].settings["recipe"]
     schedule = runs[0].recipe.schedule
     seeds = sorted({run.settings["seed"] for run in runs})

@@ -117,6 +117,27 @@ def find(path: str | PathLike[str]) -> list[Run]:
     return [read(file.parent) for file in sorted(Path(path).rglob(RUN)) if (file.parent / METRICS).exists()]
 
 
+def find_readable(path: str | PathLike[str]) -> tuple[list[Run], list[str]]:
+    """The runs in a folder that may hold anything, and a line about each `run.json` that is none of this version's.
+
+    Raises:
+        OSError: the folder is itself a run folder, and its files are not as they were written.
+    """
+    path = Path(path)
+    if (path / RUN).exists():
+        return [read(path)], []
+    found, skipped = [], []
+    for file in sorted(path.rglob(RUN)):
+        try:
+            run = read(file.parent)
+            run.recipe  # noqa: B018  # raises
+        except InputOutput as error:
+            skipped.append(f"skipped: {error}")
+        else:
+            found.append(run)
+    return found, skipped
+
+
 def seal(settings: Mapping[str, Any]) -> bytes:
     """The bytes of `run.json`; their last field is their SHA-256, taken with zeros in its place."""
     text = (json.dumps({**settings, "sha256": UNSEALED}, indent=2) + "\n").encode()

@@ -1,0 +1,115 @@
+"""Figures 1, 4 and 6 from whatever runs lie in folders: each takes those that it is of."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from matplotlib.figure import Figure
+
+from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.plotting.captions import title
+from resnet_keras.plotting.curves import Curve, curves, curves_csv, kinds, on_photographs
+from resnet_keras.plotting.error_figures import Axis, figure_1, figure_4, figure_6
+from resnet_keras.plotting.style import save
+from resnet_keras.runs import reading, storage
+from resnet_keras.runs.reading import Run
+
+Number = Literal["1", "4", "6"]
+NUMBERS: tuple[Number, ...] = get_args(Number)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and the curves in it.
+
+    Attributes:
+        name: of its files, without suffix.
+        caption: what it is, in a few words.
+        figure: to be saved.
+        csv: what it draws.
+    """
+
+    name: str
+    caption: str
+    figure: Figure
+    csv: str
+
+    def save(self, path: Path) -> list[Path]:
+        """Writes `path`.png, `.svg` and `.csv`.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        png, svg = save(self.figure, path)
+        storage.atomic_write(csv := png.with_suffix(".csv"), self.csv.encode())
+        return [png, svg, csv]
+
+
+def find(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
+    """The runs in folders that may hold anything, and a line about what is left out.
+
+    Raises:
+        OSError: a folder that is not there.
+    """
+    found, skipped = [], []
+    for folder in folders:
+        if not folder.exists():
+            raise InputOutput(f"A figure is drawn from run folders. Not found: {folder}.")
+        runs, lines = reading.find_readable(folder)
+        found += runs
+        skipped += lines
+    return found, skipped
+
+
+def draw(number: Number, runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Curve] = ()) -> Drawing:
+    """One figure of the runs that it is of: Figure 4 of those on photographs, 1 and 6 of those on small images.
+
+    Raises:
+        ValueError: none of them, or runs that cannot be compared.
+    """
+    of_it = [run for run in runs if on_photographs(run) == (number == "4")]
+    if not of_it and not others:
+        kind = "photographs" if number == "4" else "small images, as CIFAR-10's,"
+        raise InvalidValue(f"Figure {number} is of runs on {kind} with a row of metrics. Received: {len(runs)} others.")
+    match number:
+        case "1":
+            figure = figure_1(of_it, axis=axis, others=others)
+        case "4":
+            figure, others = figure_4(of_it, axis=axis), ()
+        case "6":
+            figure = figure_6(of_it, axis=axis, others=others)
+    shown = [curve for curve in [*curves(of_it), *others] if number != "1" or not curve.residual]
+    return Drawing(f"figure-{number}", f"Figure {number}: {title(of_it)}", figure, curves_csv(shown))
+
+
+def draw_all(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Curve] = ()) -> Iterator[Drawing | str]:
+    """Figures 1, 4 and 6, each once for every kind of runs that cannot be compared with the others; or a line that says
+    why one is not drawn. Others' curves stand beside the first kind that they can be compared with, or alone."""
+    for number in NUMBERS:
+        groups: list[list[Run]] = [kind for kind in kinds(runs) if on_photographs(kind[0]) == (number == "4")]
+        waiting = () if number == "4" else others
+        drawn: list[Drawing] = []
+        lines = [] if groups or waiting else [f"Figure {number} is not drawn: no runs of its kind."]
+        for group in groups:
+            try:
+                drawing = draw(number, group, axis=axis, others=waiting if _on_cifar10(group) else ())
+            except InvalidValue as error:
+                lines.append(f"Figure {number} is not drawn of {group[0].path} and {len(group) - 1} more: {error}")
+                continue
+            waiting = () if _on_cifar10(group) else waiting
+            drawn.append(drawing)
+        if waiting:
+            try:
+                drawn.append(draw(number, (), axis=axis, others=waiting))
+            except InvalidValue as error:
+                lines.append(f"Figure {number} is not drawn of others' curves: {error}")
+        for place, drawing in enumerate(drawn, start=1):
+            name = drawing.name if place == 1 else f"{drawing.name}-{place}"
+            yield Drawing(name, drawing.caption, drawing.figure, drawing.csv)
+        yield from lines
+
+
+def _on_cifar10(runs: Sequence[Run]) -> bool:
+    data = runs[0].settings["data"]
+    return (data["name"], data["image_size"]) == ("CIFAR-10", 32)

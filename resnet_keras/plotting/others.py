@@ -1,0 +1,76 @@
+"""Curves that other projects measured, to stand beside ours in Figures 1 and 6: read from two kinds of CSV files.
+
+    epoch,train_loss,train_err,test_err                                    one row per epoch, errors as shares
+    iteration,minibatch_loss,minibatch_accuracy,test_loss,test_accuracy    one row per log line, accuracies as shares
+
+The file's name says the net, and whose it is: `yihui-he-resnet20.csv`; `plainnet20.csv` in the folder `a-martyn`.
+"""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+
+from resnet_keras.errors import Damaged, InputOutput, InvalidValue
+from resnet_keras.plotting.curves import Curve
+
+PER_EPOCH = ("epoch", "train_loss", "train_err", "test_err")
+PER_ITERATION = ("iteration", "minibatch_loss", "minibatch_accuracy", "test_loss", "test_accuracy")
+ITERATIONS_PER_EPOCH = 391
+"""50,000 images in batches of 128, the last one not full."""
+NAME = re.compile(r"(?:(?P<source>.+)-)?(?P<kind>plain|res)-?(?:net)?-?(?P<depth>\d{1,4})", re.IGNORECASE)
+Points = list[tuple[int, float, float]]
+"""Iteration, training error, test error: percent."""
+
+
+def read_curve(path: Path) -> Curve:
+    """The curve in a file; its "validation error" is the test error, which such projects log.
+
+    Raises:
+        OSError: no such file, or one of neither kind.
+        ValueError: a name that says no net.
+    """
+    said = NAME.fullmatch(path.stem)
+    if said is None:
+        raise InvalidValue(f"Others' files are named by their net, like resnet20.csv. Received: {path.name}.")
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            head, *rows = [*csv.reader(file)] or [[]]
+        if tuple(head) == PER_EPOCH:
+            points = _per_epoch(rows)
+        elif tuple(head) == PER_ITERATION:
+            points = _per_iteration(rows)
+        else:
+            raise InputOutput(
+                f"Others' curves begin with {','.join(PER_EPOCH)} or {','.join(PER_ITERATION)}. Received: {path}."
+            )
+        iteration, train, test = (np.array(column) for column in zip(*points, strict=True))
+    except FileNotFoundError:
+        raise InputOutput(f"Others' curves are CSV files. Not found: {path}.") from None
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise Damaged(f"A row of others' curves has numbers. Received: {path} ({error}).") from None
+    residual = said["kind"].lower() == "res"
+    depth = int(said["depth"])
+    name = f"{'ResNet' if residual else 'plain'}-{depth}"
+    source = said["source"] or path.resolve().parent.name
+    return Curve(name, depth, residual, 1, iteration, train[None], test[None], source)
+
+
+def _per_epoch(rows: list[list[str]]) -> Points:
+    return [
+        ((int(epoch) + 1) * ITERATIONS_PER_EPOCH, 100 * float(train), 100 * float(test))
+        for epoch, _, train, test in rows
+    ]
+
+
+def _per_iteration(rows: list[list[str]]) -> Points:
+    """A point for each test; its training error is the mean over the minibatches logged since the test before."""
+    points, since = [], list[float]()
+    for iteration, _, minibatch, _, test in rows:
+        if minibatch:
+            since.append(100 * (1 - float(minibatch)))
+        if test and since:
+            points.append((int(iteration), float(np.mean(since)), 100 * (1 - float(test))))
+            since = []
+    return points
