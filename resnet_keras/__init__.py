@@ -22,8 +22,10 @@ from resnet_keras.spec.paper_recipes import CIFAR10, cifar10_recipe
 from resnet_keras.spec.recipe import Recipe
 
 if TYPE_CHECKING:
+    from resnet_keras.experiments.finetune import finetune
     from resnet_keras.experiments.run import run, run_seeds
     from resnet_keras.nets.build import build, subtract_mean
+    from resnet_keras.nets.features import features
     from resnet_keras.weights.convert.convert import convert
     from resnet_keras.weights.load import load
     from resnet_keras.weights.save import save
@@ -44,6 +46,8 @@ __all__ = [
     "cifar10",
     "cifar10_recipe",
     "convert",
+    "features",
+    "finetune",
     "googlenet",
     "imagenet",
     "load",
@@ -59,6 +63,8 @@ _WITH_KERAS = {
     "convert": "resnet_keras.weights.convert.convert",
     "build": "resnet_keras.nets.build",
     "subtract_mean": "resnet_keras.nets.build",
+    "features": "resnet_keras.nets.features",
+    "finetune": "resnet_keras.experiments.finetune",
     "load": "resnet_keras.weights.load",
     "save": "resnet_keras.weights.save",
     "run": "resnet_keras.experiments.run",

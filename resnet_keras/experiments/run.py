@@ -11,6 +11,7 @@ from rich.console import Console
 
 from resnet_keras.backends import device
 from resnet_keras.data.dataset import Dataset
+from resnet_keras.errors import InvalidValue
 from resnet_keras.experiments import provenance
 from resnet_keras.nets.build import build, subtract_mean
 from resnet_keras.reports.console import plain_console
@@ -19,6 +20,7 @@ from resnet_keras.runs.lookup import Resume, ResumePoint
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Recipe
+from resnet_keras.training.finetuning import start_from
 from resnet_keras.training.train import train
 
 AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
@@ -54,6 +56,7 @@ def run(
     out: str | PathLike[str],
     resume: Resume = "auto",
     console: Console | None = None,
+    start: keras.Model | None = None,
 ) -> reading.Run:
     """Builds a network, trains it and writes its run folder; resumes a run that was interrupted.
 
@@ -68,13 +71,14 @@ def run(
         out: the run folder.
         resume: "auto" resumes a run that is there, "fresh" starts over in a new folder beside it.
         console: where the header and the progress go; None is standard output.
+        start: the net whose numbers `recipe.finetune` goes on from, which it is there for.
 
     Raises:
         OSError: `out` holds another run, cannot be written, or another process writes it.
         ArithmeticError: training diverged.
         KeyboardInterrupt: a signal came; the run is saved.
     """
-    (done,) = run_seeds(network, recipe, data, outs={seed: out}, resume=resume, console=console)
+    (done,) = run_seeds(network, recipe, data, outs={seed: out}, resume=resume, console=console, start=start)
     return done
 
 
@@ -86,6 +90,7 @@ def run_seeds(
     outs: Mapping[int, str | PathLike[str]],
     resume: Resume = "auto",
     console: Console | None = None,
+    start: keras.Model | None = None,
 ) -> list[reading.Run]:
     """As `run`, for several seeds: with JAX on an accelerator all in one program, elsewhere one after the other.
 
@@ -99,16 +104,20 @@ def run_seeds(
         outs: the run folder of each seed.
         resume: as for `run`.
         console: as for `run`.
+        start: as for `run`.
 
     Raises:
         OSError, ArithmeticError, KeyboardInterrupt: as for `run`.
     """
     console = console or plain_console()
     seeds = list(outs)
-    if len(seeds) > 1 and not train_at_once():
+    if (start is None) != (recipe.finetune is None):
+        raise InvalidValue("A recipe that fine-tunes and the net to start from go together. Received: one of them.")
+    if len(seeds) > 1 and not (train_at_once() and start is None):
         for seed, out in outs.items():  # before hours of work, not after
             inspect(network, recipe, data, seed=seed, out=lookup.folder_for(Path(out), resume))
-        return [run(network, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console) for seed in seeds]
+        options = {"resume": resume, "console": console, "start": start}
+        return [run(network, recipe, data, seed=seed, out=outs[seed], **options) for seed in seeds]
     folders_of = {seed: lookup.folder_for(Path(out), resume) for seed, out in outs.items()}
     with ExitStack() as stack:
         for out in folders_of.values():
@@ -123,7 +132,7 @@ def run_seeds(
         begun = {seed: (folders_of[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
             alike = {seed: one_run for seed, one_run in begun.items() if one_run[1].recipe == one}
-            _train(network, one, data, alike, console)
+            _train(network, one, data, alike, console, start)
         return [found[seed].finished or reading.read(folders_of[seed]) for seed in seeds]
 
 
@@ -138,6 +147,7 @@ def _train(
     data: Dataset,
     begun: Mapping[int, tuple[Path, ResumePoint]],
     console: Console,
+    start: keras.Model | None,
 ) -> None:
     """Trains what is not finished, from where it is."""
     mean = None
@@ -150,7 +160,9 @@ def _train(
             zero_gamma=recipe.zero_gamma,
             precision=recipe.precision,
         )
-        if found.checkpoint is None:  # which holds the mean
+        if recipe.finetune is not None and start is not None:
+            start_from(model, start, recipe.finetune)
+        elif found.checkpoint is None:  # which holds the mean
             mean = data.mean() if mean is None else mean
             subtract_mean(model, mean)
         here = provenance.describe(model)

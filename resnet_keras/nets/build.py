@@ -1,6 +1,6 @@
 """`build`: a `Network` becomes a `keras.Model` of stock layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -74,6 +74,15 @@ def build(
 def network_of(model: keras.Model) -> Network | None:
     """What `build` or `load` made the model of; None where it was neither."""
     return getattr(model, "network", None)
+
+
+def every_layer(model: keras.Model) -> Iterator[layers.Layer]:
+    """Its layers, and those of the nested models that nets of more than 152 layers have."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from every_layer(layer)
+        else:
+            yield layer
 
 
 def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:

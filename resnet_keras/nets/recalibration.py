@@ -4,12 +4,13 @@ The nets that the paper's authors released hold means and variances that were av
 training, with the weights fixed. `Architecture`, weights and everything else stay as they are.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import keras
 import numpy as np
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.nets.build import every_layer
 
 
 def average_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int:
@@ -28,7 +29,9 @@ def average_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int
     Raises:
         ValueError: no images, or no batch normalisation to change; the model is as before.
     """
-    norms = [layer for layer in _flat(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
+    norms = [
+        layer for layer in every_layer(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
     if not norms:
         raise InvalidValue(f"Averages replace those of batch normalisation. Received: {model.name!r} without any.")
     before = [(layer.momentum, *_moving(layer)) for layer in norms]
@@ -65,12 +68,3 @@ def _moving(layer: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
 def _set_moving(layer: keras.layers.Layer, mean: np.ndarray, variance: np.ndarray) -> None:
     layer.moving_mean.assign(mean)
     layer.moving_variance.assign(variance)
-
-
-def _flat(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Its layers, and those of nested models."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _flat(layer)
-        else:
-            yield layer

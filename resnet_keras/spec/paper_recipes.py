@@ -35,6 +35,14 @@ IMAGENET_MODERN = replace(
 )
 """Of He et al. 2019, "Bag of Tricks": cosine, label smoothing and a zero gamma; with averaged weights. Its bottleneck
 units carry the stride in the 3x3 convolution (`Architecture.stride_in`)."""
+FINETUNE = Recipe(
+    iterations=400,
+    schedule=Steps((200, 300)),
+    learning_rate=0.05,
+    batch_size=32,
+    evaluate_every=100,
+)
+"""Not of the paper: a short schedule for some hundred images, from the numbers of a trained net."""
 
 
 def cifar10_recipe(depth: int) -> Recipe:

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.checks import is_count
+from resnet_keras.spec.finetune import FineTune
 from resnet_keras.spec.records import Row
 from resnet_keras.spec.schedules import Cosine, Period, Plateau, Schedule, Steps, Warmup
 
@@ -54,6 +55,7 @@ class Recipe:
             saved. 0 takes the weights as they are.
         precision: what is computed in.
         evaluate_every: iterations between two measurements of the errors.
+        finetune: the numbers that training starts from, and what of them it changes; None starts from random ones.
     """
 
     iterations: int = 64_000
@@ -70,6 +72,7 @@ class Recipe:
     average_over: int = 0
     precision: Precision = "float32"
     evaluate_every: int = 400
+    finetune: FineTune | None = None
 
     def __post_init__(self) -> None:
         counted = (("iterations", MAX_COUNT), ("batch_size", MAX_BATCH_SIZE), ("accumulate", MAX_BATCH_SIZE))
@@ -142,7 +145,10 @@ class Recipe:
         """The fields, for `run.json`; a schedule and an augmentation say which one they are as "kind"."""
         schedule = {"kind": _kind(SCHEDULES, self.schedule), **asdict(self.schedule)}
         augmentation = {"kind": _kind(AUGMENTATIONS, self.augmentation), **asdict(self.augmentation)}
-        return asdict(self) | {"schedule": schedule, "augmentation": augmentation}
+        fields = asdict(self) | {"schedule": schedule, "augmentation": augmentation}
+        if self.finetune is None:  # as files had it before there was any
+            del fields["finetune"]
+        return fields
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Recipe":
@@ -155,6 +161,7 @@ class Recipe:
             "warmup": fields["warmup"] and Warmup(**fields["warmup"]),
             "schedule": _made(SCHEDULES, fields["schedule"]),
             "augmentation": _made(AUGMENTATIONS, fields["augmentation"]),
+            "finetune": FineTune(**fields["finetune"]) if fields.get("finetune") else None,
         }
         return cls(**{**fields, **made})
 

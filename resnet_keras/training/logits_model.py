@@ -1,7 +1,8 @@
 """The net as it trains, and as it is saved: two models on the same variables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,6 +11,8 @@ import numpy as np
 from resnet_keras.backends.kernels import set_kernel_memory_format, with_backend_kernels
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.recipe import Recipe
+from resnet_keras.training import finetuning
+from resnet_keras.training.finetuning import SharedRateSGD
 
 
 def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
@@ -28,15 +31,16 @@ def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
         raise InvalidValue(f"Training takes a model whose last layer is a softmax Activation. Received: {last.name!r}.")
     trained = with_backend_kernels(keras.Model(model.inputs, last.input, name=f"{model.name}_logits"))
     with _float32():
-        _compile(trained, recipe)
+        _compile(trained, recipe, finetuning.rate_shares(model, recipe.finetune))
     set_kernel_memory_format(trained.trainable_variables + trained.optimizer.variables)
     return trained
 
 
-def _compile(trained: keras.Model, recipe: Recipe) -> None:
+def _compile(trained: keras.Model, recipe: Recipe, shares: Sequence[float] | None) -> None:
+    kind = keras.optimizers.SGD if shares is None else partial(SharedRateSGD, shares)
     trained.compile(
         # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
-        optimizer=keras.optimizers.SGD(
+        optimizer=kind(
             recipe.learning_rate,
             momentum=recipe.momentum,
             use_ema=recipe.average_over > 0,
@@ -84,16 +88,19 @@ def _loss(recipe: Recipe) -> Any:
 def compile_as_saved(model: keras.Model, trained: keras.Model, recipe: Recipe) -> None:
     """Compiles the trained model, so that whoever loads its file can `evaluate` it at once, and train on.
 
-    Its optimizer is SGD with its momentum, whatever else the recipe needed of one.
+    Its optimizer is SGD with its momentum, whatever else the recipe needed of one; what was frozen is no longer, and
+    has none.
     """
     if recipe.average_over:
         swap_averages(trained)
+    model.trainable = True
     with _float32():
         optimizer = keras.optimizers.SGD(float(trained.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
         optimizer.build(model.trainable_variables)
     held = {_slot(variable): variable for variable in trained.optimizer.variables}
     for variable in optimizer.variables:
-        variable.assign(held[_slot(variable)])
+        if (slot := held.get(_slot(variable))) is not None:
+            variable.assign(slot)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
 

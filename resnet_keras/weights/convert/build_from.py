@@ -5,14 +5,12 @@ kernel, biases of convolutions into moving means, another epsilon into moving va
 zeros into the order of the channels. All of it is exact, but for rounding to float32.
 """
 
-from collections.abc import Iterator
-
 import keras
 import numpy as np
 
 from resnet_keras.errors import InputOutput
 from resnet_keras.nets.blocks import BATCH_NORM_EPSILON
-from resnet_keras.nets.build import build, subtract_mean
+from resnet_keras.nets.build import build, every_layer, subtract_mean
 from resnet_keras.spec.architecture import Unit
 from resnet_keras.weights.convert.source import ConvBN, Source
 
@@ -25,7 +23,7 @@ def build_from(source: Source) -> keras.Model:
     """
     architecture = source.architecture
     model = build(architecture, weight_decay=0.0, precision="float32")
-    layers = {layer.name: layer for layer in _flat(model)}
+    layers = {layer.name: layer for layer in every_layer(model)}
 
     def put(name: str, numbers: ConvBN) -> None:
         mean = numbers.mean if numbers.bias is None else numbers.mean - numbers.bias
@@ -89,11 +87,3 @@ def _filters(numbers: ConvBN, order: np.ndarray) -> ConvBN:
         part[order] for part in (numbers.gamma, numbers.beta, numbers.mean, numbers.variance)
     )
     return ConvBN(numbers.kernel[..., order], gamma, beta, mean, variance, bias)
-
-
-def _flat(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):  # as in nets of more than 152 layers
-            yield from _flat(layer)
-        else:
-            yield layer

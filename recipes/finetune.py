@@ -1,0 +1,97 @@
+"""Fine-tune a trained net on your own images: a new last layer for their classes, all other numbers as they were.
+
+    python recipes/finetune.py resnet-56.keras --data-dir flowers --out runs/flowers
+    python recipes/finetune.py runs/ResNet-20-seed0 --data-dir mine.npz --freeze stages 2 --iterations 800
+
+400 iterations of 32 images, learning rate 0.05 divided by 10 at 200 and 300, a tenth of it in the old layers. FILE is
+a run folder or a .keras file of recipes/convert.py. Images are those of an .npz file (x_train, y_train, x_test,
+y_test), CIFAR-10, or a folder with train/<class>/* and val/<class>/*, cropped to the size of the net. What is frozen
+keeps its numbers, and the averages of its batch normalisation. The result is a run folder as any other.
+"""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from resnet_keras.data.dataset import Dataset
+from resnet_keras.data.photographs import batches as photographs
+from resnet_keras.data.small import sources
+from resnet_keras.errors import InvalidValue
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import file_path, recipe_from, training_options
+from resnet_keras.reports import tables
+from resnet_keras.runs.storage import check_writable
+from resnet_keras.spec.augmentation import ScaledCrop
+from resnet_keras.spec.finetune import FineTune, Freeze
+from resnet_keras.spec.paper_recipes import FINETUNE
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = training_options(
+        __doc__, out="runs/<net>-finetuned-seed<seed>", data="images to train on: see above", data_required=True
+    )
+    add = parser.add_argument
+    add("file", type=file_path, metavar="FILE", help="the net to go on from: a run folder or a .keras file")
+    add("--freeze", nargs="+", default=["none"], metavar="WHAT", help="none, all-but-head, or stages N: the stem and "
+        "the first N stages (default: none)")  # fmt: skip
+    add("--old-rate", type=float, default=0.1, metavar="SHARE", help="learning rate of old layers, as a share of the "
+        "new layer's (default: 0.1)")  # fmt: skip
+    options = parser.parse(arguments)
+    freeze, stages = _freeze(options.freeze)
+    FineTune("", freeze, stages, options.old_rate)  # before long work, not after
+    recipe = recipe_from(options, FINETUNE)
+    choose_backend()
+    from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
+    from resnet_keras.experiments.finetune import finetune, read
+
+    start = read(options.file)
+    data = _data(options, start.network.image_size)
+    if not _in_memory(options.data_dir):
+        recipe = replace(recipe, augmentation=ScaledCrop())
+    if options.estimate:
+        print(*estimate(start.for_images(data), recipe, data, seed=options.seed).lines(), sep="\n")
+        return
+    out = options.out or Path("runs") / f"{start.network.name.replace(' ', '-')}-finetuned-seed{options.seed}"
+    check_writable(out)
+    finished = finetune(
+        start,
+        data,
+        recipe=recipe,
+        freeze=freeze,
+        stages=stages,
+        old_rate=options.old_rate,
+        seed=options.seed,
+        out=out,
+        resume=options.resume,
+    )
+    print(tables.ending([finished]))
+    print(f"load it: keras.models.load_model({str(finished.path / 'model.keras')!r})")
+
+
+def _freeze(words: Sequence[str]) -> tuple[Freeze, int]:
+    match words:
+        case ["none" | "all-but-head" as what]:
+            return what, 0
+        case ["stages", number] if number.isdecimal() and len(number) < 5:
+            return "stages", int(number)
+    raise InvalidValue(
+        f"--freeze is {', '.join(get_args(Freeze))}, with a number after stages. Received: {' '.join(words)}."
+    )
+
+
+def _in_memory(data_dir: Path) -> bool:
+    """Whether images are an array or CIFAR-10; others are photographs, read as they are needed."""
+    return data_dir.suffix == ".npz" or any(data_dir.glob("cifar10/*/dataset_info.json"))
+
+
+def _data(options: Namespace, image_size: int) -> Dataset:
+    if _in_memory(options.data_dir):
+        return sources.load(options.data_dir)
+    return photographs.load(options.data_dir, image_size)
+
+
+if __name__ == "__main__":
+    main(program)

@@ -1,0 +1,100 @@
+"""`finetune`: a trained net goes on with other images and classes, and leaves a run folder as any other."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from resnet_keras.data.dataset import Dataset
+from resnet_keras.errors import InputOutput
+from resnet_keras.experiments.run import run
+from resnet_keras.nets.build import network_of
+from resnet_keras.runs import reading
+from resnet_keras.spec.finetune import FineTune, Freeze
+from resnet_keras.spec.network import Network
+from resnet_keras.spec.paper_recipes import FINETUNE
+from resnet_keras.spec.recipe import Recipe
+from resnet_keras.weights.load import load
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trained net to go on from.
+
+    Attributes:
+        model: what its file holds.
+        network: what it is.
+        sha256: of the file.
+    """
+
+    model: keras.Model
+    network: Network
+    sha256: str
+
+    def for_images(self, data: Dataset) -> Network:
+        """The same network for a data set's classes and size of images."""
+        described = data.description
+        fitting: Any = replace(  # type: ignore[type-var]  # every network is a dataclass
+            self.network, num_classes=described.num_classes, image_size=described.image_size
+        )
+        return fitting
+
+
+def read(path: str | PathLike[str]) -> Start:
+    """Opens the net to go on from.
+
+    Args:
+        path: a run folder, or a `.keras` file that this project wrote: trained or converted.
+
+    Raises:
+        OSError: it cannot be read, or is not as this project wrote it.
+    """
+    path = Path(path)
+    file = path / reading.MODEL if path.is_dir() else path
+    if not file.is_file():
+        raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    model = load(file, sha256=sha256)
+    network = network_of(model)
+    assert network is not None  # `load` builds it from one
+    return Start(model, network, sha256)
+
+
+def finetune(
+    start: str | PathLike[str] | Start,
+    data: Dataset,
+    *,
+    recipe: Recipe = FINETUNE,
+    freeze: Freeze = "none",
+    stages: int = 0,
+    old_rate: float = 0.1,
+    seed: int,
+    out: str | PathLike[str],
+    **options: Any,
+) -> reading.Run:
+    """Trains a loaded net on other images: a new last layer for their classes, all other numbers as they were.
+
+    The mean that is subtracted stays the old one. Batch normalisation that is frozen stays in inference mode.
+
+    Args:
+        start: a run folder, a `.keras` file, or what `read` made of one.
+        data: what on.
+        recipe: how; its `finetune` is made of what follows.
+        freeze: "none", "stages" (the stem and the first `stages` stages) or "all-but-head".
+        stages: how many.
+        old_rate: the learning rate of old layers as a share of the new layer's.
+        seed: random seed of the new layer, the order and the augmentation.
+        out: the run folder.
+        options: `resume` and `console`, as of `run`.
+
+    Raises:
+        OSError: the net cannot be read, or the folder not written.
+        ValueError: nothing of the kind that is to be frozen, or a network for images of another size.
+        ArithmeticError, KeyboardInterrupt: as for `run`.
+    """
+    opened = start if isinstance(start, Start) else read(start)
+    going_on = replace(recipe, finetune=FineTune(opened.sha256, freeze, stages, old_rate))
+    return run(opened.for_images(data), going_on, data, seed=seed, out=out, start=opened.model, **options)

@@ -1,0 +1,79 @@
+"""`FineTune`: how a run goes on from the numbers of another net, on classes of its own.
+
+Not in the paper, which fine-tunes for detection only (appendix A: batch normalisation is fixed there too).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.checks import check_choice, is_count
+from resnet_keras.spec.network import Network
+
+Freeze = Literal["none", "stages", "all-but-head"]
+"""What keeps the numbers that it came with: nothing, the stem and the first stages, or all but the last layer."""
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Where a run starts from, and what of it is trained.
+
+    Attributes:
+        weights: SHA-256 of the file that the numbers come from.
+        freeze: what keeps them. Batch normalisation that is frozen uses its moving averages and leaves them as they
+            are.
+        stages: with "stages", how many: 1 is conv2_x, and the stem before it.
+        old_rate: the learning rate of layers that came with numbers, as a share of the new layer's.
+    """
+
+    weights: str
+    freeze: Freeze = "none"
+    stages: int = 0
+    old_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_choice("What is frozen", self.freeze, get_args(Freeze), "freeze")
+        if not is_count(self.stages) or (self.stages > 0) != (self.freeze == "stages"):
+            raise InvalidValue(
+                "A number of stages, 1 or more, goes with freeze='stages' and with nothing else. "
+                f"Received: freeze={self.freeze!r}, stages={self.stages!r}."
+            )
+        if not 0 < self.old_rate <= 1:
+            raise InvalidValue(
+                "Old layers learn at a share of the rate, above 0 and at most 1. "
+                f"Received: old_rate={self.old_rate!r}. To keep them as they are, freeze them."
+            )
+
+    def frozen(self, network: Network) -> frozenset[str]:
+        """The names of the weighted layers that are not trained.
+
+        Raises:
+            ValueError: stages of a network that has none, or all of them.
+        """
+        match self.freeze:
+            case "none":
+                return frozenset()
+            case "all-but-head":
+                return frozenset(layer.name for layer in network.weighted_layers()) - {head(network)}
+        if not isinstance(network, Architecture) or self.stages > len(network.stages):
+            there = f"{len(network.stages)} stages" if isinstance(network, Architecture) else "no stages"
+            raise InvalidValue(f"{network.name} has {there}. Received: stages={self.stages}.")
+        return frozenset(_to_stage(network, self.stages))
+
+
+def head(network: Network) -> str:
+    """The name of the last weighted layer, which tells the classes apart."""
+    return [layer.name for layer in network.weighted_layers()][-1]
+
+
+def _to_stage(network: Architecture, last: int) -> Iterator[str]:
+    yield network.stem_convolution.name
+    units = network.units()
+    for stage in network.stages[:last]:
+        for _ in range(stage.units):
+            unit = next(units)
+            yield from (convolution.name for convolution in unit.convolutions)
+            if unit.projection:
+                yield unit.projection.name

@@ -1,0 +1,88 @@
+"""A net that starts from the numbers of another, and the rates of its old layers.
+
+Keras 3.15 has no learning rate of a layer's own. Momentum is linear in the gradient, so an update with the gradient
+times s is one at s times the rate.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from resnet_keras.errors import InvalidValue
+from resnet_keras.nets.build import every_layer, network_of, subtract_mean
+from resnet_keras.spec.finetune import FineTune, head
+from resnet_keras.spec.network import Network
+
+
+def start_from(model: keras.Model, old: keras.Model, finetune: FineTune) -> None:
+    """Takes all numbers of another net but those of its last layer, its mean too, and freezes what is to be frozen.
+
+    Args:
+        model: one that `build` made, for its own classes.
+        old: of the same layers; `load` opens it.
+        finetune: what is frozen.
+
+    Raises:
+        ValueError: another net, or nothing of the kind that is to be frozen.
+    """
+    network, frozen = _network(model), finetune.frozen(_network(model))
+    numbers = {layer.name: layer.get_weights() for layer in every_layer(old)}
+    new = _layers_of({head(network)})
+    for layer in every_layer(model):
+        if isinstance(layer, keras.layers.Normalization):
+            continue
+        theirs, shapes = numbers.get(layer.name, []), [tuple(weight.shape) for weight in layer.weights]
+        if layer.name not in new:
+            if [array.shape for array in theirs] != shapes:
+                raise InvalidValue(
+                    f"Fine-tuning goes on from a net of the same layers. Received: {old.name} for {model.name}, which "
+                    f"differ in {layer.name}."
+                )
+            layer.set_weights(theirs)
+        if layer.name in _layers_of(frozen):
+            layer.trainable = False
+    mean = numbers["mean"][0]
+    mean = mean.reshape(mean.shape[-3:]) if mean.ndim > 2 else mean.reshape(-1)
+    subtract_mean(model, mean if mean.shape == model.input_shape[1:] or mean.ndim == 1 else mean.mean(axis=(0, 1)))
+
+
+def rate_shares(model: keras.Model, finetune: FineTune | None) -> list[float] | None:
+    """Of each trained variable, in the order of the model's; None where all have one rate."""
+    if finetune is None:
+        return None
+    new = _layers_of({head(_network(model))})
+    owners = {id(weight): layer.name for layer in every_layer(model) for weight in layer.weights}
+    return [1.0 if owners[id(weight)] in new else finetune.old_rate for weight in model.trainable_variables]
+
+
+class SharedRateSGD(keras.optimizers.SGD):
+    """SGD with a share of the learning rate for each variable.
+
+    Args:
+        shares: in the order of the variables.
+        options: as of `keras.optimizers.SGD`.
+    """
+
+    def __init__(self, shares: Sequence[float], *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._shares = list(shares)
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> Any:
+        """As `keras.optimizers.Optimizer.apply`."""
+        scaled = [
+            gradient if share == 1 else gradient * share for gradient, share in zip(grads, self._shares, strict=True)
+        ]
+        return super().apply(scaled, trainable_variables)
+
+
+def _network(model: keras.Model) -> Network:
+    network = network_of(model)
+    if network is None:
+        raise InvalidValue(f"Fine-tuning takes a net that build or load made. Received: {model.name!r}.")
+    return network
+
+
+def _layers_of(weighted: set[str] | frozenset[str]) -> set[str]:
+    """The Keras layers of these weighted layers: itself, or a convolution and its batch normalisation."""
+    return {f"{name}{part}" for name in weighted for part in ("", "_conv", "_bn")}
