@@ -116,8 +116,10 @@ def run_seeds(
     if len(seeds) > 1 and not (train_at_once() and start is None):
         for seed, out in outs.items():  # before hours of work, not after
             inspect(network, recipe, data, seed=seed, out=lookup.folder_for(Path(out), resume))
-        options = {"resume": resume, "console": console, "start": start}
-        return [run(network, recipe, data, seed=seed, out=outs[seed], **options) for seed in seeds]
+        return [
+            run(network, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console, start=start)
+            for seed in seeds
+        ]
     folders_of = {seed: lookup.folder_for(Path(out), resume) for seed, out in outs.items()}
     with ExitStack() as stack:
         for out in folders_of.values():

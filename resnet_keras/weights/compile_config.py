@@ -1,8 +1,8 @@
 """What a model file says of how its net was compiled, without the backend that wrote it. No framework.
 
-Upstream lacks: on PyTorch Keras gives an optimizer a class of that backend's and writes its private module, which no other
-backend can import; `jit_compile="auto"` goes into the file as what it was there, and true is `torch.compile` on PyTorch,
-which needs a C++ compiler. Delete when: `Model.get_compile_config` names public classes and keeps "auto".
+Upstream lacks: on PyTorch Keras gives an optimizer a class of that backend's and writes its private module, which no
+other backend can import; `jit_compile="auto"` goes into the file as what it was there, and true is `torch.compile` on
+PyTorch, which needs a C++ compiler. Delete when: `Model.get_compile_config` names public classes and keeps "auto".
 """
 
 from typing import Any
