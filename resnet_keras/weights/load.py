@@ -74,7 +74,8 @@ def _load(file: Saved) -> keras.Model:
             raise Refused(f"{archive.WEIGHTS}: {name} holds negative variances")
     _set_weights(model, "", arrays)
     # A name of its own: the default takes a number from a counter of the process.
-    model.compile(keras.optimizers.SGD(name="sgd"), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32")
+    model.compile(keras.optimizers.SGD(name="sgd"), loss="sparse_categorical_crossentropy", metrics=[accuracy])
     return model
 
 
