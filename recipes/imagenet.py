@@ -1,30 +1,56 @@
-"""Train one plain or residual net on photographs as in section 3.4 of the paper.
+"""Train one net on photographs: plain or residual as in section 3.4 of the paper, or one that the paper compares with.
 
     KERAS_BACKEND=jax python recipes/imagenet.py --depth 34 --data-dir imagenet
     KERAS_BACKEND=torch python recipes/imagenet.py --depth 50 --data-dir imagenet --recipe modern --accumulate 8
+    KERAS_BACKEND=torch python recipes/imagenet.py --architecture googlenet --data-dir imagenet
 
 600,000 iterations of 256 photographs, learning rate 0.1 divided by 10 when the validation error plateaus. --recipe
 steps is the form of most ports: 90 epochs, divided by 10 after 30 and 60. --recipe modern falls as a cosine, with label
 smoothing, averaged weights, residuals that start at 0, and the stride of a bottleneck unit in its 3x3 convolution.
+
+--architecture vgg-16, vgg-19, googlenet, prelu-net-a, -b, -c or bn-inception is trained by its own paper's recipe;
+GoogLeNet with its two auxiliary classifiers, which the saved net no longer has.
 
 --data-dir holds train/<class>/* and val/<class>/*, or imagenet2012 as TensorFlow Datasets prepared it. Top-1 error to
 expect, percent, 10-crop (paper): 18 layers 27.88, 34 24.19 to 25.03, 50 22.85, 101 21.75, 152 21.43; plain: 18 27.94,
 34 28.54. recipes/evaluate.py tests by that and the other protocols.
 """
 
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 
 from resnet_keras.data.photographs import batches as photographs
+from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import PHOTOGRAPHS, recipe_from, run_folders, training_options
 from resnet_keras.reports import tables
 from resnet_keras.runs.storage import check_writable
+from resnet_keras.spec.baselines.recipes import COMPARISON_SYSTEMS
+from resnet_keras.spec.network import Network
 from resnet_keras.spec.paper_nets import imagenet
 from resnet_keras.spec.paper_recipes import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
+from resnet_keras.spec.recipe import Recipe
 
 RECIPES = {"paper": IMAGENET, "steps": IMAGENET_STEPS, "modern": IMAGENET_MODERN}
+
+
+def asked_for(options: Namespace) -> tuple[Network, Recipe]:
+    """The network and its recipe.
+
+    Raises:
+        ValueError: an option of plain and residual nets for another.
+    """
+    if options.architecture:
+        for option in ("plain", "shortcut", "recipe"):
+            if getattr(options, option) not in (False, "paper"):
+                raise InvalidValue(f"--{option} is of plain and residual nets. Received: it with --architecture.")
+        system = COMPARISON_SYSTEMS[options.architecture]
+        return system.network(options.image_size), system.recipe
+    stride_in = "3x3" if options.recipe == "modern" else "1x1"
+    architecture = imagenet(options.depth, options.shortcut, stride_in=stride_in, image_size=options.image_size)
+    return replace(architecture, shortcut=None) if options.plain else architecture, RECIPES[options.recipe]
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -32,7 +58,11 @@ def program(arguments: Sequence[str]) -> None:
         __doc__, out="runs/<net>-seed<seed>", data=PHOTOGRAPHS, data_required=True, several_seeds=True
     )
     add = parser.add_argument
-    add("--depth", type=int, required=True, metavar="N", help="weighted layers: 18, 34, 50, 101 or 152")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--depth", type=int, metavar="N", help="weighted layers: 18, 34, 50, 101 or 152")
+    which.add_argument(
+        "--architecture", choices=COMPARISON_SYSTEMS, help="a system that Tables 3 to 5 compare with, by its own recipe"
+    )
     add("--plain", action="store_true", help="without shortcuts")
     add("--shortcut", default="paper", metavar="A|B|C", help="option of section 4.1 (default: A to 34 layers, then B)")
     add("--recipe", choices=RECIPES, default="paper", help="schedule and what goes with it (default: paper)")
@@ -40,11 +70,8 @@ def program(arguments: Sequence[str]) -> None:
     add("--skip-bad", type=int, default=0, metavar="N", help="leave out up to N damaged photographs (default: 0)")
     add("--workers", type=int, metavar="N", help="threads that decode (default: one for each core)")
     options = parser.parse(arguments)
-    stride_in = "3x3" if options.recipe == "modern" else "1x1"
-    architecture = imagenet(options.depth, options.shortcut, stride_in=stride_in, image_size=options.image_size)
-    if options.plain:
-        architecture = replace(architecture, shortcut=None)
-    recipe = recipe_from(options, RECIPES[options.recipe])
+    architecture, recipe = asked_for(options)
+    recipe = recipe_from(options, recipe)
     outs = run_folders(options, architecture.name)
     for out in () if options.estimate else outs.values():
         check_writable(out)

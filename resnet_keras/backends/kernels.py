@@ -28,6 +28,8 @@ def with_backend_kernels(model: keras.Model) -> keras.Model:
         return model
 
     def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if not isinstance(layer, keras.layers.Layer):
+            return layer  # an operation of `keras.ops`
         if layer.activity_regularizer is not None:
             return layer  # Keras adds its penalty where it calls the layer
         if type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, 3) and _is_usual(layer):

@@ -1,6 +1,7 @@
 """`build`: a `Network` becomes a `keras.Model` of stock layers."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -23,8 +24,9 @@ from resnet_keras.spec.network import CHANNELS, Network
 from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.spec.recipe import Precision
 
-Body = Callable[[LayerFactory, Tensor, Any], Tensor]
-"""From the image less its mean to probabilities. Its last layer is a softmax `Activation`."""
+Body = Callable[[LayerFactory, Tensor, Any], Tensor | list[Tensor]]
+"""From the image less its mean to probabilities, the last layer of which is a softmax `Activation`; with auxiliary
+classifiers a list, the net's own first."""
 BODIES: dict[type[Network], Body] = {
     Architecture: residual_body,
     Vgg: vgg_body,
@@ -57,7 +59,8 @@ def build(
 
     Returns:
         A model that takes RGB pixels 0..255 of shape (batch, image_size, image_size, 3), uint8 or float, and returns
-        probabilities of shape (batch, num_classes). Mid-grey is subtracted until `subtract_mean` has seen a training
+        probabilities of shape (batch, num_classes); a GoogLeNet with auxiliary classifiers returns three such, its own
+        first. Mid-grey is subtracted until `subtract_mean` has seen a training
         set.
     """
     image = keras.Input((network.image_size, network.image_size, CHANNELS), name="image", dtype="float32")
@@ -83,6 +86,16 @@ def every_layer(model: keras.Model) -> Iterator[layers.Layer]:
             yield from every_layer(layer)
         else:
             yield layer
+
+
+def without_auxiliary(model: keras.Model) -> keras.Model:
+    """The net on the same variables without auxiliary classifiers, which training alone needs; others as they are."""
+    network = network_of(model)
+    if not isinstance(network, GoogLeNet) or not network.auxiliary:
+        return model
+    served = keras.Model(model.inputs, model.outputs[0], name=model.name)
+    served.network = replace(network, auxiliary=False)
+    return served
 
 
 def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:

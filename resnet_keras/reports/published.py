@@ -53,12 +53,14 @@ class ImageNetRow:
         name: as `Architecture.name` writes it, or another system as the paper calls it.
         top1_error, top5_error: percent; None where the table has none.
         on: the images: ImageNet's validation set, or its test set.
+        net: what the table calls so, as `Network.name` writes it, where that is another name.
     """
 
     name: str
     top1_error: float | None
     top5_error: float | None
     on: Literal["validation", "test"] = "validation"
+    net: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ TABLE_3 = ImageNetTable(
     (
         ImageNetRow("VGG-16", 28.07, 9.33),
         ImageNetRow("GoogLeNet", None, 9.15),
-        ImageNetRow("PReLU-net", 24.27, 7.38),
+        ImageNetRow("PReLU-net", 24.27, 7.38, net="PReLU-net C"),
         ImageNetRow("plain-34", 28.54, 10.02),
         ImageNetRow("ResNet-34", 25.03, 7.76),  # option A
         ImageNetRow("ResNet-34 B", 24.52, 7.46),
@@ -117,10 +119,10 @@ TABLE_4 = ImageNetTable(
     False,
     (
         ImageNetRow("VGG (ILSVRC'14)", None, 8.43, "test"),
-        ImageNetRow("GoogLeNet (ILSVRC'14)", None, 7.89),
-        ImageNetRow("VGG (v5)", 24.4, 7.1),
-        ImageNetRow("PReLU-net", 21.59, 5.71),
-        ImageNetRow("BN-inception", 21.99, 5.81),
+        ImageNetRow("GoogLeNet (ILSVRC'14)", None, 7.89, net="GoogLeNet"),
+        ImageNetRow("VGG (v5)", 24.4, 7.1, net="VGG-19"),
+        ImageNetRow("PReLU-net", 21.59, 5.71, net="PReLU-net C"),
+        ImageNetRow("BN-inception", 21.99, 5.81, net="BN-Inception"),
         ImageNetRow("ResNet-34 B", 21.84, 5.71),
         ImageNetRow("ResNet-34 C", 21.53, 5.60),
         ImageNetRow("ResNet-50", 20.74, 5.25),

@@ -131,13 +131,13 @@ def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table
         for one in once.values()
         if one.protocol == published.protocol and (len(one.names) > 1) == published.ensembles
     ]
-    paper_names = {_key(row.name) for row in published.rows}
+    paper_names = {_key(row.net or row.name) for row in published.rows}
     if not published.ensembles:
         ours = [one for one in ours if _key(one.names[0]) in paper_names]
     every_set = sorted({one.on for one in ours})
     rows = []
     for row in published.rows:
-        mine = [] if published.ensembles else [one for one in ours if _key(one.names[0]) == _key(row.name)]
+        mine = [] if published.ensembles else [one for one in ours if _key(one.names[0]) == _key(row.net or row.name)]
         name = f"{row.name}, test set" if row.on == "test" and not published.ensembles else row.name
         rows.append((name, _number(row.top1_error), _number(row.top5_error), *_cells(mine, every_set)))
     if published.ensembles:

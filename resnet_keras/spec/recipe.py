@@ -16,7 +16,7 @@ from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.checks import is_count
 from resnet_keras.spec.finetune import FineTune
 from resnet_keras.spec.records import Row
-from resnet_keras.spec.schedules import Cosine, Period, Plateau, Schedule, Steps, Warmup
+from resnet_keras.spec.schedules import Cosine, Exponential, Period, Plateau, Schedule, Steps, Warmup
 
 MAX_COUNT = 10**9
 """Of anything that a recipe counts: a slip of the finger is told before it fills the memory."""
@@ -174,7 +174,7 @@ class Recipe:
         return cls(**{**fields, **made})
 
 
-SCHEDULES: dict[str, type[Any]] = {"steps": Steps, "plateau": Plateau, "cosine": Cosine}
+SCHEDULES: dict[str, type[Any]] = {"steps": Steps, "plateau": Plateau, "cosine": Cosine, "exponential": Exponential}
 AUGMENTATIONS: dict[str, type[Any]] = {"padded crop": PaddedCrop, "scaled crop": ScaledCrop}
 
 

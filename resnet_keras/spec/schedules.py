@@ -1,4 +1,4 @@
-"""How the learning rate falls: at boundaries (section 4.2), where the error plateaus (3.4), or as a cosine.
+"""How the learning rate falls: at boundaries (section 4.2), where the error plateaus (3.4), as a cosine, by a factor.
 
 A schedule is a pure function of the iteration and of what was measured so far, so a run that goes on needs nothing but
 its rows.
@@ -123,7 +123,45 @@ class Cosine:
         return self == begun and share == 1
 
 
-Schedule = Steps | Plateau | Cosine
+@dataclass(frozen=True)
+class Exponential:
+    """Multiplied by a factor every so many iterations (Szegedy et al. 2015: "decreasing by 4 % every 8 epochs").
+
+    It falls at the first measurement of the errors after each of them.
+
+    Attributes:
+        factor: between 0 and 1.
+        every: iterations.
+    """
+
+    factor: float
+    every: int
+
+    def __post_init__(self) -> None:
+        if not (0 < self.factor < 1 and is_count(self.every) and self.every >= 1):
+            raise InvalidValue(f"A rate falls by a factor below 1, every 1 iteration or more. Received: {self!r}.")
+
+    def __str__(self) -> str:
+        return f"multiplied by {self.factor:g} every {self.every:,}"
+
+    def share(self, iteration: int, iterations: int, rows: Sequence[Row]) -> float:
+        """What of the first learning rate the updates from number `iteration` on are made with."""
+        return self.factor ** (iteration // self.every)
+
+    def cuts(self) -> tuple[int, ...]:
+        """None: it falls at measurements."""
+        return ()
+
+    def rescaled(self, share: float) -> "Exponential":
+        """The same for a run of this share of the iterations."""
+        return Exponential(self.factor, max(1, round(self.every * share)))
+
+    def is_extension_of(self, begun: "Schedule", share: float) -> bool:
+        """Whether a run begun by another schedule has kept to this one so far."""
+        return self == begun
+
+
+Schedule = Steps | Plateau | Cosine | Exponential
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from resnet_keras.backends.kernels import set_kernel_memory_format, with_backend_kernels
 from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.baselines.googlenet import HEAD_WEIGHT
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.training import finetuning
 from resnet_keras.training.finetuning import SharedRateSGD
@@ -24,19 +25,27 @@ def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
     Raises:
         ValueError: the model's last layer is no softmax.
     """
-    last = model.layers[-1]
-    if getattr(last, "activation", None) is not keras.activations.softmax or not isinstance(
-        last, keras.layers.Activation
-    ):
-        raise InvalidValue(f"Training takes a model whose last layer is a softmax Activation. Received: {last.name!r}.")
-    trained = with_backend_kernels(keras.Model(model.inputs, last.input, name=f"{model.name}_logits"))
+    logits = [_logits(model, probabilities) for probabilities in model.outputs]
+    # Keras's loops, and ours, are of one output: auxiliary classifiers stand beside the net's own classes.
+    beside = keras.layers.Concatenate(dtype="float32", name="logits")(logits) if len(logits) > 1 else logits[0]
+    trained = with_backend_kernels(keras.Model(model.inputs, beside, name=f"{model.name}_logits"))
     with _float32():
-        _compile(trained, recipe, finetuning.rate_shares(model, recipe.finetune))
+        _compile(trained, recipe, len(logits), finetuning.rate_shares(model, recipe.finetune))
     set_kernel_memory_format(trained.trainable_variables + trained.optimizer.variables)
     return trained
 
 
-def _compile(trained: keras.Model, recipe: Recipe, shares: Sequence[float] | None) -> None:
+def _logits(model: keras.Model, probabilities: Any) -> Any:
+    """What the softmax is taken of."""
+    last = next(layer for layer in reversed(model.layers) if layer.output is probabilities)
+    if getattr(last, "activation", None) is not keras.activations.softmax or not isinstance(
+        last, keras.layers.Activation
+    ):
+        raise InvalidValue(f"Training takes a model whose last layer is a softmax Activation. Received: {last.name!r}.")
+    return last.input
+
+
+def _compile(trained: keras.Model, recipe: Recipe, classifiers: int, shares: Sequence[float] | None) -> None:
     kind = keras.optimizers.SGD if shares is None else partial(SharedRateSGD, shares)
     trained.compile(
         # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
@@ -48,12 +57,14 @@ def _compile(trained: keras.Model, recipe: Recipe, shares: Sequence[float] | Non
             ema_momentum=1 - 1 / max(1, recipe.average_over * recipe.accumulate),
             gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
         ),
-        loss=_loss(recipe),
+        loss=_loss(recipe) if classifiers == 1 else _weighted(_loss(recipe), classifiers),
         metrics=[
             keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
             # `loss` holds the weight decay's penalty as well.
             keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
-        ],
+        ]
+        if classifiers == 1
+        else _metrics_of_the_first(trained.output_shape[1] // classifiers),
     )
     trained.optimizer.build(trained.trainable_variables)
 
@@ -68,6 +79,28 @@ def _float32() -> Iterator[None]:
         yield
     finally:
         keras.config.set_floatx(floatx)
+
+
+def _metrics_of_the_first(classes: int) -> list[keras.metrics.Metric]:
+    """The same metrics of the net's own classifier, beside which the auxiliary ones stand."""
+
+    def accuracy(labels: Any, logits: Any) -> Any:
+        return keras.metrics.sparse_categorical_accuracy(labels, logits[:, :classes])
+
+    def cross_entropy(labels: Any, logits: Any) -> Any:
+        return keras.losses.sparse_categorical_crossentropy(labels, logits[:, :classes], from_logits=True)
+
+    return [keras.metrics.MeanMetricWrapper(function, name=function.__name__) for function in (accuracy, cross_entropy)]
+
+
+def _weighted(loss: Any, classifiers: int) -> Any:
+    """The loss of the net's classifier and a share of the auxiliary ones' (Szegedy et al. 2015, section 5)."""
+
+    def weighted(labels: Any, logits: Any) -> Any:
+        own, *auxiliary = (loss(labels, part) for part in keras.ops.split(logits, classifiers, axis=-1))
+        return own + HEAD_WEIGHT * sum(auxiliary)
+
+    return weighted
 
 
 def _loss(recipe: Recipe) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 from resnet_keras.data.dataset import TrainingBatches
 from resnet_keras.errors import Diverged
-from resnet_keras.nets.build import network_of
+from resnet_keras.nets.build import network_of, without_auxiliary
 from resnet_keras.runs.checkpoints import State
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.recipe import Recipe
@@ -102,8 +102,9 @@ class SeedRun:
         """Writes the model and the results."""
         row = self.state.rows[-1]
         results = Results(row.train_error, row.validation_error, test_error)
-        compile_as_saved(self._model, self.learner.model, self._recipe)
-        self._folder.save_model(lambda path: write(self._model, path, network_of(self._model)))
+        served = without_auxiliary(self._model)
+        compile_as_saved(served, self.learner.model, self._recipe)
+        self._folder.save_model(lambda path: write(served, path, network_of(served)))
         self._folder.finish(results)
         return results
 

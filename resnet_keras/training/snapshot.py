@@ -60,7 +60,11 @@ def build_metrics(model: keras.Model) -> None:
 
 
 def _variables(model: keras.Model, *, metrics: bool) -> dict[str, keras.Variable]:
-    weights = _named(WEIGHTS, [*model.trainable_variables, *model.non_trainable_variables])
+    weights = _named(WEIGHTS, [*model.trainable_weights, *model.non_trainable_weights])
+    # What dropout draws next; Keras numbers these by the process, not by the net.
+    known = {id(variable) for variable in model.weights}
+    drawn = [variable for variable in model.non_trainable_variables if id(variable) not in known]
+    weights |= {f"{WEIGHTS}/seed_{number}": variable for number, variable in enumerate(drawn)}
     # "sgd/", "sgd_1/": the number counts the optimizers of this process.
     optimizer = {f"{OPTIMIZER}/{variable.path.partition('/')[2]}": variable for variable in model.optimizer.variables}
     return weights | optimizer | (_named(METRICS, model.metrics_variables) if metrics else {})

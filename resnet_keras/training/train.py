@@ -55,9 +55,10 @@ def train(
     images = data.description
     shape = (images.image_size, images.image_size, 3)
     for model in models:
-        if model.input_shape[1:] != shape or model.output_shape[1] != images.num_classes:
+        classes = model.outputs[0].shape[1]
+        if model.input_shape[1:] != shape or classes != images.num_classes:
             raise InvalidValue(
-                f"Model and images fit. Received: a model of {model.input_shape[1:]} and {model.output_shape[1]} "
+                f"Model and images fit. Received: a model of {model.input_shape[1:]} and {classes} "
                 f"classes, {images.name} of {shape} and {images.num_classes}."
             )
     with ExitStack() as stack:

@@ -18,7 +18,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,10 @@ from resnet_keras.weights.compile_config import for_every_backend
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 MEMBERS = (METADATA, CONFIG, WEIGHTS)
 
-MAX_BYTES = 1 << 30
-"""Of a file: the momentum of SGD included, four times that of ResNet-152 without it."""
+MAX_BYTES = 3 << 30
+"""Of a file: PReLU-net C with the momentum of SGD has 2.6 GB. What a net may have follows from its own numbers."""
+MAX_NAMELESS = 1 << 26
+"""Of a file whose first bytes do not say which net it is: it is read to say what is wrong with it."""
 MAX_METADATA = 1 << 14
 MAX_RUN = 1 << 22
 """Bytes of a `run.json` beside the file."""
@@ -49,6 +51,8 @@ _END = struct.Struct("<4s4H2IH")
 _VERSION, _STORED, _DATE = 20, 0, 33
 """Of every member: zip 2.0, not compressed, 1 January 1980 at midnight."""
 _OWNER_READS_AND_WRITES = 0o600 << 16
+_HEAD = MAX_METADATA + (1 << 12)
+"""Bytes that hold the metadata and, in number, whatever else of a file is not configuration or weights."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,15 @@ def read(path: Path, *, sha256: str | None = None) -> Saved:
         Refused: the file is not what `add_network` writes, or has another hash.
         OSError: the file cannot be read.
     """
-    data = _read_file(path, MAX_BYTES)
+    data = _read_file(path, _most_bytes_of_file)
     known = sha256 or _hash_in_run(path)
     if known is not None and (found := hashlib.sha256(data).hexdigest()) != known.lower():
         raise Refused(f"its SHA-256 starts with {found[:12]}, not {known[:12].lower()}")
     return _parse(memoryview(data))
 
 
-def _read_file(path: Path, most: int) -> bytes:
+def _read_file(path: Path, most_bytes: Callable[[bytes], int]) -> bytes:
+    """A regular file whole, unless it is larger than what `most_bytes` says of its first bytes."""
     # A pipe would be waited for, a device read for ever.
     if not stat.S_ISREG(path.stat().st_mode):
         raise Refused("it is no regular file")
@@ -138,8 +143,10 @@ def _read_file(path: Path, most: int) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise Refused("it is no regular file")
+        most = most_bytes(file.read(_HEAD))
         if status.st_size > most:
             raise Refused(f"it has {status.st_size:,} bytes and may have {most:,}")
+        file.seek(0)
         data = file.read(status.st_size + 1)
     if len(data) != status.st_size:
         raise Refused("its size changes")
@@ -151,7 +158,7 @@ def _hash_in_run(path: Path) -> str | None:
     if not run.exists():
         return None
     try:
-        settings = parse_json(_read_file(run, MAX_RUN), finite=False)
+        settings = parse_json(_read_file(run, lambda head: MAX_RUN), finite=False)
         files = settings.get("files") or {}
         known = files[path.name]["sha256"] if path.name in files else None
         if known is not None and not is_sha256(known):
@@ -212,6 +219,15 @@ def _network(content: memoryview) -> Network:
         return network_from_dict(metadata["architecture"])
     except InvalidValue as error:
         raise Refused(f"its architecture is none: {str(error).rstrip('.')}") from None
+
+
+def _most_bytes_of_file(head: bytes) -> int:
+    """Of a model file that starts with these bytes."""
+    try:
+        network = _network(_member(memoryview(head), 0, METADATA))
+    except Refused:
+        return MAX_NAMELESS
+    return min(MAX_BYTES, _HEAD + sum(_most_bytes(network).values()))
 
 
 def _most_bytes(network: Network) -> dict[str, int]:

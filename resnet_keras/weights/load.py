@@ -74,8 +74,12 @@ def _load(file: Saved) -> keras.Model:
             raise Refused(f"{archive.WEIGHTS}: {name} holds negative variances")
     _set_weights(model, "", arrays)
     # A name of its own: the default takes a number from a counter of the process.
-    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32")
-    model.compile(keras.optimizers.SGD(name="sgd"), loss="sparse_categorical_crossentropy", metrics=[accuracy])
+    accuracy = [keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32") for _ in model.outputs]
+    optimizer, loss = keras.optimizers.SGD(name="sgd"), "sparse_categorical_crossentropy"
+    if len(model.outputs) == 1:
+        model.compile(optimizer, loss, metrics=accuracy)
+    else:  # auxiliary classifiers
+        model.compile(optimizer, [loss] * len(accuracy), metrics=[[one] for one in accuracy])
     return model
 
 

@@ -13,6 +13,8 @@ import keras
 import model_files
 import numpy as np
 import pytest
+from baseline_nets import ONE_OUTPUT
+from baseline_nets import SMALL as BASELINES
 from conftest import BACKEND, ROOT, run_python
 from model_files import CONFIG, METADATA, WEIGHTS, probabilities, repack, unpack
 
@@ -58,6 +60,7 @@ NETS = {
 LARGER = {
     "nested": cifar10(158, "B", **SMALL),
     "imagenet-50": imagenet(50, num_classes=10, image_size=64),
+    **ONE_OUTPUT,
 }
 
 
@@ -97,6 +100,33 @@ def test_a_larger_file_opens_to_the_net_that_was_saved(tmp_path, name):
     saved_model = model_files.write(tmp_path / "model.keras", LARGER[name], compiled=False)
     loaded = load(tmp_path / "model.keras")
     np.testing.assert_array_equal(probabilities(loaded, LARGER[name]), probabilities(saved_model, LARGER[name]))
+
+
+def test_a_net_with_auxiliary_classifiers_opens_with_them(tmp_path):
+    net = BASELINES["GoogLeNet with heads"]
+    model = resnet_keras.build(net, seed=1)
+    resnet_keras.save(model, tmp_path / "model.keras")
+    x = model_files.images(net)
+    expected, got = model.predict(x, verbose=0), load(tmp_path / "model.keras").predict(x, verbose=0)
+    assert len(expected) == len(got) == 3
+    np.testing.assert_array_equal(np.asarray(got), np.asarray(expected))
+
+
+@pytest.mark.any_backend
+def test_a_file_may_be_as_large_as_its_net_needs_and_no_larger(tmp_path, monkeypatch):
+    """The published limits: PReLU-net C with momentum is taken; a small net's file is refused before it is read."""
+    for net in (resnet_keras.prelu_net("C"), resnet_keras.vgg(19)):
+        metadata = {"keras_version": "3", "date_saved": "", "architecture": net.to_dict()}
+        head = model_files.pack((METADATA, json.dumps(metadata).encode()))
+        most = archive._most_bytes_of_file(head)
+        assert 8 * net.parameters < most < 8.2 * net.parameters
+        assert most <= archive.MAX_BYTES < 2**32  # sizes in a zip file have 32 bits
+    path = tmp_path / "model.keras"
+    model_files.write(path, NETS["A"])
+    with path.open("r+b") as file:
+        file.truncate(2 << 30)
+    monkeypatch.setattr(archive, "_parse", None)
+    refused(path, match="may have [0-9,]{7,9}\\b")
 
 
 def test_a_trained_file_opens_with_its_momentum_left_out_and_evaluates(tmp_path):

@@ -26,9 +26,10 @@ def inception_module(make: LayerFactory, x: Tensor, module: Module, conv: Conv) 
 def _pool(make: LayerFactory, x: Tensor, branch: Branch, module: Module) -> Tensor:
     """A 3x3 pool: of stride 1 with a pixel of padding all around, of stride 2 as Caffe rounds it up.
 
-    Padded are zeros: a maximum is of numbers that are 0 or above, an average counts them, as in Caffe.
+    Padded are zeros: a maximum is of numbers that are 0 or above, an average counts them, as in Caffe. Two of them make
+    one more window at odd sizes only, where the convolutions beside it have one more too; in Caffe the two do not fit.
     """
-    around = (1, 1) if module.strides == 1 else (0, 1)
+    around = (1, 1) if module.strides == 1 else (0, 2)
     x = layers.ZeroPadding2D(
         (around, around), data_format="channels_last", dtype=make.precision, name=f"{module.name}_pool_pad"
     )(x)

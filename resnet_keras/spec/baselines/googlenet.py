@@ -70,6 +70,8 @@ TABLE_1 = (
 MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 HEADS_AFTER = ("4a", "4d")
 """Section 5: where the auxiliary classifiers stand."""
+HEAD_WEIGHT = 0.3
+"""Section 5: of each one's loss while it trains."""
 HEAD_POOL, HEAD_STRIDES = 5, 3
 """Of their average pool."""
 
