@@ -65,7 +65,7 @@ def program(arguments: Sequence[str]) -> None:
     images = recalibration.average_statistics(net.model, (stream.batch(number)[0] for number in range(batches)))
     stream.close()
     after = error()
-    storage.atomic_replace(options.out, lambda aside: write(net.model, aside, _network(file)))
+    storage.atomic_replace(options.out, lambda aside: write(net.model, aside, _network(file), net.class_names))
     console.print(
         f"{net.name}: averages over {images:,} training photographs\n"
         f"1-crop top-1 error before {before}, after {after}\n"

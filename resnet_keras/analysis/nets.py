@@ -14,8 +14,10 @@ from resnet_keras.evaluation import classifier
 from resnet_keras.nets.build import build
 from resnet_keras.runs import reading
 from resnet_keras.spec.architecture import Architecture
+from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.spec.measurements import State, Subject
 from resnet_keras.weights import archive
+from resnet_keras.weights.strict_json import Refused
 
 Call = Callable[..., Any]
 """(layer, *its inputs) to its output: how a layer is called while a net is rewired."""
@@ -32,12 +34,14 @@ class Net:
         model: raw pixels 0..255 to probabilities.
         architecture: None where the file does not say it: another program wrote it.
         sha256: of the file, or `INITIAL`.
+        class_names: what its outputs mean; None where nobody says.
     """
 
     subject: Subject
     model: keras.Model
     architecture: Architecture | None
     sha256: str
+    class_names: ClassNames | None = None
 
     def described(self) -> Architecture:
         """Its architecture, which names its units.
@@ -72,7 +76,8 @@ def read(paths: Sequence[Path]) -> list[Net]:
     nets = []
     for path, one, name in zip(found, classifiers, names, strict=True):
         architecture = _architecture(path)
-        nets.append(Net(_subject(name, one.model, architecture), one.model, architecture, one.sha256))
+        subject = _subject(name, one.model, architecture)
+        nets.append(Net(subject, one.model, architecture, one.sha256, one.class_names))
     return nets
 
 
@@ -150,7 +155,7 @@ def _expanded(path: Path) -> Iterable[Path]:
 def _architecture(path: Path) -> Architecture | None:
     try:
         network = archive.read(path / reading.MODEL if path.is_dir() else path).network
-    except archive.Refused:
+    except Refused:
         return None
     return network if isinstance(network, Architecture) else None
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
+from resnet_keras.spec.class_names import ClassNames
 
 Batch = tuple[np.ndarray, np.ndarray]
 """uint8 (n, size, size, 3) and int32 (n,)."""
@@ -26,6 +27,8 @@ class Description:
         image_size: side of what the net is given, in pixels.
         train_images, validation_images, test_images: how many.
         skipped: paths of damaged images that are left out.
+        class_names: what the labels mean; None where nobody says.
+        warnings: a line about each thing that may not be meant.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Description:
     validation_images: int
     test_images: int
     skipped: tuple[str, ...] = ()
+    class_names: ClassNames | None = None
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, for `run.json`."""

@@ -18,7 +18,7 @@ from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.evaluation.score import score
 from resnet_keras.runs import storage
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Counts changes of what is computed: scores of an older version are not read."""
 
 
@@ -53,7 +53,8 @@ class Cache:
                 "version": CACHE_VERSION,
                 "model": classifier.sha256,
                 "preprocessing": classifier.preprocessing,
-                "data": data.fingerprint,
+                # Photographs are known by what is in them: names and sizes stay where one is edited.
+                "data": data.limited(limit).contents() if isinstance(data, Split) else data.fingerprint,
                 "views": repr(protocol.views(classifier.image_size)),
                 "limit": limit,
             }

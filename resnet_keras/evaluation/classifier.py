@@ -14,6 +14,8 @@ from keras import layers
 from resnet_keras.data.photographs.resizing import NET_SIZE
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.runs import reading
+from resnet_keras.spec.class_names import ClassNames
+from resnet_keras.weights.class_names import class_names_in
 
 Preprocessing = Literal["raw", "caffe", "torch", "tf"]
 """What a net's images are scaled to: nothing (the net does it itself), or a mode of `keras.applications`."""
@@ -28,12 +30,14 @@ class Classifier:
         model: images of 0..255, preprocessed, to probabilities.
         sha256: of the file.
         preprocessing: what is done to the images first.
+        class_names: what its outputs mean; None where the file does not say.
     """
 
     name: str
     model: keras.Model
     sha256: str
     preprocessing: Preprocessing
+    class_names: ClassNames | None = None
 
     @property
     def image_size(self) -> int:
@@ -86,7 +90,8 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
             f"Received: {file}, {shape} to {model.output_shape}."
         )
     name = reading.read(path).name if (path / reading.RUN).exists() else model.name
-    return Classifier(name, _with_softmax(model, file), hashlib.sha256(content).hexdigest(), preprocessing)
+    sha256, class_names = hashlib.sha256(content).hexdigest(), class_names_in(content)
+    return Classifier(name, _with_softmax(model, file), sha256, preprocessing, class_names)
 
 
 def _with_softmax(model: keras.Model, file: Path) -> keras.Model:

@@ -22,6 +22,7 @@ from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.nets.fully_convolutional import fully_convolutional
 from resnet_keras.reports.console import plain_console
 from resnet_keras.reports.progress_bar import progress_bar
+from resnet_keras.spec.class_names import check_same_classes
 
 BATCH_PIXELS = 64 * NET_SIZE**2
 """Pixels in a batch, about a gigabyte of a ResNet's activations."""
@@ -52,6 +53,7 @@ def score(
         OSError: a photograph that cannot be read or decoded.
         ValueError: net and data that do not fit, or scores that are not finite.
     """
+    check_same_classes(classifier.name, classifier.class_names, data.name, data.known_classes)
     if classifier.num_classes != data.num_classes:
         raise InvalidValue(
             f"Net and data have the same classes. Received: {classifier.name} with {classifier.num_classes}, "

@@ -171,6 +171,8 @@ def _train(
         models.append(model)
         folders.append(RunFolder(out, settings_of(network, recipe, data, seed) | here, found))
         if len(models) == 1:
+            for warning in data.description.warnings:
+                console.print(f"WARNING: {warning}", style="bold", **AS_IT_IS)
             lines = _header(network, recipe, data, list(begun), here)
             console.print(*lines, sep="\n", **AS_IT_IS)
         console.print(f"  out     {out}", *_continuation(found, here), sep="\n", **AS_IT_IS)

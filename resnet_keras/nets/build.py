@@ -20,6 +20,7 @@ from resnet_keras.spec.baselines.bn_inception import BnInception
 from resnet_keras.spec.baselines.googlenet import GoogLeNet
 from resnet_keras.spec.baselines.prelu_net import PReluNet
 from resnet_keras.spec.baselines.vgg import Vgg
+from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.spec.network import CHANNELS, Network
 from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.spec.recipe import Precision
@@ -96,6 +97,13 @@ def without_auxiliary(model: keras.Model) -> keras.Model:
     served = keras.Model(model.inputs, model.outputs[0], name=model.name)
     served.network = replace(network, auxiliary=False)
     return served
+
+
+def class_names_of(model: keras.Model) -> ClassNames | None:
+    """What the labels mean to a model that was trained or loaded here; None where nobody says. Training a net for other
+    classes begins with `model.class_names = None`."""
+    names = getattr(model, "class_names", None)
+    return None if names is None else tuple(map(str, names))  # TensorFlow wraps the tuple
 
 
 def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:

@@ -73,7 +73,7 @@ def kinds(runs: Iterable[Run]) -> list[list[Run]]:
     found: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.settings["architecture"]["depth"], run.name)):
         if run.rows:
-            settings = [run.settings["data"], run.settings["recipe"] | {"warmup": None}]
+            settings = [run.data_identity, run.settings["recipe"] | {"warmup": None}]
             found.setdefault(json.dumps(settings), []).append(run)
     return sorted(found.values(), key=len, reverse=True)
 

@@ -3,6 +3,9 @@
 from resnet_keras.reports.published import cifar10_error
 from resnet_keras.runs.reading import MODEL, Run
 
+MAX_NAMES = 20
+"""Classes that a card names; `run.json` and the model file name all."""
+
 
 def model_card(run: Run) -> str:
     """The card in Markdown.
@@ -22,6 +25,8 @@ def model_card(run: Run) -> str:
         if run.follows_paper
         else "not the paper's schedule or images: see below"
     )
+    names = data.get("class_names") or []
+    classes = ", ".join(names[:MAX_NAMES]) + (f", ... ({len(names):,})" if len(names) > MAX_NAMES else "")
     rows = [
         ("network", f"{run.name}: {net['depth']} weighted layers, {net['parameters']:,} parameters"),
         ("test error, %", test + (f" (the paper: {published:.2f})" if published else "")),
@@ -37,6 +42,7 @@ def model_card(run: Run) -> str:
             f"{data['name']}, {data['train_images']:,} training, {data['validation_images']:,} validation, "
             f"{data['test_images']:,} test images of {data['image_size']} pixels; fingerprint {data['fingerprint']}",
         ),
+        *((("classes", classes),) if classes else ()),
         ("seed", str(settings["seed"])),
         ("command", f"`{settings.get('command')}`"),
         ("commit", str(settings.get("commit"))),

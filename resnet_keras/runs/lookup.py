@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,7 +119,22 @@ def _differences(held: Mapping[str, Any], asked: Mapping[str, Any], continued: R
     held = {**held, "architecture": with_kind(held["architecture"])}
     if continued is not None:
         fields.remove("recipe")
-    return [difference for name in fields for difference in _compare(name, held[name], asked[name])]
+    return [
+        difference
+        for name in fields
+        for difference in (_compare_data if name == "data" else _compare)(name, held[name], asked[name])
+    ]
+
+
+def _compare_data(name: str, held: Any, asked: Any) -> Iterator[Difference]:
+    """Data are what their fingerprint says, whatever their name; of classes, the names where both have them."""
+    held, asked = dict(held), dict(asked)
+    names = [data.pop("class_names", None) for data in (held, asked)]
+    if all(isinstance(one, list) for one in names):
+        for label, pair in enumerate(zip_longest(*names)):
+            yield from _compare(f"{name}.class_names[{label}]", *pair)
+    if any(held.get(key) != asked.get(key) for key in reading.DATA_IDENTITY):
+        yield from _compare(name, held, asked)
 
 
 def _compare(name: str, held: Any, asked: Any) -> Iterator[Difference]:

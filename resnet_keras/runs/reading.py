@@ -27,6 +27,8 @@ from resnet_keras.spec.records import Results, Row
 RUN, METRICS, MODEL = "run.json", "metrics.csv", "model.keras"
 IDENTITY = ("architecture", "recipe", "data", "seed")
 """The settings that make a run the run that it is."""
+DATA_IDENTITY = ("fingerprint", "image_size")
+"""The fields of `data` that make it the data that it is: files may be renamed."""
 SETTINGS = {
     *IDENTITY,
     *("backend", "device", "compiled", "hardware", "versions", "command", "commit"),
@@ -76,6 +78,12 @@ class Run:
         data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
         images = (data["name"], data["image_size"]) == ("CIFAR-10", 32)
         return images and self.settings["recipe"] == json_roundtrip(recipe.to_dict())
+
+    @property
+    def data_identity(self) -> tuple[Any, ...]:
+        """Equal where two runs saw the same images."""
+        data = self.settings["data"]
+        return tuple(data[field] for field in DATA_IDENTITY) if "fingerprint" in data else (json.dumps(data),)
 
     def damaged_model(self) -> str | None:
         """What is wrong with `model.keras`, or None where it is as it was written, or not there."""

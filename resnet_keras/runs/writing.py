@@ -106,6 +106,8 @@ def _settings(settings: Mapping[str, Any], found: ResumePoint | None) -> dict[st
     recipe = found.recipe.to_dict()
     if reading.json_roundtrip(recipe) != before["recipe"]:
         before["begun_as"] = before.get("begun_as") or before["recipe"]
+    # With what earlier versions did not write, and names that were not known.
+    before["data"] = settings["data"] | {name: value for name, value in before["data"].items() if value is not None}
     return {**before, "recipe": recipe, "continued": [*before.get("continued", []), here], **open_end}
 
 

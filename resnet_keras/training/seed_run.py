@@ -11,7 +11,7 @@ import numpy as np
 
 from resnet_keras.data.dataset import TrainingBatches
 from resnet_keras.errors import Diverged
-from resnet_keras.nets.build import network_of, without_auxiliary
+from resnet_keras.nets.build import class_names_of, network_of, without_auxiliary
 from resnet_keras.runs.checkpoints import State
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.recipe import Recipe
@@ -104,7 +104,8 @@ class SeedRun:
         results = Results(row.train_error, row.validation_error, test_error)
         served = without_auxiliary(self._model)
         compile_as_saved(served, self.learner.model, self._recipe)
-        self._folder.save_model(lambda path: write(served, path, network_of(served)))
+        network, class_names = network_of(served), class_names_of(self._model)
+        self._folder.save_model(lambda path: write(served, path, network, class_names))
         self._folder.finish(results)
         return results
 

@@ -10,8 +10,10 @@ from rich.console import Console
 from resnet_keras.backends.device_images import resident
 from resnet_keras.data.dataset import Batches, Dataset
 from resnet_keras.errors import Diverged, InvalidValue, Stopped
+from resnet_keras.nets.build import class_names_of
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.signals import Stop
+from resnet_keras.spec.class_names import check_same_classes
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Results
 from resnet_keras.spec.schedules import Period
@@ -50,7 +52,8 @@ def train(
             models are trained to their end.
         KeyboardInterrupt: a signal came; the runs are saved and go on from there.
         OSError: a run folder cannot be written.
-        ValueError: images or classes of another size than the model's, or several models where there is no JAX.
+        ValueError: images or classes of another size than the model's, classes of other names, or several models where
+            there is no JAX.
     """
     images = data.description
     shape = (images.image_size, images.image_size, 3)
@@ -61,6 +64,8 @@ def train(
                 f"Model and images fit. Received: a model of {model.input_shape[1:]} and {classes} "
                 f"classes, {images.name} of {shape} and {images.num_classes}."
             )
+        check_same_classes(model.name, class_names_of(model), images.name, images.class_names)
+        model.class_names = images.class_names or class_names_of(model)
     with ExitStack() as stack:
         held_out = stack.enter_context(closing(data.validation_batches()))
         progress = stack.enter_context(TrainingProgress(models[0].name, recipe, console))

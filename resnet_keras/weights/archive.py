@@ -3,7 +3,7 @@
 It is the archive that Keras writes, with what the net is (`Network.to_dict`) added to its `metadata.json`, and without
 what Keras's `config.json` says of the backend that wrote it:
 
-    metadata.json      Keras's version, date, and "architecture"
+    metadata.json      Keras's version, date, "architecture", and "class_names" where they are known
     config.json        the layers, for `keras.models.load_model`
     model.weights.h5   the numbers
 
@@ -24,9 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.spec.kinds import network_from_dict
 from resnet_keras.spec.network import Network
 from resnet_keras.weights.compile_config import for_every_backend
+from resnet_keras.weights.strict_json import Refused, parse_json
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 MEMBERS = (METADATA, CONFIG, WEIGHTS)
@@ -35,11 +37,10 @@ MAX_BYTES = 3 << 30
 """Of a file: PReLU-net C with the momentum of SGD has 2.6 GB. What a net may have follows from its own numbers."""
 MAX_NAMELESS = 1 << 26
 """Of a file whose first bytes do not say which net it is: it is read to say what is wrong with it."""
-MAX_METADATA = 1 << 14
+MAX_METADATA = 1 << 20
+"""Bytes; a thousand names of classes take 15,000. Where they would take more, a file is written without them."""
 MAX_RUN = 1 << 22
 """Bytes of a `run.json` beside the file."""
-MAX_NESTING = 40
-"""Levels of lists and objects in JSON; a nested net has 18."""
 CONFIG_BASE, CONFIG_EACH = 1 << 16, 1 << 14
 """Most bytes of `config.json`, and for each weighted layer: three times what Keras writes."""
 WEIGHTS_EACH = 1 << 15
@@ -62,17 +63,15 @@ class Saved:
     Attributes:
         network: what the file says that it is.
         weights: `model.weights.h5`.
+        class_names: what the labels mean; None where the file does not say.
     """
 
     network: Network
     weights: memoryview
+    class_names: ClassNames | None = None
 
 
-class Refused(ValueError):
-    """What is wrong with a file, without its name."""
-
-
-def add_network(path: Path, description: Mapping[str, Any]) -> None:
+def add_network(path: Path, description: Mapping[str, Any], class_names: ClassNames | None = None) -> None:
     """Writes a file that Keras has just written anew, with what the net is in its metadata, for every backend.
 
     The same contents give the same bytes, whatever the system and the time. A file that is larger than `read` takes
@@ -81,6 +80,7 @@ def add_network(path: Path, description: Mapping[str, Any]) -> None:
     Args:
         path: the file; it is written in place, so it should not have its final name yet.
         description: `Network.to_dict()`.
+        class_names: what the labels mean; None where nobody says.
 
     Raises:
         OSError: the file cannot be read or written, or is none that Keras writes.
@@ -92,8 +92,11 @@ def add_network(path: Path, description: Mapping[str, Any]) -> None:
         contents = _stored(data)
         metadata = json.loads(bytes(contents[METADATA])) | {"architecture": dict(description)}
         config = for_every_backend(json.loads(bytes(contents[CONFIG])))
+        named = metadata | {"class_names": class_names}
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile, struct.error) as error:
         raise InputOutput(f"A model file is as Keras writes it. Received: {path} ({error}).") from None
+    if class_names is not None and len(json.dumps(named)) <= MAX_METADATA:
+        metadata = named
     contents[METADATA] = memoryview(json.dumps(metadata).encode())
     contents[CONFIG] = memoryview(json.dumps(config).encode())
     with path.open("wb") as file:
@@ -180,7 +183,7 @@ def _parse(data: memoryview) -> Saved:
         contents[name] = _member(data, at, name)
         at += _LOCAL.size + len(name) + len(contents[name])
         if name == METADATA:
-            network = _network(contents[name])
+            network, class_names = _described(contents[name])
             most = _most_bytes(network)
         elif len(contents[name]) > most[name]:
             raise Refused(f"{name} has {len(contents[name]):,} bytes, more than {network.name} needs")
@@ -189,7 +192,7 @@ def _parse(data: memoryview) -> Saved:
         raise Refused(f"{WEIGHTS} has {len(contents[WEIGHTS]):,} bytes, fewer than {network.name} needs: {least:,}")
     if data[at:] != b"".join(_directory(contents)):
         raise Refused("the archive's directory is not that of its three members")
-    return Saved(network, contents[WEIGHTS])
+    return Saved(network, contents[WEIGHTS], class_names)
 
 
 def _member(data: memoryview, at: int, name: str) -> memoryview:
@@ -205,7 +208,7 @@ def _member(data: memoryview, at: int, name: str) -> memoryview:
     return content
 
 
-def _network(content: memoryview) -> Network:
+def _described(content: memoryview) -> tuple[Network, ClassNames | None]:
     if len(content) > MAX_METADATA:
         raise Refused(f"{METADATA} has {len(content):,} bytes and may have {MAX_METADATA:,}")
     metadata = parse_json(content)
@@ -213,18 +216,31 @@ def _network(content: memoryview) -> Network:
         raise Refused(f"{METADATA} is not Keras's")
     if "architecture" not in metadata:
         raise Refused("it does not say which net it is: resnet_keras.save writes that, keras.Model.save does not")
-    if metadata.keys() != {"keras_version", "date_saved", "architecture"}:
-        raise Refused(f"{METADATA} holds other names than Keras's and the architecture")
+    if metadata.keys() - {"class_names"} != {"keras_version", "date_saved", "architecture"}:
+        raise Refused(f"{METADATA} holds other names than Keras's, the architecture and the classes")
     try:
-        return network_from_dict(metadata["architecture"])
+        network = network_from_dict(metadata["architecture"])
     except InvalidValue as error:
         raise Refused(f"its architecture is none: {str(error).rstrip('.')}") from None
+    names = metadata.get("class_names")
+    if names is not None and not are_class_names(names, network.num_classes):
+        raise Refused(f"its class names are not those of {network.num_classes:,} classes")
+    return network, None if names is None else tuple(names)
+
+
+def are_class_names(names: object, classes: int) -> bool:
+    """Whether it is a list of so many names, each once."""
+    return (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and len(names) == len(set(names)) == classes
+    )
 
 
 def _most_bytes_of_file(head: bytes) -> int:
     """Of a model file that starts with these bytes."""
     try:
-        network = _network(_member(memoryview(head), 0, METADATA))
+        network, _ = _described(_member(memoryview(head), 0, METADATA))
     except Refused:
         return MAX_NAMELESS
     return min(MAX_BYTES, _HEAD + sum(_most_bytes(network).values()))
@@ -234,45 +250,6 @@ def _most_bytes(network: Network) -> dict[str, int]:
     layers = len(list(network.weighted_layers()))
     numbers = network.stored_numbers + network.parameters
     return {CONFIG: CONFIG_BASE + layers * CONFIG_EACH, WEIGHTS: 4 * numbers + (layers + 4) * WEIGHTS_EACH}
-
-
-def parse_json(text: bytes | memoryview, *, finite: bool = True) -> Any:
-    """Parses JSON that has no name twice, no number that is none, and few levels.
-
-    Raises:
-        Refused: it is no such JSON.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        named = dict(pairs)
-        if len(named) != len(pairs):
-            raise Refused("a name twice in one JSON object")
-        return named
-
-    def no_number(name: str) -> float:
-        if finite:
-            raise Refused(f"{name} in JSON")
-        return float(name)
-
-    try:
-        value = json.loads(bytes(text).decode("utf-8"), object_pairs_hook=once, parse_constant=no_number)
-    except Refused:
-        raise
-    except RecursionError:
-        raise Refused("JSON of too many levels") from None
-    except ValueError as error:
-        raise Refused(f"broken JSON ({error})") from None
-    level = [value]
-    for _ in range(MAX_NESTING):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return value
-    raise Refused("JSON of too many levels")
 
 
 def _archive(contents: Mapping[str, memoryview]) -> Iterator[bytes | memoryview]:

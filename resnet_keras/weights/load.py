@@ -17,7 +17,8 @@ from resnet_keras.errors import InputOutput, InvalidValue, shown
 from resnet_keras.nets.blocks import BATCH_NORM_EPSILON
 from resnet_keras.nets.build import build
 from resnet_keras.weights import archive, hdf5
-from resnet_keras.weights.archive import Refused, Saved
+from resnet_keras.weights.archive import Saved
+from resnet_keras.weights.strict_json import Refused
 
 _VARIANCES = re.compile(r"\bbatch_normalization(_\d+)?/vars/3$|\bnormalization/vars/1$")
 
@@ -62,6 +63,7 @@ def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model
 
 def _load(file: Saved) -> keras.Model:
     model = build(file.network, weight_decay=0.0)
+    model.class_names = file.class_names
     slots = [tuple(variable.shape) for variable in model.trainable_variables]
     try:
         arrays = hdf5.read(file.weights, _layout(model) | _optimizer_layout(file.weights, slots))

@@ -6,8 +6,9 @@ from pathlib import Path
 import keras
 
 from resnet_keras.errors import InvalidValue, shown
-from resnet_keras.nets.build import network_of
+from resnet_keras.nets.build import class_names_of, network_of
 from resnet_keras.runs import storage
+from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.spec.network import Network
 from resnet_keras.weights import archive
 
@@ -34,10 +35,10 @@ def save(model: keras.Model, path: str | PathLike[str], network: Network | None 
             f"A saved net says which network it is. Received: {model.name!r}, which neither build nor load made. "
             "Name its network: save(model, path, cifar10(20))."
         )
-    storage.atomic_replace(target, lambda aside: write(model, aside, network))
+    storage.atomic_replace(target, lambda aside: write(model, aside, network, class_names_of(model)))
 
 
-def write(model: keras.Model, path: Path, network: Network | None) -> None:
+def write(model: keras.Model, path: Path, network: Network | None, class_names: ClassNames | None = None) -> None:
     """Writes a file in place; without a network it is one that Keras opens and `load` refuses.
 
     Raises:
@@ -48,4 +49,4 @@ def write(model: keras.Model, path: Path, network: Network | None) -> None:
     except RuntimeError as error:  # how HDF5 says that a file cannot be written
         raise OSError(str(error)) from error
     if network is not None:
-        archive.add_network(path, network.to_dict())
+        archive.add_network(path, network.to_dict(), class_names)

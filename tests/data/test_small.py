@@ -108,6 +108,49 @@ def _broken(**changed):
     )
 
 
+def _labelled(labels, **named):
+    y = np.asarray(labels)
+    x = np.arange(len(y), dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
+    return split(name="labels", source="labels.npz", train=(x, y), test=(x[:3], y[:3]), **named)
+
+
+@pytest.mark.parametrize(
+    ("labels", "received"),
+    [
+        (np.arange(40) % 4 + 1, "4 labels from 1 to 4, without 0"),
+        (np.r_[np.arange(39) % 3, 255], "4 labels from 0 to 255, without 3"),
+        (np.arange(40) % 3 * 2, "3 labels from 0 to 4, without 1"),
+    ],
+)
+def test_a_label_without_images_before_the_largest_is_a_slip(labels, received):
+    with pytest.raises(InvalidValue, match=received):
+        _labelled(labels)
+    with pytest.raises(InvalidValue, match="2 names, 1 of them different"):
+        _labelled(labels, class_names=("a", "a"))
+
+
+def test_classes_that_are_named_may_lack_images_and_a_line_says_so():
+    data = _labelled(np.arange(40) % 3 * 2, class_names=("a", "b", "c", "d", "e"))
+    assert (data.num_classes, data.description.class_names) == (5, ("a", "b", "c", "d", "e"))
+    (line,) = data.description.warnings
+    assert line.startswith("2 of 5 classes have no training image")
+    assert "1 (b), 3 (d)" in line
+
+
+def test_of_images_sorted_by_class_those_held_out_are_spread():
+    data = _labelled(np.repeat(np.arange(4), 10))
+    # A tenth of 40 images: number 0, 10, 20 and 30, one of each class.
+    assert data.y_validation.tolist() == [0, 1, 2, 3]
+    assert data.x_validation[:, 0, 0, 0].tolist() == [0, 10, 20, 30]
+    assert data.x_train[:, 0, 0, 0].tolist() == [index for index in range(40) if index % 10]
+    (line,) = data.warnings
+    assert "sorted by class" in line
+    assert _labelled(np.arange(40) % 4).warnings == ()
+    late = _labelled(np.r_[np.arange(36) % 3, 3, 3, 3, 3], num_classes=4)
+    assert "label 3 for one" in late.warnings[0]
+    assert late.y_train.tolist().count(3) == 4  # of 0, 10, 20 and 30 none
+
+
 GOOD = small_arrays()
 
 

@@ -62,6 +62,7 @@ class Photographs:
             validation_images=len(self.validation),
             test_images=0,
             skipped=self.skipped,
+            class_names=self.train.known_classes,
         )
 
     def stream(

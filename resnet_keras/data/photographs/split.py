@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from resnet_keras.data.photographs.decoding import decode, verify
-from resnet_keras.data.threads import in_order
+from resnet_keras.data.threads import available_cores, in_order
 from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.spec.class_names import ClassNames, meaningful
 
 Part = Literal["train", "val"]
 
@@ -67,6 +68,18 @@ class Split:
         """Labels are 0 to num_classes - 1."""
         return len(self.class_names)
 
+    @property
+    def known_classes(self) -> ClassNames | None:
+        """What the labels mean; None where the names only count the classes."""
+        return meaningful(self.class_names)
+
+    def contents(self) -> str:
+        """The SHA-256 of the photographs that are used and their labels; it reads all of them."""
+        digest = hashlib.sha256()
+        for one in in_order(self._digest, range(len(self)), available_cores()):
+            digest.update(one)
+        return digest.hexdigest()
+
     def location(self, index: int) -> str:
         """The path of photograph number `index`."""
         return self.reader.location(int(self.indices[index]))
@@ -111,6 +124,10 @@ class Split:
                 f"Labels are 0 to {len(self.class_names) - 1}. Received: {example.label} in {self.location(index)}."
             )
         return example
+
+    def _digest(self, index: int) -> bytes:
+        example = self._example(index)
+        return hashlib.sha256(f"{example.label} ".encode() + example.image).digest()
 
     def _error(self, index: int) -> str | None:
         try:

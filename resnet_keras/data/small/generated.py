@@ -32,6 +32,7 @@ def generated() -> ImageData:
         test=(images[TRAIN_IMAGES:], labels[TRAIN_IMAGES:]),
         num_classes=len(CLASSES),
         generated=True,
+        class_names=CLASSES,
     )
 
 

@@ -1,6 +1,7 @@
 """`ImageData`: a set of small labelled images in memory, and what is checked of it before any work."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,11 +11,15 @@ from resnet_keras.data.dataset import Batch, Batches, Description
 from resnet_keras.data.small.stream import Stream
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
+from resnet_keras.spec.class_names import ClassNames, meaningful
 
 CIFAR10_VALIDATION = 5_000
 """Section 4.2: "a 45k/5k train/val split"."""
 VALIDATION_SHARE = 0.1
 """Of any other training set."""
+LISTED = 5
+"""Classes that a warning names."""
+Places = np.ndarray | slice
 EVALUATION_BATCH = 500
 """Divides CIFAR-10's 5,000 and 10,000 images, so a compiled net sees one shape."""
 
@@ -48,6 +53,8 @@ class ImageData:
         num_classes: labels are 0 to num_classes - 1.
         x_train, x_validation, x_test: (n, size, size, 3), uint8, RGB, 0..255.
         y_train, y_validation, y_test: (n,), int32.
+        class_names: what the labels mean; None where nobody says.
+        warnings: a line about each thing that may not be meant.
     """
 
     name: str
@@ -60,11 +67,18 @@ class ImageData:
     y_validation: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+    class_names: ClassNames | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def image_size(self) -> int:
         """Side of an image in pixels."""
         return self.x_train.shape[1]
+
+    @property
+    def known_classes(self) -> ClassNames | None:
+        """What the labels mean; None where the names only count the classes."""
+        return meaningful(self.class_names)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -110,6 +124,8 @@ class ImageData:
             train_images=len(self.x_train),
             validation_images=len(self.x_validation),
             test_images=len(self.x_test),
+            class_names=self.known_classes,
+            warnings=self.warnings,
         )
 
     def stream(self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop) -> Stream:
@@ -141,10 +157,14 @@ def split(
     train: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
     num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
     validation: int | None = None,
     generated: bool = False,
 ) -> ImageData:
     """Checks images and labels and holds out the last `validation` training images.
+
+    Where images are sorted by class, or the last have a class that the others have not, images that are evenly spread
+    are held out instead, and a warning says so.
 
     Args:
         name: see `ImageData`.
@@ -152,11 +172,13 @@ def split(
         generated: see `ImageData`.
         train: images (n, size, size, 3) of 0..255 and integer labels (n,) or (n, 1).
         test: likewise.
-        num_classes: None counts the classes of the training labels.
+        num_classes: None counts the names or, without names, the classes of the training labels.
+        class_names: what the labels mean.
         validation: images held out; None takes a tenth.
 
     Raises:
-        ValueError: shapes, types or values outside of that, with the array's name.
+        ValueError: shapes, types or values outside of that, with the array's name; or classes that were counted and of
+            which one has no training image.
     """
     x_train, y_train = _images(train[0], "x_train"), _labels(train[1], "y_train", len(train[0]))
     x_test, y_test = _images(test[0], "x_test"), _labels(test[1], "y_test", len(test[0]))
@@ -166,7 +188,12 @@ def split(
             f"Received: x_train {x_train.shape[1:]}, x_test {x_test.shape[1:]}."
         )
     if num_classes is None:
-        num_classes = int(y_train.max()) + 1
+        num_classes = _counted(y_train, source) if class_names is None else len(class_names)
+    if class_names is not None and not len(class_names) == len(set(class_names)) == num_classes:
+        raise InvalidValue(
+            f"Each of {num_classes:,} classes has a name of its own. Received: {len(class_names):,} names, "
+            f"{len(set(class_names)):,} of them different, in {source}."
+        )
     for field, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.min() < 0 or labels.max() >= num_classes:
             raise InvalidValue(
@@ -175,22 +202,59 @@ def split(
             )
     if num_classes < 2:
         raise InvalidValue(f"A classifier needs two classes. Received: only label 0 in y_train of {source}.")
-    held_out = max(1, round(VALIDATION_SHARE * len(x_train))) if validation is None else validation
-    cut = len(x_train) - held_out
-    if cut < 1:
-        raise InvalidValue(f"Training needs more than {held_out} images. Received: {len(x_train)} in {source}.")
+    count = max(1, round(VALIDATION_SHARE * len(x_train))) if validation is None else validation
+    if len(x_train) <= count:
+        raise InvalidValue(f"Training needs more than {count} images. Received: {len(x_train)} in {source}.")
+    kept, held_out, warnings = _held_out(y_train, count, source)
+    without = np.setdiff1d(np.arange(num_classes), y_train[kept])
+    if len(without):
+        listed = [f"{label} ({class_names[label]})" if class_names else str(label) for label in without[:LISTED]]
+        warnings.append(
+            f"{len(without):,} of {num_classes:,} classes have no training image and cannot be learnt in {source}: "
+            f"{', '.join(listed)}{', ...' if len(without) > LISTED else ''}."
+        )
     return ImageData(
         name=name,
         source=source,
         generated=generated,
         num_classes=num_classes,
-        x_train=x_train[:cut],
-        y_train=y_train[:cut],
-        x_validation=x_train[cut:],
-        y_validation=y_train[cut:],
+        x_train=x_train[kept],
+        y_train=y_train[kept],
+        x_validation=x_train[held_out],
+        y_validation=y_train[held_out],
         x_test=x_test,
         y_test=y_test,
+        class_names=None if class_names is None else tuple(class_names),
+        warnings=tuple(warnings),
     )
+
+
+def _counted(y_train: np.ndarray, source: str) -> int:
+    """How many classes the labels name: each from 0 to the largest has an image, or a label is a slip."""
+    labels = np.unique(y_train)
+    if labels[0] < 0 or labels[-1] + 1 == len(labels):
+        return int(labels[-1]) + 1
+    first = next(label for label in range(len(labels)) if labels[label] != label)
+    raise InvalidValue(
+        "Labels are 0 to classes - 1, each with a training image; where there are others, an array class_names of the "
+        f".npz names all classes. Received: y_train of {source} with {len(labels)} labels from {labels[0]} to "
+        f"{labels[-1]}, without {first}."
+    )
+
+
+def _held_out(labels: np.ndarray, count: int, source: str) -> tuple[Places, Places, list[str]]:
+    """The places of the images to train on and of those that are held out, and what there is to say of it."""
+    cut = len(labels) - count
+    only = np.setdiff1d(labels[cut:], labels[:cut])
+    if len(only):
+        reason = f"The last {count:,} training images have classes that the others have not, label {only[0]} for one"
+    elif (labels[:-1] <= labels[1:]).all():
+        reason = "Training images are sorted by class"
+    else:
+        return slice(cut), slice(cut, None), []
+    held_out = np.arange(count) * len(labels) // count
+    warning = f"{reason}: not the last {count:,} are held out but {count:,} evenly spread over all. Received: {source}."
+    return np.setdiff1d(np.arange(len(labels)), held_out), held_out, [warning]
 
 
 def _images(x: np.ndarray, field: str) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How the comparison systems were trained, as their papers tell it.
 
-docs/deviations.md says what a `Recipe` cannot hold. Initialisation and dropout belong to the networks and stand at their
-bodies, in `nets.baselines`.
+docs/deviations.md says what a `Recipe` cannot hold. Initialisation and dropout belong to the networks and stand at
+their bodies, in `nets.baselines`.
 """
 
 from collections.abc import Callable
