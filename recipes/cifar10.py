@@ -32,12 +32,12 @@ def program(arguments: Sequence[str]) -> None:
         architecture = replace(architecture, shortcut=None)
     recipe = recipe_from(options, cifar10_recipe(options.depth))
     outs = run_folders(options, architecture.name)
-    sources.check_folder(options.data_dir)
+    sources.check_folder(options.data_dir, options.dataset)
     for out in () if options.estimate else outs.values():
         check_writable(out)
     choose_backend()
 
-    data = sources.load(options.data_dir)
+    data = sources.load(options.data_dir, options.dataset)
     architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import run_seeds

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resnet_keras.data import part
 from resnet_keras.data.photographs.resizing import NET_SIZE
-from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.data.photographs.split import spread
 from resnet_keras.data.photographs.views import SingleView
-from resnet_keras.data.small import sources
+from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
@@ -58,11 +58,10 @@ def program(arguments: Sequence[str]) -> None:
 
 def _images(data_dir: Path, most: int) -> np.ndarray:
     """Test images, evenly spread; of photographs the centre, as a net of Table 1 sees them."""
-    if data_dir.suffix == ".npz" or (data_dir / "cifar10").is_dir():
-        images = sources.load(data_dir).x_test
-        return images[spread(len(images), min(most, len(images)))]
-    split = load_split(data_dir, "val")
-    split = split.limited(min(most, len(split)))
+    data = part.load(data_dir, "val")
+    if isinstance(data, ImageData):
+        return data.x_test[spread(len(data.x_test), min(most, len(data.x_test)))]
+    split = data.limited(min(most, len(data)))
     return np.stack([SingleView(NET_SIZE).of(split.photograph(number)[0])[0] for number in range(len(split))])
 
 

@@ -64,7 +64,7 @@ def program(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     if options.paper and (options.depths or options.image_size is not None):
         raise InvalidValue("--paper sets depths and image size. Received: --depths or --image-size with it.")
-    named = options.data_dir is not None and options.data_dir.suffix == ".npz"
+    named = options.data_dir is not None or options.dataset is not None
     if options.image_size is not None and not named and (options.image_size < 1 or CIFAR10_SIZE % options.image_size):
         raise InvalidValue(
             f"Images of {CIFAR10_SIZE} pixels are averaged to a size that divides it. "
@@ -78,13 +78,13 @@ def program(arguments: Sequence[str]) -> None:
     )
     recipes = [recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
     out = folder_for(options.out or Path("runs/figure-6" if options.paper else "runs/degradation"), options.resume)
-    sources.check_folder(options.data_dir)
+    sources.check_folder(options.data_dir, options.dataset)
     if not options.estimate:
         check_writable(out)
     choose_backend()
 
     console = plain_console()
-    data = images(options.data_dir, console)
+    data = images(options.data_dir, options.dataset, console)
     size = options.image_size
     if size is None:
         size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
@@ -119,12 +119,12 @@ def program(arguments: Sequence[str]) -> None:
     console.print(f"figure: {png} and {svg}", soft_wrap=True)
 
 
-def images(data_dir: Path | None, console: Console) -> ImageData:
+def images(data_dir: Path | None, dataset: str | None, console: Console) -> ImageData:
     """CIFAR-10 or the user's images; generated shapes only where nothing was asked for and nothing can be had."""
     try:
-        return sources.load(data_dir)
+        return sources.load(data_dir, dataset)
     except sources.NotAvailable as error:
-        if data_dir is not None:
+        if data_dir is not None or dataset is not None:
             raise
         console.print(f"NOT CIFAR-10. {error}\nUsing generated shapes instead.", style="bold red")
         return generated()

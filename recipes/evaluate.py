@@ -11,18 +11,14 @@ was tested before is not run again.
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from resnet_keras.data.photographs.sources import load_split
-from resnet_keras.data.photographs.split import Split
-from resnet_keras.data.small import sources
-from resnet_keras.data.small.images import ImageData
+from resnet_keras.data import part
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import OneLineParser, file_path
+from resnet_keras.programs.options import DATASET, OneLineParser, file_path
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import reading, storage
@@ -39,7 +35,8 @@ def program(arguments: Sequence[str]) -> None:
         help="run folders or .keras files; several: an ensemble",
     )
     add("--data-dir", type=file_path, required=True, metavar="PATH", help="folder with val/<class>/, a folder of "
-        "TensorFlow Datasets, or an .npz file")  # fmt: skip
+        "TensorFlow Datasets, CIFAR-10's own files, or an .npz file")  # fmt: skip
+    add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
     add("--protocol", choices=("1-crop", "10-crop", "multi-scale"), default="1-crop", help="(default: 1-crop)")
     add("--scales", metavar="N,N,...", help="shorter sides of multi-scale, in pixels (default: 224,256,384,480,640, in "
         "proportion to the net's own size)")  # fmt: skip
@@ -64,7 +61,7 @@ def program(arguments: Sequence[str]) -> None:
     for path in options.nets:
         if not (file := path / reading.MODEL if path.is_dir() else path).is_file():
             raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
-    data = _data(options.data_dir)
+    data = part.load(options.data_dir, "val", options.dataset)
     choose_backend()
     from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
     from resnet_keras.evaluation.cache import Cache
@@ -102,13 +99,6 @@ def _scales(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InvalidValue(f"--scales are whole numbers with commas between. Received: {text}.") from None
-
-
-def _data(data_dir: Path) -> Split | ImageData:
-    """CIFAR-10 and arrays as images in memory, everything else as photographs."""
-    info = data_dir / "dataset_info.json"
-    cifar10 = (data_dir / "cifar10").is_dir() or (info.exists() and data_dir.parent.name == "cifar10")
-    return sources.load(data_dir) if cifar10 or data_dir.suffix == ".npz" else load_split(data_dir, "val")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.plotting import from_runs
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import MAX_SEED, PHOTOGRAPHS, SMALL_IMAGES, OneLineParser, file_path
+from resnet_keras.programs.options import DATASET, MAX_SEED, PHOTOGRAPHS, SMALL_IMAGES, OneLineParser, file_path
 from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import reading, storage
 
@@ -71,7 +71,9 @@ def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], o
     for name in names:
         part, limit = figures.FIGURES[name]
         try:
-            shown = images.load(options.data_dir, part, limit if options.limit is None else options.limit)
+            shown = images.load(
+                options.data_dir, part, limit if options.limit is None else options.limit, options.dataset
+            )
             fit, lines = figures.fitting(trained, shown) if options.all else (trained, [])
             yield from lines if name == names[0] else ()
             yield from plotting.save(figures.measure(name, fit, shown, outs[name], console, how), outs[name])
@@ -109,6 +111,7 @@ def _options(arguments: Sequence[str]) -> Namespace:
         "(default: figures)")  # fmt: skip
     add("--data-dir", type=file_path, metavar="PATH", help=f"of 7, gradients, surface: {SMALL_IMAGES}; or "
         f"photographs: {PHOTOGRAPHS}")  # fmt: skip
+    add("--dataset", metavar="NAME", help=f"of 7, gradients, surface: {DATASET} (default: the only one)")
     add("--limit", type=int, metavar="N", help="of images, evenly spread over the data (default: 7 all test images, "
         "gradients 1,024 and surface 500 training images)")  # fmt: skip
     add("--initial", type=int, nargs="+", default=[], metavar="N", help="of gradients: also untrained CIFAR-10 nets of "

@@ -76,7 +76,13 @@ def program(arguments: Sequence[str]) -> None:
     for out in () if options.estimate else outs.values():
         check_writable(out)
     choose_backend()
-    data = photographs.load(options.data_dir, options.image_size, skip_bad=options.skip_bad, workers=options.workers)
+    data = photographs.load(
+        options.data_dir,
+        options.image_size,
+        dataset=options.dataset,
+        skip_bad=options.skip_bad,
+        workers=options.workers,
+    )
     architecture = replace(architecture, num_classes=data.description.num_classes)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import run_seeds

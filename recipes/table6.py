@@ -50,11 +50,11 @@ def program(arguments: Sequence[str]) -> None:
         for net in nets
         for seed in seeds
     ]
-    sources.check_folder(options.data_dir)
+    sources.check_folder(options.data_dir, options.dataset)
     if not options.estimate:
         storage.check_writable(out)
     choose_backend()
-    data = sources.load(options.data_dir)
+    data = sources.load(options.data_dir, options.dataset)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import inspect, run
 

@@ -7,12 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from resnet_keras.data import part as data_part
 from resnet_keras.data.dataset import Batch
 from resnet_keras.data.photographs.resizing import NET_SIZE
-from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import SingleView
-from resnet_keras.data.small import sources
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.data.threads import available_cores, in_order
 from resnet_keras.errors import InvalidValue
@@ -104,8 +103,8 @@ class Images:
         return Batches(source, tuple(parts), size)
 
 
-def load(data_dir: Path | None, part: Part, limit: int | None) -> Images:
-    """The images that `--data-dir` names: CIFAR-10 or an `.npz` file in memory, everything else as photographs.
+def load(data_dir: Path | None, part: Part, limit: int | None, dataset: str | None = None) -> Images:
+    """The images that `--data-dir` and `--dataset` name: small ones in memory, everything else as photographs.
 
     Raises:
         OSError: nothing there, or files that cannot be read.
@@ -113,10 +112,4 @@ def load(data_dir: Path | None, part: Part, limit: int | None) -> Images:
     """
     if limit is not None and limit < 1:
         raise InvalidValue(f"At least 1 image is measured. Received: --limit {limit}.")
-    if data_dir is None or data_dir.suffix == ".npz" or (data_dir / "cifar10").is_dir() or _is_cifar10(data_dir):
-        return Images(sources.load(data_dir), part, limit)
-    return Images(load_split(data_dir, "train" if part == "train" else "val"), part, limit)
-
-
-def _is_cifar10(folder: Path) -> bool:
-    return (folder / "dataset_info.json").exists() and folder.parent.name == "cifar10"
+    return Images(data_part.load(data_dir, "train" if part == "train" else "val", dataset), part, limit)

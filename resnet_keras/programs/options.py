@@ -61,9 +61,10 @@ def file_path(text: str) -> Path:
 
 
 SMALL_IMAGES = (
-    "folder of TensorFlow Datasets with CIFAR-10, or an .npz file with x_train, y_train, x_test, y_test "
-    "(default: TFDS_DATA_DIR, else ~/tensorflow_datasets)"
+    "CIFAR-10 as TensorFlow Datasets, Keras, torchvision or its own site have it, or .npz files with x_train, y_train, "
+    "x_test, y_test (default: TFDS_DATA_DIR, else ~/tensorflow_datasets, else Keras's folder, else a download)"
 )
+DATASET = "which set of a folder of TensorFlow Datasets, such as cifar100 or mnist"
 PHOTOGRAPHS = "folder with train/<class>/* and val/<class>/*, or a data set prepared by TensorFlow Datasets"
 
 
@@ -98,6 +99,7 @@ def training_options(
             help="several instead of --seed, each in its own folder in --out; one program with JAX on an accelerator",
         )
     add("--data-dir", type=file_path, metavar="PATH", required=data_required, help=data)
+    add("--dataset", metavar="NAME", help=f"{DATASET} (default: the paper's, or the only one)")
     add("--out", type=file_path, metavar="FOLDER", help=f"where the run is written (default: {out})")
     add(
         "--iterations",

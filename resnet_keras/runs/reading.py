@@ -20,6 +20,7 @@ from typing import Any
 from resnet_keras.errors import Damaged, InputOutput
 from resnet_keras.runs import storage
 from resnet_keras.spec import records
+from resnet_keras.spec.known_data import CIFAR10_FINGERPRINT
 from resnet_keras.spec.paper_recipes import cifar10_recipe
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Results, Row
@@ -76,7 +77,7 @@ class Run:
     def follows_paper(self) -> bool:
         """Whether the paper's CIFAR-10 numbers may stand beside it: its images, its whole schedule (section 4.2)."""
         data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
-        images = (data["name"], data["image_size"]) == ("CIFAR-10", 32)
+        images = data.get("fingerprint") == CIFAR10_FINGERPRINT
         return images and self.settings["recipe"] == json_roundtrip(recipe.to_dict())
 
     @property

@@ -58,7 +58,7 @@ def test_a_net_without_batch_norm_is_that_of_pytorch_without(shortcut):
 @pytest.mark.parametrize(("name", "units_each"), [("resnet20", 3), ("plainnet20", 3)])
 def test_gradients_of_a_trained_net_are_those_of_pytorch(name, units_each):
     one = martyn(name)
-    images = sources.cifar10(None)
+    images = sources.load()
     x, y = images.x_train[:64], images.y_train[:64]
     agrees(gradients(one, [(x, y)]), in_torch(one, units_each, x, y, 1))
 

@@ -35,7 +35,7 @@ def test_stds_are_those_of_an_independent_pytorch_net(shortcut):
 @pytest.mark.parametrize(("name", "shortcut"), [("plainnet20", None), ("resnet20", "A")])
 def test_stds_of_a_trained_net_are_those_of_pytorch(name, shortcut):
     one = martyn(name)
-    x = sources.cifar10(None).x_test[:256]
+    x = sources.load().x_test[:256]
     other, mean = torch_net.like(one.model, 3, shortcut)
     expected = torch_net.response_stds(other, torch_net.tensor(x, mean))
     assert responses(one, np.split(x, 2)).std == pytest.approx(expected, rel=1e-3)

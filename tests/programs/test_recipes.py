@@ -62,7 +62,8 @@ def nowhere(tmp_path_factory):
         "    raise OSError(101, 'Network is unreachable')\n"
         "socket.create_connection = cut\n"
     )
-    return {"TFDS_DATA_DIR": str(tmp_path_factory.mktemp("empty")), "PYTHONPATH": str(cut)}
+    empty = str(tmp_path_factory.mktemp("empty"))
+    return {"TFDS_DATA_DIR": empty, "KERAS_HOME": empty, "PYTHONPATH": str(cut)}
 
 
 def labels_out_of_range(folder):
@@ -86,7 +87,7 @@ BAD = {
     "seed": (2, "--seed -1", lambda _: ["--depth", "20", "--seed", "-1"]),
     "unknown option": (2, "--widht", lambda _: ["--depth", "20", "--widht", "2"]),
     "data folder that is not there": (4, "Not found", lambda f: ["--depth", "20", "--data-dir", str(f / "absent")]),
-    "empty data folder": (4, "download_and_prepare", lambda f: ["--depth", "20", "--data-dir", str(f)]),
+    "empty data folder": (4, "cifar-10-python.tar.gz", lambda f: ["--depth", "20", "--data-dir", str(f)]),
     "labels": (2, "y_test from 9 to 9", lambda f: ["--depth", "20", *labels_out_of_range(f)]),
     "a file as run folder": (4, "--out", lambda f: ["--depth", "20", *file_as_out(f)]),
 }
@@ -117,7 +118,7 @@ def test_a_diverged_run_is_one_line_and_exit_code_3(tmp_path, small_npz):
 def test_cifar10_never_falls_back(nowhere, tmp_path):
     done = run_python(CIFAR10, "--depth", "8", "--iterations", "1", "--out", str(tmp_path / "run"), **nowhere)
     assert done.returncode == 4
-    assert "download_and_prepare" in done.stderr.strip().splitlines()[-1]
+    assert "cifar-10-python.tar.gz" in done.stderr.strip().splitlines()[-1]
 
 
 @pytest.mark.any_backend

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from resnet_keras.data.choice import LAYOUT
 from resnet_keras.data.dataset import Batch, Batches, Description, TrainingBatches
 from resnet_keras.data.photographs.augmentation import augmented, draw
-from resnet_keras.data.photographs.sources import LAYOUT, load_split
+from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.stream import order
@@ -101,6 +102,7 @@ def load(
     data_dir: str | PathLike[str],
     image_size: int = 224,
     *,
+    dataset: str | None = None,
     num_classes: int | None = None,
     skip_bad: int = 0,
     workers: int | None = None,
@@ -110,6 +112,7 @@ def load(
     Args:
         data_dir: holds `train/<class>/*` and `val/<class>/*`, or a prepared data set of TensorFlow Datasets.
         image_size: side of the crops, in pixels.
+        dataset: which set of a folder of TensorFlow Datasets; None is imagenet2012, or the only one.
         num_classes: how many classes there have to be; None takes what is there.
         skip_bad: up to this many damaged photographs are left out. All are read once to find them, so that every run
             leaves out the same. With 0 nothing is read before it is needed, and the first damaged one is an error.
@@ -125,7 +128,7 @@ def load(
             f"Received: image_size={image_size}, workers={workers}, skip_bad={skip_bad}."
         )
     data_dir = Path(data_dir)
-    train, validation = load_split(data_dir, "train"), load_split(data_dir, "val")
+    train, validation = load_split(data_dir, "train", dataset), load_split(data_dir, "val", dataset)
     _check_classes(data_dir, train, validation, num_classes)
     workers = workers or available_cores()
     skipped: list[str] = []

@@ -13,51 +13,42 @@ from pathlib import Path
 
 import numpy as np
 
+from resnet_keras.data.choice import LAYOUT, choose
 from resnet_keras.data.photographs.split import Example, Part, Split
 from resnet_keras.data.photographs.tfds import prepared
 from resnet_keras.errors import InputOutput
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-LAYOUT = (
-    "--data-dir holds train/<class>/*.jpg and val/<class>/*.jpg, or a data set prepared by TensorFlow Datasets "
-    "(<name>/<version>/dataset_info.json)."
-)
+IMAGENET = "imagenet2012"
+"""TensorFlow Datasets' name of it."""
 
 
-def load_split(data_dir: str | PathLike[str], part: Part) -> Split:
-    """One part of the photographs that `--data-dir` names.
+def load_split(data_dir: str | PathLike[str], part: Part, dataset: str | None = None) -> Split:
+    """One part of the photographs that `--data-dir` and `--dataset` name.
 
     Args:
-        data_dir: holds `train` and `val` folders, or a prepared data set of TensorFlow Datasets.
+        data_dir: holds `train` and `val` folders, or prepared data sets of TensorFlow Datasets.
         part: "train" or "val".
+        dataset: which of these; None is imagenet2012, or the only one.
 
     Raises:
         OSError: neither is there, it cannot be read, or a class has no photograph.
     """
     data_dir = Path(data_dir)
+    found = choose(data_dir, dataset, usual=IMAGENET)
+    if found.kind == "prepared":
+        return prepared(found.path, part)
+    if found.kind != "photographs" or not (data_dir / part).is_dir():
+        there = f" without {part}/" if found.kind == "photographs" else ""
+        raise InputOutput(f"{LAYOUT} Received: {data_dir}{there}.")
     try:
-        if not data_dir.exists():
-            raise InputOutput(f"{LAYOUT} Not found: {data_dir}.")
-        if (data_dir / part).is_dir():
-            return _folder(data_dir, part)
-        found = [
-            path.parent for depth in range(4) for path in sorted(data_dir.glob("*/" * depth + "dataset_info.json"))
-        ]
+        return _folder(data_dir, part)
     except OSError as error:
         if isinstance(error, InputOutput):
             raise
         raise InputOutput(
             f"--data-dir names a folder that can be read. Received: {error.filename or data_dir} ({error.strerror})."
         ) from None
-    if len(found) > 1:
-        found = [path for path in found if "imagenet2012" in path.parts] or found
-    if len(found) > 1:
-        names = ", ".join(str(path.relative_to(data_dir)) for path in found)
-        raise InputOutput(f"--data-dir holds one data set. Received: {data_dir} with {names}. Name one of these.")
-    if not found:
-        there = " without val/" if part == "val" and (data_dir / "train").is_dir() else ""
-        raise InputOutput(f"{LAYOUT} Received: {data_dir}{there}.")
-    return prepared(found[0], part)
 
 
 @dataclass(frozen=True)

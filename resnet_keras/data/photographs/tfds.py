@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from resnet_keras.data.photographs.split import Example, Part, Split
 from resnet_keras.errors import InputOutput
 
-TFDS_PARTS: dict[Part, tuple[str, ...]] = {"train": ("train",), "val": ("validation", "val", "test")}
-"""What TensorFlow Datasets calls the two parts; the first that is there counts."""
+TFDS_PARTS: dict[Part | Literal["test"], tuple[str, ...]] = {
+    "train": ("train",),
+    "val": ("validation", "val", "test"),
+    "test": ("test", "validation", "val"),
+}
+"""What TensorFlow Datasets calls the parts of photographs, and of small images; the first that is there counts."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,16 @@ class _Records:
         return f"image {index} of {self.where}"
 
 
-def prepared(folder: Path, part: Part) -> Split:
+def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
+    """A part of a prepared data set.
+
+    Args:
+        folder: that holds `dataset_info.json`.
+        part: which; see `TFDS_PARTS`.
+
+    Raises:
+        OSError: TensorFlow Datasets is not installed, or the data set cannot be read or is of another kind.
+    """
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:

@@ -1,4 +1,4 @@
 """Small labelled images in memory: CIFAR-10, a user's arrays, generated shapes.
 
-May import `errors`, `spec`, `data.dataset` and `data.threads`.
+May import `errors`, `spec`, `data.dataset`, `data.choice`, `data.threads` and `data.photographs.tfds`.
 """

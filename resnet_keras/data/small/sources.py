@@ -1,203 +1,178 @@
-"""Where images come from: CIFAR-10 through TensorFlow Datasets, or a user's own `.npz`."""
+"""Where small images come from: CIFAR-10 in any form that people have it, other sets of TensorFlow Datasets, `.npz`."""
 
+import hashlib
 import io
 import os
-import socket
-import zipfile
-import zlib
+import sys
+import urllib.error
+import urllib.request
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resnet_keras.data.choice import Choice, choose, cifar10_files, prepared_sets
+from resnet_keras.data.small import arrays, batches
 from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData, split
+from resnet_keras.data.small.recognition import recognised
 from resnet_keras.errors import InputOutput
 
-CIFAR10_HOST = "www.cs.toronto.edu"
-"""Where TensorFlow Datasets downloads CIFAR-10 from."""
-REACHABLE_SECONDS = 3.0
-"""TensorFlow Datasets itself retries for minutes before it says that there is no network."""
-PREPARE = (
-    'python -c "import tensorflow_datasets as tfds; '
-    "tfds.builder('cifar10', file_format='array_record'{where}).download_and_prepare()\""
-)
-NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+if TYPE_CHECKING:
+    from resnet_keras.data.photographs.split import Split
+
+CIFAR10 = "cifar10"
+"""TensorFlow Datasets' name of it."""
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+"""Of the archive there, as `keras.datasets.cifar10` has it; that needs a backend and unpickles what it reads."""
+SECONDS = 10.0
+"""Without a byte, after which a download is given up."""
+_BLOCK = 1 << 20
 
 
 class NotAvailable(InputOutput):
     """The images are neither on disk nor reachable."""
 
 
-def load(data_dir: str | PathLike[str] | None) -> ImageData:
-    """The images that `--data-dir` names.
+def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None) -> ImageData:
+    """The images that `--data-dir` and `--dataset` name.
+
+    CIFAR-10 is known by its images: from every source it has the same order and split.
 
     Args:
-        data_dir: a folder of TensorFlow Datasets that holds CIFAR-10, or a `.npz` file; None is TensorFlow Datasets'
-            own folder (`TFDS_DATA_DIR`, else ~/tensorflow_datasets), into which CIFAR-10 is downloaded if it is not
-            there yet.
+        data_dir: see `data.choice`. None is TensorFlow Datasets' own folder (`TFDS_DATA_DIR`, else
+            ~/tensorflow_datasets), for CIFAR-10 then Keras's (`KERAS_HOME`, else ~/.keras), into which it is
+            downloaded if it is nowhere.
+        dataset: which set of TensorFlow Datasets; None is CIFAR-10, or the only one of a folder.
 
     Raises:
         OSError: nothing there, and no way to download it; or files that cannot be read.
         ValueError: images or labels out of range.
     """
-    data_dir = None if data_dir is None else Path(data_dir)
-    if data_dir is not None and data_dir.suffix == ".npz":
-        return npz(data_dir)
-    return cifar10(data_dir)
+    found = _found(data_dir, dataset)
+    if found is None:
+        found = Choice("cifar10 files", _downloaded())
+    match found.kind:
+        case "arrays":
+            data = arrays.read(found.path)
+        case "cifar10 files":
+            data = batches.read(found.path)
+        case "prepared":
+            data = _prepared(found.path)
+        case "photographs":
+            raise InputOutput(
+                f"Small images are CIFAR-10, a set of TensorFlow Datasets or .npz files. Received: {found.path}, which "
+                "holds photographs: recipes/imagenet.py trains on those."
+            )
+    return recognised(data)
 
 
-def npz(path: Path) -> ImageData:
-    """A user's own images: x_train, y_train, x_test, y_test; the last tenth of the training images is held out.
-
-    Raises:
-        OSError: no such file, not an `.npz`, or an array is missing.
-        ValueError: images or labels out of range.
-    """
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one array without a name")
-        with loaded as file:
-            missing = [name for name in NPZ_ARRAYS if name not in file]
-            if missing:
-                raise InputOutput(f"An .npz holds {', '.join(NPZ_ARRAYS)}. Missing in {path}: {', '.join(missing)}.")
-            arrays = {name: file[name] for name in NPZ_ARRAYS}
-    except FileNotFoundError:
-        raise InputOutput(f"--data-dir names a folder or an .npz file. Not found: {path}.") from None
-    except InputOutput:
-        raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputOutput(f"An .npz is written by numpy.savez, without objects. Received: {path} ({error}).") from None
-    return split(
-        name=path.stem,
-        source=path.name,
-        train=(arrays["x_train"], arrays["y_train"]),
-        test=(arrays["x_test"], arrays["y_test"]),
-    )
-
-
-def cifar10(data_dir: Path | None = None) -> ImageData:
-    """CIFAR-10, 45,000 + 5,000 + 10,000 images: array_record files need no TensorFlow, TFRecord files do.
-
-    Args:
-        data_dir: a folder that TensorFlow Datasets has prepared, or None, see `load`.
+def check_folder(data_dir: str | PathLike[str] | None, dataset: str | None = None) -> None:
+    """Before any long work: what the user named has to be there.
 
     Raises:
-        OSError: CIFAR-10 is not there and, for None, cannot be downloaded.
+        OSError: it is not.
     """
-    check_folder(data_dir)
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise NotAvailable(
-            f'CIFAR-10 is read with tensorflow-datasets. Not installed: {error.name}. pip install "resnet_keras[data]"'
-        ) from None
-    tfds.disable_progress_bar()
-    if data_dir is not None and (data_dir / "dataset_info.json").exists():
-        builder = tfds.builder_from_directory(data_dir)
-    else:
-        builder = tfds.builder("cifar10", data_dir=data_dir)
-    if builder.name != "cifar10":
-        raise InputOutput(f"--data-dir holds CIFAR-10, or is an .npz file. Received: {data_dir} with {builder.name}.")
-    if not builder.is_prepared():
-        _download(tfds, builder, data_dir)
-        builder = tfds.builder("cifar10", data_dir=data_dir)
-    (x_train, y_train), (x_test, y_test) = (_read(tfds, builder, part) for part in ("train", "test"))
-    return split(
-        name="CIFAR-10",
-        source=f"TensorFlow Datasets {builder.info.full_name}",
-        train=(x_train, y_train),
-        test=(x_test, y_test),
-        num_classes=10,
-        validation=min(CIFAR10_VALIDATION, len(x_train) // 2),
-    )
+    _found(data_dir, dataset)
 
 
-def check_folder(data_dir: Path | None) -> None:
-    """Before any long work: a folder that the user named has to be there and hold something.
-
-    Raises:
-        OSError: it does not.
-    """
-    if data_dir is None:
-        return
-    hint = PREPARE.format(where=f", data_dir={str(data_dir)!r}")
-    if not data_dir.exists():
-        raise InputOutput(
-            f"--data-dir names a folder of TensorFlow Datasets. Not found: {data_dir}. Get CIFAR-10: {hint}"
-        )
-    if data_dir.suffix == ".npz":
-        return
-    if not data_dir.is_dir():
-        raise InputOutput(f"--data-dir names a folder, or a file that ends in .npz. Received: {data_dir}.")
-    try:
-        prepared = [*data_dir.glob("cifar10/*/dataset_info.json"), *data_dir.glob("dataset_info.json")]
-    except OSError as error:
-        raise InputOutput(
-            f"--data-dir names a folder that can be read. Received: {data_dir} ({error.strerror})."
-        ) from None
-    if not prepared:
-        raise InputOutput(
-            f"--data-dir holds cifar10/<version>/dataset_info.json. Received: {data_dir}. Get CIFAR-10: {hint}"
-        )
-
-
-def _download(tfds: Any, builder: Any, data_dir: Path | None) -> None:
-    hint = PREPARE.format(where="" if data_dir is None else f", data_dir={str(data_dir)!r}")
-    where = os.fspath(builder.data_dir)
+def _found(data_dir: str | PathLike[str] | None, dataset: str | None) -> Choice | None:
+    """What there is to read; None where CIFAR-10 has to be downloaded."""
     if data_dir is not None:
-        raise NotAvailable(f"CIFAR-10 is read from a prepared folder. Not complete: {where}. Get it: {hint}")
-    if find_spec("tensorflow") is None:
+        return choose(Path(data_dir), dataset, usual=CIFAR10)
+    folder = Path(os.environ.get("TFDS_DATA_DIR") or _home("tensorflow_datasets"))
+    name = dataset or CIFAR10
+    if name in prepared_sets(folder) and (name != CIFAR10 or find_spec("tensorflow_datasets") is not None):
+        return choose(folder, name)
+    if name != CIFAR10:
         raise NotAvailable(
-            f"CIFAR-10 is read from {where}, or downloaded, for which TensorFlow Datasets needs TensorFlow. "
-            "It is not there, and TensorFlow is not installed. "
-            f"Name a folder with --data-dir, or: pip install tensorflow && {hint}"
+            f"--dataset names a set that TensorFlow Datasets has prepared. Received: {name}, not in {folder}. Prepare "
+            f"it: python -c \"import tensorflow_datasets as tfds; tfds.builder('{name}', file_format='array_record')"
+            '.download_and_prepare()"'
         )
+    kept = cifar10_files(_keras_folder())
+    return None if kept is None else Choice("cifar10 files", kept)
+
+
+def _home(name: str) -> str:
+    return os.path.expanduser(f"~/{name}")  # noqa: PTH111  # without a home, as Keras
+
+
+def _keras_folder() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or _home(".keras")) / "datasets"
+
+
+def _downloaded() -> Path:
+    """CIFAR-10's archive, in Keras's folder."""
+    target = _keras_folder() / "cifar-10-python.tar.gz"
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    hint = "Name it with --data-dir, or download it elsewhere: " + URL
     try:
-        socket.create_connection((CIFAR10_HOST, 443), timeout=REACHABLE_SECONDS).close()
-    except OSError:
+        with urllib.request.urlopen(URL, timeout=SECONDS) as response:
+            print(f"downloading CIFAR-10 from {URL} to {target}", file=sys.stderr)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            digest = hashlib.sha256()
+            with aside.open("wb") as file:
+                while block := response.read(_BLOCK):
+                    digest.update(block)
+                    file.write(block)
+        if digest.hexdigest() != SHA256:
+            raise OSError(f"it has another SHA-256, {digest.hexdigest()[:12]}...")
+        aside.replace(target)
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
         raise NotAvailable(
-            f"CIFAR-10 is read from {where} or downloaded. Neither there, nor is {CIFAR10_HOST} reachable. "
-            f"Name a folder with --data-dir, or, with a network: {hint}"
+            f"CIFAR-10 is read from TensorFlow Datasets' folder or from {target.parent}, or downloaded. Neither there, "
+            f"nor did the download work ({reason}). {hint}"
         ) from None
+    finally:
+        aside.unlink(missing_ok=True)
+    return target
+
+
+def _prepared(folder: Path) -> ImageData:
+    """A prepared set of small images: array_record and TFRecord files, neither with TensorFlow."""
     try:
-        tfds.builder("cifar10", file_format="array_record").download_and_prepare()
-    except Exception as error:  # TensorFlow Datasets passes on whatever its downloader and writer raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NotAvailable(f"CIFAR-10 could not be downloaded to {where} ({reason}). Try: {hint}") from error
+        from resnet_keras.data.photographs.tfds import prepared
+    except ImportError as error:
+        raise InputOutput(
+            f'{folder} is read with Pillow. Not installed: {error.name}. pip install "resnet_keras[data]"'
+        ) from None
+    train, test = prepared(folder, "train"), prepared(folder, "test")
+    name = train.name
+    return split(
+        name="CIFAR-10" if name == CIFAR10 else name,
+        source=train.source,
+        train=_decoded(train),
+        test=_decoded(test),
+        class_names=train.class_names,
+        validation=min(CIFAR10_VALIDATION, len(train) // 2) if name == CIFAR10 else None,
+    )
 
 
-def _read(tfds: Any, builder: Any, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Decodes a split once."""
-    count = builder.info.splits[part].num_examples
-    x, y = np.empty((count, 32, 32, 3), np.uint8), np.empty(count, np.int32)
-    try:
-        if str(builder.info.file_format.value) == "array_record":
-            from PIL import Image
+def _decoded(part: "Split") -> tuple[np.ndarray, np.ndarray]:
+    """Every image of a part, in memory; grey ones as RGB."""
+    from PIL import Image
 
-            # Decoded here: TensorFlow Datasets' own decoding takes twice as long for images this small.
-            source = builder.as_data_source(split=part, decoders={"image": tfds.decode.SkipDecoding()})
-            for index in range(count):
-                example = source[index]
-                x[index] = np.asarray(Image.open(io.BytesIO(example["image"])).convert("RGB"))
-                y[index] = example["label"]
-        else:
-            if find_spec("tensorflow") is None:
-                raise InputOutput(
-                    f"TFRecord files are read with TensorFlow, which is not installed. Received: {builder.data_dir}. "
-                    "Install it: pip install tensorflow"
-                )
-            dataset = builder.as_dataset(split=part, read_config=tfds.ReadConfig(interleave_cycle_length=1))
-            read = 0
-            for read, example in enumerate(tfds.as_numpy(dataset), start=1):
-                x[read - 1], y[read - 1] = example["image"], example["label"]
-            if read != count:
-                raise InputOutput(f"The {part} split has {count} images. Received: {read} in {builder.data_dir}.")
-    except InputOutput:
-        raise
-    except Exception as error:  # whatever array_record, Pillow and tf.data raise for damaged files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputOutput(f"The {part} split of {builder.data_dir} could not be read ({reason}).") from error
+    y = np.empty(len(part), np.int32)
+    x = np.empty(0, np.uint8)
+    for index in range(len(part)):
+        example = part.reader.example(index)
+        try:
+            image = np.asarray(Image.open(io.BytesIO(example.image)).convert("RGB"))
+        except Exception as error:  # whatever Pillow raises for damaged files
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputOutput(f"{part.location(index)} could not be read ({reason}).") from error
+        if not index:
+            if image.shape[0] != image.shape[1]:
+                raise InputOutput(f"Small images are square. Received: {image.shape[:2]} in {part.source}.")
+            x = np.empty((len(part), *image.shape), np.uint8)
+        if image.shape != x.shape[1:]:
+            raise InputOutput(
+                f"Small images have one size. Received: {x.shape[1:3]} and {image.shape[:2]} in {part.source}: "
+                "recipes/imagenet.py trains on photographs of any size."
+            )
+        x[index], y[index] = image, example.label
     return x, y
