@@ -9,12 +9,12 @@ y_test), CIFAR-10, or a folder with train/<class>/* and val/<class>/*, cropped t
 keeps its numbers, and the averages of its batch normalisation. The result is a run folder as any other.
 """
 
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from resnet_keras.data.choice import choose
 from resnet_keras.data.dataset import Dataset
 from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.small import sources
@@ -43,13 +43,17 @@ def program(arguments: Sequence[str]) -> None:
     freeze, stages = _freeze(options.freeze)
     FineTune("", freeze, stages, options.old_rate)  # before long work, not after
     recipe = recipe_from(options, FINETUNE)
+    chosen = choose(options.data_dir, options.dataset)
     choose_backend()
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.finetune import finetune, read
 
     start = read(options.file)
-    data = _data(options, start.network.image_size)
-    if not _in_memory(options.data_dir):
+    data: Dataset
+    if chosen.small:
+        data = sources.load(chosen.path)
+    else:
+        data = photographs.load(chosen.path, start.network.image_size)
         recipe = replace(recipe, augmentation=ScaledCrop())
     if options.estimate:
         print(*estimate(start.for_images(data), recipe, data, seed=options.seed).lines(), sep="\n")
@@ -80,17 +84,6 @@ def _freeze(words: Sequence[str]) -> tuple[Freeze, int]:
     raise InvalidValue(
         f"--freeze is {', '.join(get_args(Freeze))}, with a number after stages. Received: {' '.join(words)}."
     )
-
-
-def _in_memory(data_dir: Path) -> bool:
-    """Whether images are an array or CIFAR-10; others are photographs, read as they are needed."""
-    return data_dir.suffix == ".npz" or any(data_dir.glob("cifar10/*/dataset_info.json"))
-
-
-def _data(options: Namespace, image_size: int) -> Dataset:
-    if _in_memory(options.data_dir):
-        return sources.load(options.data_dir)
-    return photographs.load(options.data_dir, image_size)
 
 
 if __name__ == "__main__":
