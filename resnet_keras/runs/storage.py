@@ -78,13 +78,28 @@ def atomic_write_folder(path: Path, files: dict[str, bytes]) -> None:
                 (aside / name).write_bytes(data)
                 flush(aside / name)
             flush(aside)
-            if path.exists():
-                remove_folder(path)
-            aside.rename(path)
+            _swap(aside, path)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         flush(path.parent)
+
+
+def _swap(aside: Path, path: Path) -> None:
+    """Gives a folder its name; one that had it is removed after that, and has it again where that fails.
+
+    No system that Python asks exchanges two names at once: a kill between the two leaves neither.
+    """
+    old = _aside(path, OLD)
+    with suppress(FileNotFoundError):
+        path.rename(old)
+    try:
+        aside.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def remove_folder(path: Path) -> None:

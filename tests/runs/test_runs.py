@@ -165,3 +165,22 @@ def test_a_folder_that_cannot_be_synced_is_written_all_the_same(tmp_path, monkey
     monkeypatch.setattr(os, "fsync", fsync)
     storage.atomic_write(tmp_path / "new" / "file", b"whole")
     assert (tmp_path / "new" / "file").read_bytes() == b"whole"
+
+
+def test_a_checkpoint_that_cannot_take_its_name_leaves_the_one_before_it(tmp_path, monkeypatch):
+    storage.atomic_write_folder(tmp_path / "iteration-1", {"a": b"before"})
+    real = type(tmp_path).rename
+
+    def rename(path, target):
+        if path.name.startswith("new-"):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, target)
+
+    monkeypatch.setattr(type(tmp_path), "rename", rename)
+    with pytest.raises(InputOutput, match="What was there before is unchanged"):
+        storage.atomic_write_folder(tmp_path / "iteration-1", {"a": b"after"})
+    assert (tmp_path / "iteration-1" / "a").read_bytes() == b"before"
+    monkeypatch.setattr(type(tmp_path), "rename", real)
+    storage.atomic_write_folder(tmp_path / "iteration-1", {"a": b"after"})
+    assert (tmp_path / "iteration-1" / "a").read_bytes() == b"after"
+    assert [path.name for path in tmp_path.iterdir()] == ["iteration-1"]

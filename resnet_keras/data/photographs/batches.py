@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -147,9 +147,20 @@ def load(
     return Photographs(train, validation, image_size, tuple(_below(data_dir, path) for path in skipped), workers)
 
 
-def _below(data_dir: Path, path: str) -> str:
-    """Without the path of this machine: `run.json` is compared between machines."""
-    return path.replace(f"{data_dir}/", "").replace(f" in {data_dir}", "")
+def _below(data_dir: PurePath, location: str) -> str:
+    """Without the path of this machine: `run.json` is compared between machines.
+
+    Args:
+        data_dir: what the user named.
+        location: of a photograph, as its split says it: a path, or "image 3 of val in <path>".
+    """
+    before, inside, text = location.rpartition(" in ")
+    for start, path in ((before + inside, text), ("", location)):
+        place = type(data_dir)(path)
+        if place.is_relative_to(data_dir):
+            below = place.relative_to(data_dir).as_posix()
+            return f"{start}{below}" if below != "." else before
+    return location
 
 
 def _check_classes(data_dir: Path, train: Split, validation: Split, num_classes: int | None) -> None:
