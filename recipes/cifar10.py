@@ -1,7 +1,7 @@
 """Train one plain or residual net on CIFAR-10 as in section 4.2 of the paper.
 
     KERAS_BACKEND=jax python recipes/cifar10.py --depth 56
-    KERAS_BACKEND=torch python recipes/cifar10.py --depth 20 --plain --iterations 4000
+    KERAS_BACKEND=torch python recipes/cifar10.py --depth 20 --plain --seed 3
     KERAS_BACKEND=jax python recipes/cifar10.py --depth 20 --seeds 0-4
 
 64,000 iterations of 128 images, learning rate 0.1 divided by 10 at 32,000 and 48,000, on 45,000 training images. Test
@@ -15,7 +15,9 @@ from resnet_keras.data.small import sources
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import recipe_from, run_folders, training_options
+from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.paper_nets import cifar10
 from resnet_keras.spec.paper_recipes import cifar10_recipe
@@ -35,19 +37,21 @@ def program(arguments: Sequence[str]) -> None:
     sources.check_folder(options.data_dir, options.dataset)
     for out in () if options.estimate else outs.values():
         check_writable(out)
+    console = plain_console()
+    say(console, f"reading {options.data_dir or options.dataset or 'CIFAR-10'} ...")
     choose_backend()
-
     data = sources.load(options.data_dir, options.dataset)
+    start_backend(console)
     architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import run_seeds
 
     if options.estimate:
-        print(*estimate(architecture, recipe, data, seed=options.seed).lines(), sep="\n")
+        say(console, *estimate(architecture, recipe, data, seed=options.seed).lines())
         return
-    finished = run_seeds(architecture, recipe, data, outs=outs, resume=options.resume)
-    print(tables.ending(finished))
-    print(f"load it: keras.models.load_model({str(finished[0].path / 'model.keras')!r})")
+    finished = run_seeds(architecture, recipe, data, outs=outs, resume=options.resume, console=console)
+    say(console, tables.ending(finished))
+    say(console, f"load it: keras.models.load_model({str(finished[0].path / 'model.keras')!r})")
 
 
 if __name__ == "__main__":

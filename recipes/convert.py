@@ -1,7 +1,8 @@
 """Convert a weights file of another project into a net of this one, and compare the two.
 
-    python recipes/convert.py resnet20-12fca82f.th --out resnet-20.keras --data-dir tensorflow_datasets
-    python recipes/convert.py resnet50-11ad3fa6.pth --out resnet-50.keras --json resnet-50.json
+    python recipes/convert.py resnet20-12fca82f.th --out resnet-20.keras \\
+        --data-dir tensorflow_datasets
+    python recipes/convert.py resnet50-11ad3fa6.pth --out resnet-50.keras
 
 Reads a-martyn/resnet and akamaster/pytorch_resnet_cifar10 (CIFAR-10, any depth of 6n + 2); torchvision, timm,
 transformers and keras.applications (ImageNet). Files are .pt, .pth, .th, .safetensors, .npz, .h5 or .keras; none of
@@ -22,10 +23,10 @@ from resnet_keras.data.photographs.split import spread
 from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InvalidValue
-from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
-from resnet_keras.reports.console import plain_console
+from resnet_keras.programs.start import start_backend
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import storage
 
 if TYPE_CHECKING:
@@ -46,14 +47,15 @@ def program(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     if options.images < 1:
         raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
+    console = plain_console()
     images = None if options.data_dir is None else _images(options.data_dir, options.images)
-    choose_backend()
+    start_backend(console)
     from resnet_keras.weights.convert.convert import convert
 
     report = convert(options.file, options.out, architecture=options.architecture, images=images)
     if options.json:
         storage.atomic_write(options.json, (json.dumps(report.to_dict(), indent=2) + "\n").encode())
-    plain_console().print(_text(report, options.out), soft_wrap=True)
+    say(console, *_text(report, options.out).splitlines())
 
 
 def _images(data_dir: Path, most: int) -> np.ndarray:

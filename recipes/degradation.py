@@ -1,7 +1,7 @@
 """The main job: see degradation, and residual learning remove it (Figures 1 and 6 of the paper).
 
-    python recipes/degradation.py              four nets, small images, a short schedule: minutes on two cores
-    python recipes/degradation.py --paper      Figure 6 as published: ten nets, 64,000 iterations each: days
+    python recipes/degradation.py           four nets, small images: minutes
+    python recipes/degradation.py --paper   Figure 6 as published: days
 
 Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
 *training* error, so it is not overfitting; with shortcuts, the same net at the same depth has not. Without CIFAR-10 on
@@ -23,8 +23,9 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import recipe_from, training_options
+from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
-from resnet_keras.reports.console import plain_console
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import storage
 from resnet_keras.runs.lookup import folder_for
 from resnet_keras.runs.storage import check_writable
@@ -81,10 +82,11 @@ def program(arguments: Sequence[str]) -> None:
     sources.check_folder(options.data_dir, options.dataset)
     if not options.estimate:
         check_writable(out)
-    choose_backend()
-
     console = plain_console()
+    say(console, f"reading {options.data_dir or options.dataset or 'CIFAR-10'} ...")
+    choose_backend()
     data = images(options.data_dir, options.dataset, console)
+    start_backend(console)
     size = options.image_size
     if size is None:
         size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
@@ -104,8 +106,8 @@ def program(arguments: Sequence[str]) -> None:
     if options.estimate:
         estimates = [estimate(net, recipe, data, seed=options.seed) for net, recipe, _ in jobs]
         for (net, _, _), one in zip(jobs, estimates, strict=True):
-            print(net.name, *one.lines(), sep="\n")
-        print(f"all     {clock(sum(one.seconds for one in estimates))}")
+            say(console, net.name, *one.lines())
+        say(console, f"all     {clock(sum(one.seconds for one in estimates))}")
         return
     for net, recipe, folder in jobs:  # before hours of work, not after
         inspect(net, recipe, data, seed=options.seed, out=folder)
@@ -114,9 +116,9 @@ def program(arguments: Sequence[str]) -> None:
     storage.atomic_write(out / "table.md", table.markdown().encode())
     axis = "paper" if all(one.follows_paper for one in finished) else "fitted"
     png, svg = plotting.save(plotting.figure_6(finished, axis=axis), out / "degradation")
-    console.print(f"\n{data.name}, {data.image_size} x {data.image_size} pixels", style="bold")
+    say(console, "", f"{data.name}, {data.image_size} x {data.image_size} pixels", style="bold")
     console.print(table.for_terminal())
-    console.print(f"figure: {png} and {svg}", soft_wrap=True)
+    say(console, f"figure: {png} and {svg}")
 
 
 def images(data_dir: Path | None, dataset: str | None, console: Console) -> ImageData:
@@ -126,7 +128,7 @@ def images(data_dir: Path | None, dataset: str | None, console: Console) -> Imag
     except sources.NotAvailable as error:
         if data_dir is not None or dataset is not None:
             raise
-        console.print(f"NOT CIFAR-10. {error}\nUsing generated shapes instead.", style="bold red")
+        say(console, f"NOT CIFAR-10. {error}", "Using generated shapes instead.", style="bold red")
         return generated()
 
 

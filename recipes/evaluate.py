@@ -1,7 +1,9 @@
 """Test one net, or several as an ensemble, by a protocol of the paper (sections 3.4 and 4.1; Tables 2 to 5).
 
-    python recipes/evaluate.py runs/ResNet-34-seed0 --data-dir imagenet --protocol 10-crop --json resnet-34.json
-    python recipes/evaluate.py runs/ResNet-50-seed0 runs/ResNet-101-seed0 --data-dir imagenet --protocol multi-scale
+    python recipes/evaluate.py runs/ResNet-34-seed0 --data-dir imagenet \\
+        --protocol 10-crop --json resnet-34.json
+    python recipes/evaluate.py runs/ResNet-50-seed0 runs/ResNet-101-seed0 \\
+        --data-dir imagenet --protocol multi-scale
 
 Reads run folders and .keras files of any Keras image classifier. Photographs are those of val/<class>/, or the
 validation split of a data set of TensorFlow Datasets; CIFAR-10 and .npz files are tested on their test images, 1-crop.
@@ -13,14 +15,16 @@ import json
 from collections.abc import Sequence
 
 from resnet_keras.data import part
+from resnet_keras.data.photographs.split import Split
+from resnet_keras.data.threads import available_cores
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
-from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import DATASET, OneLineParser, file_path
+from resnet_keras.programs.options import DATASET, OneLineParser, file_path, photograph_options
+from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
-from resnet_keras.reports.console import plain_console
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import reading, storage
 
 
@@ -41,12 +45,18 @@ def program(arguments: Sequence[str]) -> None:
     add("--scales", metavar="N,N,...", help="shorter sides of multi-scale, in pixels (default: 224,256,384,480,640, in "
         "proportion to the net's own size)")  # fmt: skip
     add("--weights", type=float, nargs="+", metavar="W", help="weight of each net in the ensemble (default: equal)")
-    add("--preprocessing", nargs="+", choices=("raw", "caffe", "torch", "tf"), default=["raw"],
-        help="how images are scaled, once or per net: raw, or as keras.applications does (default: raw)")  # fmt: skip
+    add("--preprocessing", nargs="+", metavar="MODE", choices=("raw", "caffe", "torch", "tf"), default=["raw"],
+        help="how images are scaled, once or per net: raw, or caffe, torch, tf as Keras (default: raw)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="test N images, evenly spread over the data (default: all)")
     add("--json", type=file_path, metavar="FILE", help="write the result to this file")
     add("--cache", type=file_path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
+    photograph_options(parser)
     options = parser.parse(arguments)
+    if options.skip_bad < 0 or (options.workers is not None and options.workers < 1):
+        raise InvalidValue(
+            f"Photographs to skip are 0 or more, workers 1 or more. Received: --skip-bad {options.skip_bad}, --workers "
+            f"{options.workers}."
+        )
     if options.limit is not None and options.limit < 1:
         raise InvalidValue(f"At least 1 image is tested. Received: --limit {options.limit}.")
     if len(options.preprocessing) not in (1, len(options.nets)):
@@ -61,12 +71,15 @@ def program(arguments: Sequence[str]) -> None:
     for path in options.nets:
         if not (file := path / reading.MODEL if path.is_dir() else path).is_file():
             raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+    console = plain_console()
+    say(console, f"reading {options.data_dir} ...")
     data = part.load(options.data_dir, "val", options.dataset)
-    choose_backend()
+    if isinstance(data, Split):
+        data, _ = data.repaired(options.skip_bad, options.workers or available_cores())
+    start_backend(console)
     from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
     from resnet_keras.evaluation.cache import Cache
 
-    console = plain_console()
     cache = Cache(options.cache)
     measured, rows, models = [], [], []
     for path, weight, mode in zip(options.nets, weights, modes, strict=True):
@@ -83,7 +96,7 @@ def program(arguments: Sequence[str]) -> None:
         ("net", "weight", "top-1 error % [95 %]", "top-5 error % [95 %]"),
         tuple((name, f"{weight:g}", str(one.top1), str(one.top5 or "")) for name, weight, one in rows),
     )
-    console.print(f"{data.name}, {together.images:,} images, {protocol.name}", style="bold")
+    say(console, f"{data.name}, {together.images:,} images, {protocol.name}", style="bold")
     console.print(table.for_terminal())
     if options.json:
         content = together.to_dict() | {"images": together.images, "protocol": protocol.name,

@@ -2,11 +2,11 @@
 
     python recipes/figures.py runs/degradation
     python recipes/figures.py runs --figure 1 --axis paper --out figure1
-    python recipes/figures.py runs/figure-6 --others a-martyn/*.csv curves/*.csv --out figure-6
-    python recipes/figures.py plain-56.keras runs/ResNet-56-seed0 --figure 7 --data-dir DIR --out figure-7
-    python recipes/figures.py --figure gradients --initial 20 56 110 --data-dir DIR
-    python recipes/figures.py plain-56.keras ResNet-56.keras --figure surface --line --data-dir DIR
-    python recipes/figures.py --all runs --line --data-dir DIR --out figures
+    python recipes/figures.py runs/figure-6 --others a-martyn/*.csv
+    python recipes/figures.py plain-56.keras runs/ResNet-56-seed0 --figure 7
+    python recipes/figures.py --figure gradients --initial 20 56 110
+    python recipes/figures.py plain-56.keras ResNet-56.keras --figure surface
+    python recipes/figures.py --all runs --line --out figures
 
 Nothing is trained. Each figure is a .png, a .svg and a .csv of what it draws. 7, gradients and surface measure nets on
 images; a surface that is interrupted is resumed by the same command. With --all, a line says what cannot be drawn.
@@ -22,10 +22,10 @@ from rich.console import Console
 from resnet_keras import plotting
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.plotting import from_runs
-from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import DATASET, MAX_SEED, PHOTOGRAPHS, SMALL_IMAGES, OneLineParser, file_path
-from resnet_keras.reports.console import plain_console
+from resnet_keras.programs.start import start_backend
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import reading, storage
 
 MEASURED = ("7", "gradients", "surface")
@@ -41,7 +41,7 @@ def program(arguments: Sequence[str]) -> None:
         return
     files = [path for path in options.folders if path.suffix == ".keras"]
     found, skipped = from_runs.find([path for path in options.folders if path not in files])
-    console.print(*skipped, sep="\n", end="\n" if skipped else "", soft_wrap=True)
+    say(console, *skipped)
     if not found and not others and not (options.all and (files or options.initial)):
         raise InputOutput(f"A figure is drawn from run folders. None in: {', '.join(map(str, options.folders))}.")
     if not options.all:
@@ -62,7 +62,7 @@ def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], o
         yield f"Figures {', '.join(names)} are not drawn: no {reading.MODEL} among the runs."
         return
     storage.check_writable(outs[names[0]].parent)
-    choose_backend()
+    start_backend(console)
     from resnet_keras.analysis import figures, images, nets, surface  # import Keras, with the backend just chosen
 
     across = surface.steps(options.points, options.reach)
@@ -88,9 +88,9 @@ def _print(written, console: Console) -> None:
     """Paths to standard output; lines about what is not drawn to standard error."""
     for one in written:
         if isinstance(one, Path):
-            print(one, flush=True)
+            say(plain_console(), str(one))
         else:
-            console.print(one, soft_wrap=True)
+            say(console, one)
 
 
 def _options(arguments: Sequence[str]) -> Namespace:

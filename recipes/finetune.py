@@ -1,7 +1,8 @@
 """Fine-tune a trained net on your own images: a new last layer for their classes, all other numbers as they were.
 
-    python recipes/finetune.py resnet-56.keras --data-dir flowers --out runs/flowers
-    python recipes/finetune.py runs/ResNet-20-seed0 --data-dir mine.npz --freeze stages 2 --iterations 800
+    python recipes/finetune.py resnet-56.keras --data-dir flowers --out flowers
+    python recipes/finetune.py runs/ResNet-20-seed0 --data-dir mine.npz \\
+        --freeze stages 2 --iterations 800
 
 400 iterations of 32 images, learning rate 0.05 divided by 10 at 200 and 300, a tenth of it in the old layers. FILE is
 a run folder or a .keras file of recipes/convert.py. Images are those of an .npz file (x_train, y_train, x_test,
@@ -19,10 +20,11 @@ from resnet_keras.data.dataset import Dataset
 from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.small import sources
 from resnet_keras.errors import InvalidValue
-from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import file_path, recipe_from, training_options
+from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.augmentation import ScaledCrop
 from resnet_keras.spec.finetune import FineTune, Freeze
@@ -44,7 +46,8 @@ def program(arguments: Sequence[str]) -> None:
     FineTune("", freeze, stages, options.old_rate)  # before long work, not after
     recipe = recipe_from(options, FINETUNE)
     chosen = choose(options.data_dir, options.dataset)
-    choose_backend()
+    console = plain_console()
+    start_backend(console)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.finetune import finetune, read
 
@@ -56,7 +59,7 @@ def program(arguments: Sequence[str]) -> None:
         data = photographs.load(chosen.path, start.network.image_size)
         recipe = replace(recipe, augmentation=ScaledCrop())
     if options.estimate:
-        print(*estimate(start.for_images(data), recipe, data, seed=options.seed).lines(), sep="\n")
+        say(console, *estimate(start.for_images(data), recipe, data, seed=options.seed).lines())
         return
     out = options.out or Path("runs") / f"{start.network.name.replace(' ', '-')}-finetuned-seed{options.seed}"
     check_writable(out)
@@ -71,8 +74,8 @@ def program(arguments: Sequence[str]) -> None:
         out=out,
         resume=options.resume,
     )
-    print(tables.ending([finished]))
-    print(f"load it: keras.models.load_model({str(finished.path / 'model.keras')!r})")
+    say(console, tables.ending([finished]))
+    say(console, f"load it: keras.models.load_model({str(finished.path / 'model.keras')!r})")
 
 
 def _freeze(words: Sequence[str]) -> tuple[Freeze, int]:

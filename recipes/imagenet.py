@@ -1,8 +1,9 @@
 """Train one net on photographs: plain or residual as in section 3.4 of the paper, or one that the paper compares with.
 
-    KERAS_BACKEND=jax python recipes/imagenet.py --depth 34 --data-dir imagenet
-    KERAS_BACKEND=torch python recipes/imagenet.py --depth 50 --data-dir imagenet --recipe modern --accumulate 8
-    KERAS_BACKEND=torch python recipes/imagenet.py --architecture googlenet --data-dir imagenet
+    python recipes/imagenet.py --depth 34 --data-dir imagenet
+    KERAS_BACKEND=torch python recipes/imagenet.py --depth 50 \\
+        --data-dir imagenet --recipe modern --accumulate 8
+    python recipes/imagenet.py --architecture googlenet --data-dir imagenet
 
 600,000 iterations of 256 photographs, learning rate 0.1 divided by 10 when the validation error plateaus. --recipe
 steps is the form of most ports: 90 epochs, divided by 10 after 30 and 60. --recipe modern falls as a cosine, with label
@@ -16,6 +17,7 @@ expect, percent, 10-crop (paper): 18 layers 27.88, 34 24.19 to 25.03, 50 22.85, 
 34 28.54. recipes/evaluate.py tests by that and the other protocols.
 """
 
+import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,8 +26,10 @@ from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import PHOTOGRAPHS, recipe_from, run_folders, training_options
+from resnet_keras.programs.options import PHOTOGRAPHS, photograph_options, recipe_from, run_folders, training_options
+from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.baselines.recipes import COMPARISON_SYSTEMS
 from resnet_keras.spec.network import Network
@@ -61,20 +65,24 @@ def program(arguments: Sequence[str]) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--depth", type=int, metavar="N", help="weighted layers: 18, 34, 50, 101 or 152")
     which.add_argument(
-        "--architecture", choices=COMPARISON_SYSTEMS, help="a system that Tables 3 to 5 compare with, by its own recipe"
+        "--architecture",
+        choices=COMPARISON_SYSTEMS,
+        metavar="NAME",
+        help=f"a system that Tables 3 to 5 compare with, by its own recipe: {', '.join(COMPARISON_SYSTEMS)}",
     )
     add("--plain", action="store_true", help="without shortcuts")
     add("--shortcut", default="paper", metavar="A|B|C", help="option of section 4.1 (default: A to 34 layers, then B)")
     add("--recipe", choices=RECIPES, default="paper", help="schedule and what goes with it (default: paper)")
     add("--image-size", type=int, default=224, metavar="PIXELS", help="side of the crops (default: 224)")
-    add("--skip-bad", type=int, default=0, metavar="N", help="leave out up to N damaged photographs (default: 0)")
-    add("--workers", type=int, metavar="N", help="threads that decode (default: one for each core)")
+    photograph_options(parser)
     options = parser.parse(arguments)
     architecture, recipe = asked_for(options)
     recipe = recipe_from(options, recipe)
     outs = run_folders(options, architecture.name)
     for out in () if options.estimate else outs.values():
         check_writable(out)
+    console = plain_console()
+    say(console, f"reading {options.data_dir} ...")
     choose_backend()
     data = photographs.load(
         options.data_dir,
@@ -83,16 +91,20 @@ def program(arguments: Sequence[str]) -> None:
         skip_bad=options.skip_bad,
         workers=options.workers,
     )
+    start_backend(console)
     architecture = replace(architecture, num_classes=data.description.num_classes)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import run_seeds
 
     if options.estimate:
-        print(*estimate(architecture, recipe, data, seed=options.seed).lines(), sep="\n")
+        say(console, *estimate(architecture, recipe, data, seed=options.seed).lines())
         return
-    finished = run_seeds(architecture, recipe, data, outs=outs, resume=options.resume)
-    print(tables.ending(finished))
-    print(f"test it: python recipes/evaluate.py {finished[0].path} --data-dir {options.data_dir} --protocol 10-crop")
+    finished = run_seeds(architecture, recipe, data, outs=outs, resume=options.resume, console=console)
+    say(console, tables.ending(finished))
+    words = ["recipes/evaluate.py", str(finished[0].path), "--data-dir", str(options.data_dir), "--protocol", "10-crop"]
+    if options.skip_bad:
+        words += ["--skip-bad", str(options.skip_bad)]
+    say(console, f"test it: python {shlex.join(words)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Replace the moving statistics of batch normalisation by averages over training images, as in the released nets.
 
-    python recipes/precise.py runs/ResNet-18-seed0 --data-dir imagenette --out precise.keras
-    python recipes/evaluate.py precise.keras --data-dir imagenette --protocol 10-crop
+    python recipes/precise.py runs/ResNet-18-seed0 --data-dir photographs \\
+        --out precise.keras
+    python recipes/evaluate.py precise.keras --data-dir photographs
 
 Runs --images augmented training photographs through the net in training mode, in batches of --batch-size, and prints
 the 1-crop validation error before and after. Weights are not changed.
@@ -16,10 +17,10 @@ from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
-from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import OneLineParser, file_path
-from resnet_keras.reports.console import plain_console
+from resnet_keras.programs.options import OneLineParser, file_path, photograph_options
+from resnet_keras.programs.start import start_backend
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import reading, storage
 from resnet_keras.spec.network import Network
 from resnet_keras.weights import archive
@@ -35,6 +36,7 @@ def program(arguments: Sequence[str]) -> None:
     add("--seed", type=int, default=0, metavar="N", help="random seed of order and augmentation (default: 0)")
     add("--limit", type=int, metavar="N", help="test N validation photographs (default: all)")
     add("--out", type=file_path, required=True, metavar="FILE", help="where the net is written; it ends in .keras")
+    photograph_options(parser)
     options = parser.parse(arguments)
     if min(options.images, options.batch_size) < 1 or options.seed < 0:
         raise InvalidValue(
@@ -45,19 +47,21 @@ def program(arguments: Sequence[str]) -> None:
         raise InvalidValue(f"A net is written to a .keras file. Received: --out {options.out}.")
     if not (file := options.net / reading.MODEL if options.net.is_dir() else options.net).is_file():
         raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
-    validation = load_split(options.data_dir, "val")
-    choose_backend()
+    console = plain_console()
+    say(console, f"reading {options.data_dir} ...")
+    load_split(options.data_dir, "val")  # before Keras is imported, not after
+    start_backend(console)
     from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
     from resnet_keras.evaluation.score import score
     from resnet_keras.nets import recalibration
     from resnet_keras.weights.save import write
 
-    console = plain_console()
     net = classifier.read(options.net)
-    stream = photographs.load(options.data_dir, net.image_size).stream(options.batch_size, options.seed)
+    data = photographs.load(options.data_dir, net.image_size, skip_bad=options.skip_bad, workers=options.workers)
+    stream = data.stream(options.batch_size, options.seed)
 
     def error() -> str:
-        measured = score(net, validation, Protocol("1-crop"), limit=options.limit, console=console)
+        measured = score(net, data.validation, Protocol("1-crop"), limit=options.limit, console=console)
         return str(error_rates.errors(*measured).top1)
 
     before = error()
@@ -66,11 +70,11 @@ def program(arguments: Sequence[str]) -> None:
     stream.close()
     after = error()
     storage.atomic_replace(options.out, lambda aside: write(net.model, aside, _network(file), net.class_names))
-    console.print(
-        f"{net.name}: averages over {images:,} training photographs\n"
-        f"1-crop top-1 error before {before}, after {after}\n"
+    say(
+        console,
+        f"{net.name}: averages over {images:,} training photographs",
+        f"1-crop top-1 error before {before}, after {after}",
         f"written: {options.out}",
-        soft_wrap=True,
     )
 
 

@@ -1,7 +1,7 @@
 """Table 6 of the paper: every plain and residual net of section 4.2, one after the other, the cheapest first.
 
-    KERAS_BACKEND=tensorflow python recipes/table6.py --only ResNet-20 plain-20
-    KERAS_BACKEND=tensorflow python recipes/table6.py --iterations 16000 --only ResNet-20 plain-20 ResNet-56 plain-56
+    KERAS_BACKEND=jax python recipes/table6.py --only ResNet-20 plain-20
+    python recipes/table6.py --iterations 16000 --only plain-56 ResNet-56
     KERAS_BACKEND=jax python recipes/table6.py --seeds 0-4
 
 A queue: finished nets are skipped, an interrupted one is resumed by the same command, and each line says how long the
@@ -20,8 +20,9 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import recipe_from, training_options
+from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
-from resnet_keras.reports.console import plain_console
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.reports.model_card import model_card
 from resnet_keras.reports.queue import Job, Queue
 from resnet_keras.runs import checkpoints, storage
@@ -53,31 +54,33 @@ def program(arguments: Sequence[str]) -> None:
     sources.check_folder(options.data_dir, options.dataset)
     if not options.estimate:
         storage.check_writable(out)
+    console = plain_console()
+    say(console, f"reading {options.data_dir or options.dataset or 'CIFAR-10'} ...")
     choose_backend()
     data = sources.load(options.data_dir, options.dataset)
+    start_backend(console)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import inspect, run
 
-    console = plain_console()
     jobs = [
         replace(job, network=replace(job.network, num_classes=data.num_classes, image_size=data.image_size))
         for job in jobs
     ]
     queue = Queue(jobs)
     if options.estimate:
-        console.print("\n".join(estimate(jobs[0].network, jobs[0].recipe, data, seed=seeds[0]).lines()))
+        say(console, *estimate(jobs[0].network, jobs[0].recipe, data, seed=seeds[0]).lines())
         return
     for job in queue.jobs:  # before hours of work, not after
         inspect(job.network, job.recipe, data, seed=job.seed, out=job.out)
     for number, job in enumerate(queue.jobs, start=1):
-        console.print(f"{number} of {len(jobs)}: {job.network.name}, seed {job.seed}{queue.time_left(number)}")
+        say(console, f"{number} of {len(jobs)}: {job.network.name}, seed {job.seed}{queue.time_left(number)}")
         run(job.network, job.recipe, data, seed=job.seed, out=job.out, resume=options.resume, console=console)
         _publish(job, keep_model=job.seed == seeds[0])
     finished = queue.finished()
     table = tables.table_6(finished) if all(one.follows_paper for one in finished) else tables.errors(finished)
     storage.atomic_write(out / "table.md", table.markdown().encode())
     console.print(table.for_terminal())
-    console.print(f"written: {out / 'table.md'}")
+    say(console, f"written: {out / 'table.md'}")
 
 
 def _publish(job: Job, *, keep_model: bool) -> None:

@@ -1,7 +1,7 @@
 """Tables 2 to 6 of the paper: its numbers beside ours, without training or testing anything.
 
     python recipes/tables.py runs results/evaluation/*.json
-    python recipes/tables.py results/evaluation/*.json --table 2 3 --out results/evaluation
+    python recipes/tables.py results/*.json --table 2 3 --out results
 
 Ours come from run folders (Table 6) and from the JSON files of recipes/evaluate.py (Tables 2 to 5); what was not
 measured is blank. With --out, tables.md and a .csv for each table are written.
@@ -13,7 +13,7 @@ from resnet_keras.errors import InputOutput
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.reports import tables
-from resnet_keras.reports.console import plain_console
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.reports.published import IMAGENET_TABLES
 from resnet_keras.runs import reading, storage
 
@@ -21,7 +21,7 @@ NUMBERS = (2, 3, 4, 5, 6)
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = OneLineParser(__doc__)
+    parser = OneLineParser(__doc__, computes=False)
     parser.add_argument(
         "sources", type=file_path, nargs="*", metavar="FOLDER_OR_JSON", help="folders that hold runs, and evaluations"
     )
@@ -39,13 +39,18 @@ def program(arguments: Sequence[str]) -> None:
         raise InputOutput(f"Tables are made from run folders and evaluations. Not found: {missing[0]}.")
     files = [path for path in options.sources if path.suffix == ".json"]
     evaluations = [one for path in files for one in tables.read_evaluation(path)]
-    found = [run for path in options.sources if path not in files for run in reading.find(path)]
+    console = plain_console()
+    found = []
+    for path in options.sources:
+        if path not in files:
+            runs, skipped = reading.find_readable(path)
+            found += runs
+            say(console, *skipped)
 
     titles = {published.number: f"{published.protocol}; {published.title}" for published in IMAGENET_TABLES}
     titles[6] = "CIFAR-10 test set"
     made = {published.number: tables.imagenet(published, evaluations) for published in IMAGENET_TABLES}
     made[6] = tables.table_6(found)
-    console = plain_console()
     text = "Errors in percent. Paper: He et al., *Deep Residual Learning for Image Recognition* (2015).\n"
     for number in sorted(set(options.table)):
         console.print(f"Table {number}: {titles[number]}", style="bold")
@@ -55,7 +60,7 @@ def program(arguments: Sequence[str]) -> None:
         storage.atomic_write(options.out / "tables.md", text.encode())
         for number in sorted(set(options.table)):
             storage.atomic_write(options.out / f"table-{number}.csv", made[number].csv().encode())
-        console.print(f"written: {options.out / 'tables.md'} and .csv files", soft_wrap=True)
+        say(console, f"written: {options.out / 'tables.md'} and .csv files")
 
 
 if __name__ == "__main__":

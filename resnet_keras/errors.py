@@ -4,6 +4,7 @@ Each error carries one line (the rule, what was received, and the way out) and t
 Library users catch the built-in class behind it: `ValueError`, `OSError`, `ArithmeticError` or `KeyboardInterrupt`.
 """
 
+import re
 import signal
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -62,3 +63,15 @@ def shown(value: object, most: int = 80) -> str:
     """A value as an error shows it: its `repr`, cut to `most` characters."""
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says in one line: its first that is not blank, or its type where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def readable(text: str) -> str:
+    """Text that every stream, file and font takes: bytes of a file's name that are not UTF-8 as \\xe9."""
+    escaped = re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode()

@@ -20,6 +20,7 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.plotting.gradients import gradients_figure
 from resnet_keras.plotting.responses import figure_7
 from resnet_keras.plotting.surface import surface_figure
+from resnet_keras.reports.console import say
 from resnet_keras.runs import storage
 from resnet_keras.spec import measurements
 from resnet_keras.spec.class_names import check_same_classes
@@ -150,7 +151,7 @@ def _followed(items: Iterable[_Item], total: int, what: str, console: Console) -
     if console.is_terminal:
         yield from track(items, escape(what), total=total, console=console)
     else:
-        console.print(what, markup=False, highlight=False, soft_wrap=True)
+        say(console, what)
         yield from items
 
 

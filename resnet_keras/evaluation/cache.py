@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ class Cache:
         )
         path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
         # A damaged file counts as none: it is computed again and replaced.
-        with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(path) as file:
+        with suppress(Exception), np.load(path) as file:
             if str(file["key"]) == key:
                 return file["scores"], file["labels"]
         scores, labels = score(classifier, data, protocol, limit=limit, console=console)

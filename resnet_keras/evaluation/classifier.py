@@ -6,13 +6,14 @@ import zipfile
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import keras
+import numpy as np
 from keras import layers
 
 from resnet_keras.data.photographs.resizing import NET_SIZE
-from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.errors import InputOutput, InvalidValue, first_line
 from resnet_keras.runs import reading
 from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.weights.class_names import class_names_in
@@ -80,28 +81,60 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
     try:
         model = keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras passes on whatever zipfile, JSON, HDF5 and layers raise
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise InputOutput(f"A net is a .keras file of stock layers. Received: {file} ({lines[0]}).") from error
-    shape = model.input_shape
-    square = isinstance(shape, tuple) and len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3
-    if not square or len(model.output_shape) != 2:
-        raise InvalidValue(
-            "An image classifier takes (batch, size, size, 3) and returns (batch, classes). "
-            f"Received: {file}, {shape} to {model.output_shape}."
-        )
+        reason = first_line(error)
+        raise InputOutput(f"A net is a .keras file of stock layers. Received: {file} ({reason}).") from error
+    model = _of_tensors(model, file)
+    _check_shapes(model, file)
     name = reading.read(path).name if (path / reading.RUN).exists() else model.name
     sha256, class_names = hashlib.sha256(content).hexdigest(), class_names_in(content)
     return Classifier(name, _with_softmax(model, file), sha256, preprocessing, class_names)
 
 
+def _of_tensors(model: keras.Model, file: Path) -> keras.Model:
+    """The model from one tensor to one, where it takes and gives a dictionary or list of one."""
+    inputs: list[Any] = getattr(model, "inputs", None) or []
+    outputs: list[Any] = getattr(model, "outputs", None) or []
+    if not model.built or len(inputs) != 1 or len(outputs) != 1:
+        raise InvalidValue(
+            "A net is a functional or sequential model that was built, of one input and one output. "
+            f"Received: {file}, {type(model).__name__} with {len(inputs)} and {len(outputs)}"
+            f"{'' if model.built else ', not built'}."
+        )
+    return model if isinstance(model, keras.Sequential) else keras.Model(inputs[0], outputs[0], name=model.name)
+
+
+def _check_shapes(model: keras.Model, file: Path) -> None:
+    taken, given = model.input_shape, model.output_shape
+    square = isinstance(taken, tuple) and len(taken) == 4 and taken[1] == taken[2] and taken[3] == 3
+    if not square or not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[-1], int):
+        raise InvalidValue(
+            "An image classifier takes (batch, size, size, 3) and returns (batch, classes). "
+            f"Received: {file}, {taken} to {given}."
+        )
+
+
 def _with_softmax(model: keras.Model, file: Path) -> keras.Model:
     """The model, ending in probabilities: those that end in logits get a softmax."""
+    ends = getattr(model, "operations", model.layers)[-1] is model.layers[-1]
     last = model.layers[-1]
     while isinstance(last, keras.Model):
         last = last.layers[-1]
     activation = keras.activations.softmax if isinstance(last, layers.Softmax) else getattr(last, "activation", None)
-    if activation is keras.activations.softmax:
+    if ends and activation is keras.activations.softmax:
         return model
-    if isinstance(last, layers.Dense) and activation is keras.activations.linear:
-        return keras.Model(model.input, layers.Softmax(dtype="float32")(model.outputs[0]), name=model.name)
+    if ends and isinstance(last, layers.Dense) and activation is keras.activations.linear:
+        return keras.Model(model.inputs[0], layers.Softmax(dtype="float32")(model.outputs[0]), name=model.name)
+    if _gives_probabilities(model):  # by an operation, or by layers of another kind
+        return model
     raise InvalidValue(f"A classifier ends with a softmax, or with a dense layer's logits. Received: {file}.")
+
+
+def _gives_probabilities(model: keras.Model) -> bool:
+    """Whether what it gives of noise is 0 or more and sums to 1."""
+    side = model.input_shape[1] or NET_SIZE
+    noise = np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype(np.float32)
+    try:
+        given = keras.ops.convert_to_numpy(model.predict_on_batch(noise)).astype(np.float64)
+    except Exception:  # whatever the layers raise; the caller says what a classifier is
+        return False
+    return bool((given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=1e-3))

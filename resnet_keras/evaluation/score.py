@@ -16,7 +16,7 @@ from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import MultiScale, Views
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.data.threads import available_cores, in_order
-from resnet_keras.errors import InvalidValue
+from resnet_keras.errors import InvalidValue, first_line
 from resnet_keras.evaluation.classifier import Classifier, Preprocessing
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.nets.fully_convolutional import fully_convolutional
@@ -71,6 +71,8 @@ def score(
     total = np.zeros((count, classifier.num_classes), np.float64)
     labels = np.empty(count, np.int32)
     waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray, int]]] = {}
+    done = np.zeros(count, np.int64)
+    """Views of each image that were shown to the net."""
 
     def flush(shape: tuple[int, ...]) -> None:
         batch = waiting.pop(shape)
@@ -79,6 +81,9 @@ def score(
         probabilities = _predict(model, np.stack([view for _, view, _ in batch]), size, classifier.preprocessing)
         for (index, _, of), row in zip(batch, probabilities, strict=True):
             total[index] += row / of
+            done[index] += 1
+            if done[index] == of:
+                progress.advance(task)
 
     with progress_bar(console or plain_console(), TextColumn("images")) as progress:
         task = progress.add_task(f"{classifier.name}  {protocol.name}", total=count)
@@ -89,7 +94,6 @@ def score(
                 batch.append((index, view, len(shown_views)))
                 if len(batch) == _batch_size(view.shape):
                     flush(view.shape)
-            progress.advance(task)
         for shape in tuple(waiting):
             flush(shape)
     if not np.isfinite(total).all():
@@ -112,7 +116,7 @@ def _single_views(
         raise InvalidValue(
             f"{data.name} is tested on its images as they are, 1-crop (section 4.2). Received: {protocol.name}."
         )
-    data = data.averaged_to(classifier.image_size)
+    data = data.averaged_to(classifier.model.input_shape[1] or data.image_size)
     indices = spread(len(data.x_test), min(limit or len(data.x_test), len(data.x_test)))
     return data.x_test[indices], data.y_test[indices]
 
@@ -130,4 +134,10 @@ def _predict(model: keras.Model, images: np.ndarray, size: int, preprocessing: P
         images = keras.applications.imagenet_utils.preprocess_input(
             images.astype(np.float32), data_format="channels_last", mode=preprocessing
         )
-    return np.asarray(model.predict_on_batch(images))[:count]
+    try:
+        return np.asarray(model.predict_on_batch(images))[:count]
+    except Exception as error:  # whatever the layers of another's net raise
+        raise InvalidValue(
+            f"A net takes the images that it is tested on. Received: {model.name!r}, {images.shape} "
+            f"({first_line(error)})."
+        ) from error

@@ -14,7 +14,7 @@ from resnet_keras.data.dataset import Dataset
 from resnet_keras.errors import InvalidValue
 from resnet_keras.experiments import provenance
 from resnet_keras.nets.build import build, subtract_mean
-from resnet_keras.reports.console import plain_console
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import locking, lookup, reading
 from resnet_keras.runs.lookup import Resume, ResumePoint
 from resnet_keras.runs.writing import RunFolder
@@ -22,9 +22,6 @@ from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.training.finetuning import start_from
 from resnet_keras.training.train import train
-
-AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
-"""How text is printed to a console that may be the caller's own: paths hold brackets."""
 
 
 def settings_of(network: Network, recipe: Recipe, data: Dataset, seed: int) -> dict[str, Any]:
@@ -127,9 +124,9 @@ def run_seeds(
         found = {seed: inspect(network, recipe, data, seed=seed, out=out) for seed, out in folders_of.items()}
         for seed, out in folders_of.items():
             for warning in found[seed].warnings:
-                console.print(f"WARNING: {warning}", style="bold", **AS_IT_IS)
+                say(console, f"WARNING: {warning}", style="bold")
             if found[seed].finished is not None:
-                console.print(f"{network.name}: finished before, read from {out}", **AS_IT_IS)
+                say(console, f"{network.name}: finished before, read from {out}")
         # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
         begun = {seed: (folders_of[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
@@ -171,11 +168,9 @@ def _train(
         models.append(model)
         folders.append(RunFolder(out, settings_of(network, recipe, data, seed) | here, found))
         if len(models) == 1:
-            for warning in data.description.warnings:
-                console.print(f"WARNING: {warning}", style="bold", **AS_IT_IS)
-            lines = _header(network, recipe, data, list(begun), here)
-            console.print(*lines, sep="\n", **AS_IT_IS)
-        console.print(f"  out     {out}", *_continuation(found, here), sep="\n", **AS_IT_IS)
+            say(console, *(f"WARNING: {warning}" for warning in data.description.warnings), style="bold")
+            say(console, *_header(network, recipe, data, list(begun), here))
+        say(console, f"  out     {out}", *_continuation(found, here))
     train(models, recipe, data, folders, seeds=list(begun), console=console)
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from resnet_keras.errors import readable
 from resnet_keras.spec.measurements import Subject
 
 WIDTH = 4.2
@@ -59,4 +60,4 @@ def log_scale(ax: Axes) -> None:
 
 def literal(name: str) -> str:
     """The name as text: matplotlib takes what stands between dollars for mathematics."""
-    return name.replace("$", r"\$")
+    return readable(name).replace("$", r"\$")

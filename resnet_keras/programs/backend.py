@@ -40,7 +40,7 @@ def _configured() -> str | None:
     folder = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))  # noqa: PTH111  # without a home, as Keras
     try:
         backend = json.loads((folder / "keras.json").read_text(encoding="utf-8")).get("backend")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
     # Keras writes this file by itself, with its default: it says nothing where that is not installed.
     return backend if isinstance(backend, str) and backend in BACKENDS and find_spec(BACKENDS[backend]) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from resnet_keras import signals
-from resnet_keras.errors import Diverged, InputOutput, InvalidValue, OtherRun, Stopped
+from resnet_keras.errors import Diverged, InputOutput, InvalidValue, OtherRun, Stopped, readable
 
 INTERRUPTED = 130
 LONGEST_LINE = 1_000
@@ -68,7 +68,7 @@ class _TolerantStream:
 
 
 def _say(message: object) -> None:
-    line = textwrap.shorten(str(message), LONGEST_LINE, placeholder=" ...")
+    line = textwrap.shorten(readable(str(message)), LONGEST_LINE, placeholder=" ...")
     print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
 
 

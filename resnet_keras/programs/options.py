@@ -4,6 +4,7 @@ Exit codes: 2 usage, 3 diverged, 4 input or output, 5 a damaged file, 128 + n st
 """
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -17,12 +18,34 @@ from resnet_keras.spec.recipe import MAX_COUNT, Precision, Recipe
 MAX_SEED, MAX_SEEDS = 2**32 - 1, 1_000
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line; its help keeps the lines of the recipe's docstring."""
+BACKEND_HELP = "KERAS_BACKEND=tensorflow, jax or torch in the environment chooses the backend."
 
-    def __init__(self, description: str | None) -> None:
+
+class _Paragraphs(argparse.HelpFormatter):
+    """Fits the recipe's docstring to the terminal, but for its indented lines, which are commands and lists."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.strip().split("\n\n")
+        return "\n\n".join(
+            part if part.startswith(" ") else textwrap.fill(" ".join(part.split()), width, break_on_hyphens=False)
+            for part in paragraphs
+        )
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line; its help fits the terminal.
+
+    Args:
+        description: the recipe's docstring.
+        computes: whether the recipe needs a backend, which its help then names.
+    """
+
+    def __init__(self, description: str | None, *, computes: bool = True) -> None:
         super().__init__(
-            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+            description=description,
+            epilog=BACKEND_HELP if computes else None,
+            formatter_class=_Paragraphs,
+            allow_abbrev=False,
         )
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
@@ -65,6 +88,15 @@ SMALL_IMAGES = (
     "x_test, y_test (default: TFDS_DATA_DIR, else ~/tensorflow_datasets, else Keras's folder, else a download)"
 )
 DATASET = "which set of a folder of TensorFlow Datasets, such as cifar100 or mnist"
+
+
+def photograph_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of every recipe that reads photographs."""
+    add = parser.add_argument
+    add("--skip-bad", type=int, default=0, metavar="N", help="leave out up to N damaged photographs (default: 0)")
+    add("--workers", type=int, metavar="N", help="threads that decode (default: one for each core)")
+
+
 PHOTOGRAPHS = "folder with train/<class>/* and val/<class>/*, or a data set prepared by TensorFlow Datasets"
 
 

@@ -4,6 +4,9 @@ import sys
 from typing import TextIO
 
 from rich.console import Console
+from rich.style import StyleType
+
+from resnet_keras.errors import readable
 
 
 def plain_console(file: TextIO | None = None) -> Console:
@@ -13,3 +16,26 @@ def plain_console(file: TextIO | None = None) -> Console:
         file: where it writes; None is standard output, as it is when the console is made.
     """
     return Console(file=file or sys.stdout, markup=False, emoji=False, highlight=False)
+
+
+def say(console: Console, *lines: str, style: StyleType | None = None) -> None:
+    """Prints lines of text: all that programs say but tables and bars.
+
+    A terminal breaks a line between words, and a path not at all; a file has each line as one.
+
+    Args:
+        console: which may be the caller's own, so nothing is left to its defaults.
+        lines: with names of the user's in them.
+        style: of Rich.
+    """
+    for line in lines:
+        console.print(
+            readable(line),
+            style=style,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            soft_wrap=not console.is_terminal,
+            overflow="ignore",
+            crop=False,
+        )

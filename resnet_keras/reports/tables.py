@@ -116,7 +116,7 @@ def read_evaluation(path: Path) -> list[Measured]:
         return singles + ([measured(said["models"], said)] if len(singles) > 1 else [])
     except FileNotFoundError:
         raise InputOutput(f"An evaluation is a JSON file. Not found: {path}.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputOutput(f"An evaluation is a file of recipes/evaluate.py --json. Received: {path}.") from None
 
 

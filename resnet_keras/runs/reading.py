@@ -117,7 +117,7 @@ def read(path: str | PathLike[str]) -> Run:
         return Run(path, settings, records.from_csv(metrics.decode()), Results(**results) if results else None)
     except FileNotFoundError as error:
         raise InputOutput(f"A run folder holds {RUN} and {METRICS}. Not found: {error.filename}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"The files of a run folder are as this program wrote them. Damaged: {path} ({error}).") from None
 
 

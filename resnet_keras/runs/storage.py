@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from resnet_keras.errors import InputOutput
+from resnet_keras.errors import InputOutput, first_line
 
 NEW, OLD = "new-", "old-"
 NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM)
@@ -163,5 +163,5 @@ def _one_line(path: Path) -> Iterator[None]:
     except InputOutput:
         raise
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
+        reason = error.strerror or first_line(error)
         raise InputOutput(f"{path} could not be written: {reason}. What was there before is unchanged.") from error

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from resnet_keras.reports.console import plain_console
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.reports.progress_bar import clock, progress_bar
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Row
@@ -19,8 +19,8 @@ REFRESH_SECONDS = 0.5
 
 class _ImagesPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
-        speed = task.speed or 0.0
-        return Text(f"{speed * task.fields['batch_size']:,.0f} images/s")
+        speed = task.fields["images_per_second"]
+        return Text("" if speed is None else f"{speed:,.0f} images/s")
 
 
 class TrainingProgress(keras.callbacks.Callback):
@@ -38,9 +38,11 @@ class TrainingProgress(keras.callbacks.Callback):
         """Spent between the end of a period's first step and the end of its last."""
         self._console = console or plain_console()
         self._iterations, self._parts = recipe.iterations, recipe.accumulate
+        self._batch_images = recipe.batch_size // recipe.accumulate
         self._first_step_end = self._shown = 0.0
-        self._bar = progress_bar(self._console, TextColumn("{task.fields[error]}", markup=False), _ImagesPerSecond())
-        self._task = self._bar.add_task(name, total=recipe.iterations, error="starting", batch_size=recipe.batch_size)
+        self._compiled = False
+        self._bar = progress_bar(self._console, TextColumn("{task.fields[doing]}", markup=False), _ImagesPerSecond())
+        self._task = self._bar.add_task(name, total=recipe.iterations, doing="starting", images_per_second=None)
 
     def __enter__(self) -> "TrainingProgress":
         self._bar.start()
@@ -53,21 +55,31 @@ class TrainingProgress(keras.callbacks.Callback):
         """Counts iterations that were made before."""
         self._bar.update(self._task, completed=iterations)
 
+    def now(self, doing: str) -> None:
+        """Says what takes time without a step of training: "compiling", "validating", "testing"."""
+        self._bar.update(self._task, doing=doing, refresh=True)
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._first_step_end = 0.0
+        self.now("training" if self._compiled else "compiling")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if not self._first_step_end and logs:
             float(logs["loss"])  # waits: a step that was sent to the device is not one that it has made
         now = time.perf_counter()
         self._first_step_end = self._first_step_end or now
+        self._compiled = True
         if self._bar.disable:
             return
         if (batch + 1) % self._parts == 0:
             self._bar.advance(self._task)
         if logs and now - self._shown > REFRESH_SECONDS:
-            self._shown = now
-            self._bar.update(self._task, error=f"training error {100 * (1 - float(logs['accuracy'])):.1f} %")
+            error = f"training error {100 * (1 - float(logs['accuracy'])):.1f} %"  # waits
+            self._shown = time.perf_counter()
+            seconds = self._shown - self._first_step_end
+            # As the line of the period counts them: without the first step, in which the backend compiles.
+            speed = self._batch_images * batch / seconds if batch else None
+            self._bar.update(self._task, doing=error, images_per_second=speed)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.step_seconds = time.perf_counter() - self._first_step_end
@@ -75,11 +87,9 @@ class TrainingProgress(keras.callbacks.Callback):
     def report(self, name: str, row: Row) -> None:
         """Writes the line of a period of a net."""
         left = row.seconds / row.iteration * (self._iterations - row.iteration)
-        self._console.print(
+        say(
+            self._console,
             f"{name}  iteration {row.iteration:,} of {self._iterations:,}  rate {row.learning_rate:g}  "
             f"training error {row.train_error:.2f} %  validation error {row.validation_error:.2f} %  "
             f"{row.images_per_second:,.0f} images/s  {clock(left)} left",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
         )

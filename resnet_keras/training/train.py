@@ -84,7 +84,9 @@ def train(
         errors: list[float | None] = [None] * len(trainer.seed_runs)
         if tested is not None:
             stack.enter_context(closing(tested))
+            progress.now("testing")
             errors = [error_percent(one) for one in trainer.evaluate(trainer.seed_runs, tested)]
+        progress.now("saving")
         results = [seed_run.finish(error) for seed_run, error in zip(trainer.seed_runs, errors, strict=True)]
         if trainer.diverged:
             raise trainer.diverged[0]
@@ -142,6 +144,7 @@ class _Trainer:
         group = self._fit(group, period)
         if self._stop.asked:
             self._leave(group)
+        self._progress.now("validating")
         for seed_run, held_out in zip(group, self.evaluate(group, self._held_out), strict=True):
             with self._dropped(seed_run):
                 self._progress.report(seed_run.name, seed_run.measured(held_out, period))

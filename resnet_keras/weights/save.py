@@ -11,6 +11,7 @@ from resnet_keras.runs import storage
 from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.spec.network import Network
 from resnet_keras.weights import archive
+from resnet_keras.weights.saving import without_tensorflow
 
 SUFFIX = ".keras"
 
@@ -45,7 +46,8 @@ def write(model: keras.Model, path: Path, network: Network | None, class_names: 
         OSError: the file cannot be written.
     """
     try:
-        model.save(path)
+        with without_tensorflow():
+            model.save(path)
     except RuntimeError as error:  # how HDF5 says that a file cannot be written
         raise OSError(str(error)) from error
     if network is not None:

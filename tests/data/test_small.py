@@ -311,3 +311,19 @@ def test_no_pixel_of_the_generated_images_tells_the_class(shapes):
     x = shapes.x_test.reshape(len(shapes.x_test), -1).astype(np.float32)
     guess = ((means**2).sum(axis=1) - 2 * x @ means.T).argmin(axis=1)
     assert (guess == shapes.y_test).mean() < 0.2
+
+
+@pytest.mark.parametrize(("flag", "method", "says"), [(1, 0, "encrypted"), (0, 97, "compression method")])
+def test_archives_that_another_program_packed_are_one_line(tmp_path, flag, method, says):
+    """Local headers (PK 3 4) hold flags and method at bytes 6 and 8, the directory's (PK 1 2) at 8 and 10."""
+    np.savez(tmp_path / "made.npz", **small_arrays())
+    data = bytearray((tmp_path / "made.npz").read_bytes())
+    for signature, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        start = -1
+        while (start := data.find(signature, start + 1)) >= 0:
+            data[start + at] |= flag
+            data[start + at + 2] = method
+    (tmp_path / "packed.npz").write_bytes(data)
+    with pytest.raises(InputOutput, match=says) as caught:
+        sources.load(tmp_path / "packed.npz")
+    assert "\n" not in str(caught.value)

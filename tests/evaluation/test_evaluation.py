@@ -8,6 +8,7 @@ import pytest
 from baseline_nets import ONE_OUTPUT
 from conftest import run_python, small_arrays
 from keras import layers
+from photograph_files import write_folder
 
 from resnet_keras import InputOutput, InvalidValue, build, imagenet
 from resnet_keras.data.photographs.sources import load_split
@@ -328,7 +329,66 @@ def test_files_that_are_no_classifier(tmp_path):
             classifier.read(tmp_path / name)
 
 
+def test_others_models_are_classifiers_or_one_line(tmp_path):
+    """What a dictionary, an operation or no size of its own holds is the same three probabilities."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3), name="image")
+    pooled = layers.GlobalAveragePooling2D(data_format="channels_last")(image)
+    softmax, logits = layers.Dense(3, activation="softmax"), layers.Dense(3)
+    any_size = keras.Input((None, None, 3))
+    made = {
+        "plain": keras.Model(image, softmax(pooled)),
+        "dictionary": keras.Model({"image": image}, {"scores": softmax(pooled)}),
+        "any_size": keras.Model(
+            any_size, softmax(layers.GlobalAveragePooling2D(data_format="channels_last")(any_size))
+        ),
+        "operation": keras.Model(image, keras.ops.softmax(logits(pooled))),
+        "nested": keras.Model(image, keras.Sequential([logits])(pooled)),
+        "two": keras.Model(image, [softmax(pooled), logits(pooled)]),
+        "relu": keras.Model(image, keras.ops.relu(logits(pooled))),
+        "log": keras.Model(image, keras.ops.log(softmax(pooled))),
+        "not_built": keras.Sequential([layers.Flatten(), layers.Dense(3, activation="softmax")]),
+    }
+    x = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.float32) / 64
+    for name, model in made.items():
+        model.save(tmp_path / f"{name}.keras")
+        if name in ("two", "relu", "log", "not_built"):
+            with pytest.raises(InvalidValue, match=name) as caught:
+                classifier.read(tmp_path / f"{name}.keras")
+            assert "\n" not in str(caught.value)
+        else:
+            like = made["plain"] if name in ("plain", "dictionary", "any_size") else made["operation"]
+            read = classifier.read(tmp_path / f"{name}.keras").model
+            np.testing.assert_allclose(predict(read, x), predict(like, x), rtol=1e-4, atol=1e-6)
+
+
+def test_what_another_net_raises_is_one_line(small_data, monkeypatch):
+    image = keras.Input((8, 8, 3))
+    net = as_classifier(keras.Model(image, layers.Dense(3, activation="softmax")(layers.Flatten()(image))))
+
+    def failing(_):
+        raise KeyError
+
+    monkeypatch.setattr(net.model, "predict_on_batch", failing)
+    with pytest.raises(InvalidValue, match=r"images that it is tested on.*KeyError") as caught:
+        score(net, small_data, Protocol("1-crop"))
+    assert "\n" not in str(caught.value)
+
+
 # The recipe.
+
+
+def test_damaged_photographs_are_left_out_as_in_training(tmp_path):
+    own = write_folder(tmp_path / "own")
+    bad = own / "val" / "n03" / "000.JPEG"
+    bad.write_bytes(bad.read_bytes()[:300])
+    small_net().save(tmp_path / "net.keras")
+    arguments = ["recipes/evaluate.py", str(tmp_path / "net.keras"), "--data-dir", str(own)]
+    refused = run_python(*arguments)
+    assert refused.returncode == 4
+    done = run_python(*arguments, "--skip-bad", "1")
+    assert done.returncode == 0, done.stderr
+    assert "5 images" in done.stdout
 
 
 def test_the_recipe_tests_an_ensemble_and_writes_json(folder, tmp_path):

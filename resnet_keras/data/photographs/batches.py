@@ -17,7 +17,7 @@ from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.stream import order
 from resnet_keras.data.threads import Prefetch, available_cores, in_order
-from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.errors import InvalidValue, readable
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.paper_recipes import IMAGENET
 
@@ -133,18 +133,11 @@ def load(
     workers = workers or available_cores()
     skipped: list[str] = []
     if skip_bad:
-        parts = []
-        for split in (train, validation):
-            bad = split.bad(skip_bad - len(skipped), workers)
-            skipped += [split.location(index) for index, _ in bad]
-            if len(skipped) > skip_bad:
-                raise InputOutput(
-                    f"At most {skip_bad} photographs may be damaged. Received: more, the last: {bad[-1][1]} "
-                    "Raise --skip-bad, or repair the data set."
-                )
-            parts.append(split.without([index for index, _ in bad]))
-        train, validation = parts
-    return Photographs(train, validation, image_size, tuple(_below(data_dir, path) for path in skipped), workers)
+        train, bad = train.repaired(skip_bad, workers)
+        validation, others = validation.repaired(skip_bad - len(bad), workers, skip_bad)
+        skipped = [*bad, *others]
+    below = tuple(readable(_below(data_dir, path)) for path in skipped)
+    return Photographs(train, validation, image_size, below, workers)
 
 
 def _below(data_dir: PurePath, location: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from resnet_keras.data.choice import LAYOUT, choose
 from resnet_keras.data.photographs.split import Example, Part, Split
 from resnet_keras.data.photographs.tfds import prepared
-from resnet_keras.errors import InputOutput
+from resnet_keras.errors import InputOutput, readable
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 IMAGENET = "imagenet2012"
@@ -86,11 +86,11 @@ def _folder(data_dir: Path, part: Part) -> Split:
         if not found:
             raise InputOutput(f"Each class has photographs. Received: {root / class_name}, which is empty.")
         for name, size in found:
-            digest.update(f"{part}/{class_name}/{name}\t{size}\n".encode())
+            digest.update(os.fsencode(f"{part}/{class_name}/{name}\t{size}\n"))
             names.append(f"{class_name}/{name}")
             labels.append(label)
     reader = _Files(root, tuple(names), np.array(labels, np.int32))
-    name = data_dir.resolve().name
+    name = readable(data_dir.resolve().name)
     return Split(name, f"folder {name}", tuple(classes), reader, digest.hexdigest()[:16], np.arange(len(names)))
 
 

@@ -117,6 +117,28 @@ class Split:
                     break
         return found
 
+    def repaired(self, allowed: int, workers: int, told: int | None = None) -> tuple["Split", list[str]]:
+        """The part without its damaged photographs, and their paths. All are read once to find them.
+
+        Args:
+            allowed: how many may be damaged; with 0 none is read.
+            workers: threads.
+            told: the number that an error names, where another part has used some of it.
+
+        Raises:
+            OSError: more are damaged.
+        """
+        if not allowed and told is None:
+            return self, []
+        bad = self.bad(allowed, workers)
+        if len(bad) > allowed:
+            raise InputOutput(
+                f"At most {told or allowed} photographs may be damaged. Received: more, the last: {bad[-1][1]} "
+                "Raise --skip-bad, or repair the data set."
+            )
+        numbers = [index for index, _ in bad]
+        return self.without(numbers), [self.location(index) for index in numbers]
+
     def _example(self, index: int) -> Example:
         example = self.reader.example(int(self.indices[index]))
         if not 0 <= example.label < len(self.class_names):

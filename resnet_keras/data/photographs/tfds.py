@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from resnet_keras.data.photographs.split import Example, Part, Split
-from resnet_keras.errors import InputOutput
+from resnet_keras.errors import InputOutput, first_line
 
 TFDS_PARTS: dict[Part | Literal["test"], tuple[str, ...]] = {
     "train": ("train",),
@@ -72,7 +72,7 @@ def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
         split = next((name for name in TFDS_PARTS[part] if name in info.splits), None)
         features = {name: type(feature).__name__ for name, feature in info.features.items()}
     except Exception as error:  # a damaged dataset_info.json raises anything
-        raise InputOutput(f"{folder} is no data set of TensorFlow Datasets ({str(error).splitlines()[0]}).") from error
+        raise InputOutput(f"{folder} is no data set of TensorFlow Datasets ({first_line(error)}).") from error
     if split is None or not info.splits[split].num_examples:
         wanted = " or ".join(TFDS_PARTS[part])
         raise InputOutput(

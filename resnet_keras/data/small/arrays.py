@@ -1,14 +1,12 @@
 """A user's own images: an `.npz` file, or several whose parts are put together."""
 
 import re
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from resnet_keras.data.small.images import ImageData, split
-from resnet_keras.errors import InputOutput
+from resnet_keras.errors import InputOutput, first_line, readable
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 CLASS_NAMES = "class_names"
@@ -43,8 +41,8 @@ def read(path: Path) -> ImageData:
     except ValueError as error:
         raise InputOutput(f"Parts of one data set have images of one shape. Received: {path} ({error}).") from None
     return split(
-        name=path.stem if len(files) == 1 else path.parent.name if "*" in path.name else path.name,
-        source=files[0].name if len(files) == 1 else f"{files[0].name} to {files[-1].name}",
+        name=readable(path.stem if len(files) == 1 else path.parent.name if "*" in path.name else path.name),
+        source=readable(files[0].name if len(files) == 1 else f"{files[0].name} to {files[-1].name}"),
         train=(arrays["x_train"], arrays["y_train"]),
         test=(arrays["x_test"], arrays["y_test"]),
         class_names=[_text(name) for name in names[0].tolist()] if names else None,
@@ -78,8 +76,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in (*NPZ_ARRAYS, CLASS_NAMES) if name in file}
     except FileNotFoundError:
         raise InputOutput(f"--data-dir names a folder or an .npz file. Not found: {path}.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputOutput(f"An .npz is written by numpy.savez, without objects. Received: {path} ({error}).") from None
+    except Exception as error:  # whatever zipfile and NumPy say of an archive that another program packed
+        reason = first_line(error)
+        raise InputOutput(f"An .npz is written by numpy.savez, without objects. Received: {path} ({reason}).") from None
 
 
 def _text(name: str | bytes) -> str:

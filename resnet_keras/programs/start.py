@@ -1,0 +1,69 @@
+"""The start of a program's backend: without its loaders' noise, and one line where a device is not there."""
+
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from resnet_keras.errors import InvalidValue, first_line
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.reports.console import say
+
+ASKED = ("KERAS_TORCH_DEVICE", "JAX_PLATFORMS", "JAX_PLATFORM_NAME", "CUDA_VISIBLE_DEVICES")
+"""Variables by which a device is asked for."""
+
+
+def start_backend(console: Console) -> str:
+    """Chooses the backend, imports it with Keras, and has it make a number; returns its name. For programs.
+
+    Args:
+        console: where it says so, as it takes seconds.
+
+    Raises:
+        ValueError: as `choose_backend`, or a device or platform that is not there.
+    """
+    name = choose_backend()
+    say(console, f"starting {name} ...")
+    with _quiet():
+        # By name: this wing imports no framework, and here the user has just chosen one.
+        keras = importlib.import_module("keras")
+        try:
+            keras.ops.convert_to_numpy(keras.ops.zeros(()))
+        except Exception as error:  # each backend has its own way to say that a device is not there
+            asked = ", ".join(f"{key}={os.environ[key]}" for key in ASKED if key in os.environ) or "its default"
+            raise InvalidValue(
+                f"A backend computes on a device that is there. Received: {name} with {asked} ({first_line(error)})."
+            ) from error
+    return name
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, what is written to the process's standard error goes nowhere, unless an import fails.
+
+    Upstream lacks: TensorFlow's loaders write before any setting of theirs is read, and `TF_CPP_MIN_LOG_LEVEL` is not
+    read by TensorFlow 2.21. Delete when: `import tensorflow` is silent on a machine without a GPU.
+    """
+    sys.stderr.flush()
+    try:
+        held = os.dup(2)
+    except OSError:  # a process without standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except InvalidValue:
+            raise
+        except BaseException:
+            aside.seek(0)
+            os.write(held, aside.read())
+            raise
+        finally:
+            os.dup2(held, 2)
+            os.close(held)

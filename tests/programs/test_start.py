@@ -1,0 +1,75 @@
+"""How programs start: help that fits, a device that is not there, no noise, TensorFlow only where it is the backend."""
+
+from importlib.util import find_spec
+
+import pytest
+from conftest import BACKEND, ROOT, run_python
+
+from resnet_keras.programs.backend import BACKENDS
+
+CIFAR10 = "recipes/cifar10.py"
+RECIPES = sorted(path.name for path in (ROOT / "recipes").glob("*.py"))
+ALL_HELP = """
+import runpy, sys
+from contextlib import suppress
+for name in sys.argv[1:]:
+    print("RECIPE", name)
+    sys.argv = [name, "--help"]
+    with suppress(SystemExit):
+        runpy.run_path(f"recipes/{name}", run_name="__main__")
+"""
+
+
+@pytest.mark.any_backend
+def test_help_fits_80_columns_and_names_the_choice_of_backend():
+    done = run_python("-c", ALL_HELP, *RECIPES, COLUMNS="80", PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+    _, *texts = done.stdout.split("RECIPE ")
+    assert len(texts) == len(RECIPES)
+    for text in texts:
+        assert ("KERAS_BACKEND=" in text.rpartition("\n\n")[2]) == (not text.startswith("tables.py"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "variable"), [("torch", "KERAS_TORCH_DEVICE"), ("jax", "JAX_PLATFORMS")], ids=["torch", "jax"]
+)
+def test_a_device_that_is_not_there_is_one_line(backend, variable, small_npz, tmp_path):
+    if backend != BACKEND:
+        pytest.skip("another backend's device")
+    out = tmp_path / "run"
+    arguments = ["--depth", "8", "--iterations", "1", "--data-dir", str(small_npz), "--out", str(out)]
+    done = run_python(CIFAR10, *arguments, **{variable: "xpu" if backend == "torch" else "rocm"})
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert f"{variable}=" in done.stderr
+    assert not (out / "run.json").exists()
+
+
+def test_a_run_says_at_once_what_it_does_and_writes_nothing_else(small_npz, tmp_path):
+    arguments = ["--depth", "8", "--iterations", "1", "--batch-size", "8", "--data-dir", str(small_npz)]
+    code = (
+        "import sys; sys.argv = sys.argv[1:]; sys.path.insert(0, 'recipes'); import cifar10, atexit; "
+        "atexit.register(lambda: print('imported', *sorted({'tensorflow', 'jax', 'torch'} & set(sys.modules)))); "
+        "cifar10.main(cifar10.program)"
+    )
+    done = run_python("-c", code, "cifar10.py", *arguments, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no cuda, absl or oneDNN, on any backend
+    first, second, *_, last = done.stdout.splitlines()
+    assert first.startswith(f"reading {small_npz}")
+    assert second.startswith(f"starting {BACKEND}")
+    # Keras would import TensorFlow to save the net.
+    assert ("tensorflow" in last.split()) == (BACKEND == "tensorflow")
+    assert BACKENDS[BACKEND] in last.split()
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None or BACKEND == "tensorflow", reason="for the others' saving")
+def test_saving_leaves_keras_as_it_was(tmp_path):
+    code = (
+        "import sys; from resnet_keras import build, cifar10, save; from keras.src.utils import module_utils; "
+        "save(build(cifar10(8)), sys.argv[1]); assert 'tensorflow' not in sys.modules; "
+        "assert module_utils.tensorflow.available; assert 'tensorflow' in sys.modules"
+    )
+    done = run_python("-c", code, str(tmp_path / "model.keras"))
+    assert done.returncode == 0, done.stderr
