@@ -1,6 +1,7 @@
 """The console of every program: a user's text is shown as it is."""
 
 import sys
+import textwrap
 from typing import TextIO
 
 from rich.console import Console
@@ -29,13 +30,8 @@ def say(console: Console, *lines: str, style: StyleType | None = None) -> None:
         style: of Rich.
     """
     for line in lines:
-        console.print(
-            readable(line),
-            style=style,
-            markup=False,
-            emoji=False,
-            highlight=False,
-            soft_wrap=not console.is_terminal,
-            overflow="ignore",
-            crop=False,
-        )
+        text = readable(line)
+        if console.is_terminal:
+            # Rich would break a long path, or with `overflow="ignore"` no line at all.
+            text = textwrap.fill(text, console.width, break_long_words=False, break_on_hyphens=False)
+        console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
