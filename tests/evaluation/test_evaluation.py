@@ -293,6 +293,30 @@ def test_scores_are_kept_and_a_damaged_file_is_replaced(folder, tmp_path, monkey
 # Other classifiers, files.
 
 
+def test_kept_scores_know_photographs_by_what_is_in_them(folder, tmp_path):
+    """The same name and the same number of bytes, other pixels."""
+    copy = tmp_path / "copy"
+    for file in folder.rglob("*.*"):
+        (copy / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+        (copy / file.relative_to(folder)).write_bytes(file.read_bytes())
+    net, cache = as_classifier(small_net()), Cache(tmp_path / "cache")
+    before = load_split(copy, "val")
+    first, _ = cache.score(net, before, Protocol("1-crop"))
+    one, two = (before.reader.root / name for name in before.reader.names[:2])
+    size = max(one.stat().st_size, two.stat().st_size) + 9  # decoders skip what follows a picture
+    for path in (one, two):
+        path.write_bytes(path.read_bytes().ljust(size, b"\0"))
+    exchanged = load_split(copy, "val")
+    cache.score(net, exchanged, Protocol("1-crop"))
+    contents = one.read_bytes(), two.read_bytes()
+    one.write_bytes(contents[1]), two.write_bytes(contents[0])
+    after = load_split(copy, "val")
+    assert after.fingerprint == exchanged.fingerprint
+    assert after.contents() != exchanged.contents()
+    again, _ = cache.score(net, after, Protocol("1-crop"))
+    np.testing.assert_allclose(again[[1, 0]], first[:2], atol=1e-6)
+
+
 def test_other_keras_classifiers_with_their_own_preprocessing(folder, tmp_path):
     net = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=3)
     net.save(tmp_path / "net.keras")
