@@ -37,7 +37,7 @@ MAX_BYTES = 3 << 30
 """Of a file: PReLU-net C with the momentum of SGD has 2.6 GB. What a net may have follows from its own numbers."""
 MAX_NAMELESS = 1 << 26
 """Of a file whose first bytes do not say which net it is: it is read to say what is wrong with it."""
-MAX_METADATA = 1 << 20
+MAX_METADATA = 1 << 18
 """Bytes; a thousand names of classes take 15,000. Where they would take more, a file is written without them."""
 MAX_RUN = 1 << 22
 """Bytes of a `run.json` beside the file."""
