@@ -100,7 +100,8 @@ def _layout(model: keras.Model) -> dict[str, Any]:
 def _named(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
     counts: dict[str, int] = {}
     for layer in model.layers:
-        kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", type(layer).__name__).lower()
+        kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
+        kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()  # PReLU: p_re_lu
         count = counts[kind] = counts.get(kind, -1) + 1
         yield (f"{kind}_{count}" if count else kind), layer
 

@@ -126,6 +126,22 @@ def test_the_recipe_as_a_user_runs_it(folder, tmp_path):
     assert "--protocol 10-crop" in done.stdout
 
 
+def test_a_comparison_system_as_a_user_trains_it(folder, tmp_path):
+    arguments = ["recipes/imagenet.py", "--architecture", "bn-inception", "--data-dir", str(folder)]
+    refused = run_python(*arguments, "--plain")
+    assert refused.returncode == 2
+    assert refused.stderr.strip().splitlines() == [
+        "--plain is of plain and residual nets. Received: it with --architecture."
+    ]
+    arguments += ["--image-size", "32", "--iterations", "2", "--batch-size", "4", "--out", str(tmp_path / "run")]
+    done = run_python(*arguments)
+    assert done.returncode == 0, done.stderr
+    settings = run_json(tmp_path / "run")
+    assert (settings["architecture"]["kind"], settings["architecture"]["num_classes"]) == ("bn-inception", 3)
+    assert settings["recipe"]["schedule"]["kind"] == "exponential"
+    assert settings["recipe"]["weight_decay"] == pytest.approx(4e-5)
+
+
 def test_a_damaged_photograph_met_while_training_is_one_line(tmp_path, monkeypatch):
     """Not the first that is read, and not in the main thread: its path is still what is said."""
     damaged = write_folder(tmp_path / "flowers")

@@ -69,6 +69,18 @@ def test_ours_stand_beside_them_by_net_and_protocol(tmp_path):
     assert not any("ours" in name for name in rows(tables.imagenet(published.TABLE_5, ours)))
 
 
+def test_the_comparison_systems_are_found_by_their_own_names(tmp_path):
+    """PReLU-net is model C, "VGG (v5)" VGG-19; a saved model's name has no spaces."""
+    nets = [("VGG-19", "v"), ("GoogLeNet", "g"), ("PReLU-net-C", "c"), ("PReLU-net-A", "a"), ("BN-Inception", "b")]
+    file = evaluation(tmp_path / "a.json", *nets, protocol="multi-scale", top1=(1, 2, 3, 4, 5))
+    table_4 = rows(tables.imagenet(published.TABLE_4, tables.read_evaluation(file)))
+    names = ("VGG (v5)", "GoogLeNet (ILSVRC'14)", "PReLU-net", "BN-inception", "VGG (ILSVRC'14), test set")
+    assert [table_4[name][2] for name in names] == ["1.00", "2.00", "3.00", "5.00", ""]
+    file = evaluation(tmp_path / "b.json", ("VGG-16", "v"), ("GoogLeNet", "g"), ("PReLU-net-C", "c"), top1=(1, 2, 3))
+    table_3 = rows(tables.imagenet(published.TABLE_3, tables.read_evaluation(file)))
+    assert [table_3[name][2] for name in ("VGG-16", "GoogLeNet", "PReLU-net")] == ["1.00", "2.00", "3.00"]
+
+
 def test_ensembles_have_rows_of_their_own(tmp_path):
     path = evaluation(tmp_path / "a.json", ("ResNet-18", "a"), ("plain-18", "b"), protocol="multi-scale", top1=(1, 2))
     table = rows(tables.imagenet(published.TABLE_5, tables.read_evaluation(path)))

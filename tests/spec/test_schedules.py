@@ -9,9 +9,10 @@ import pytest
 
 from resnet_keras import CIFAR10, InvalidValue, Recipe, cifar10_recipe
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
+from resnet_keras.spec.baselines.recipes import BN_INCEPTION, GOOGLENET, PRELU_NET, VGG
 from resnet_keras.spec.paper_recipes import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
 from resnet_keras.spec.records import Row
-from resnet_keras.spec.schedules import Cosine, Plateau, Steps
+from resnet_keras.spec.schedules import Cosine, Exponential, Plateau, Steps
 
 pytestmark = pytest.mark.any_backend
 
@@ -21,6 +22,10 @@ RECIPES = {
     "ImageNet": IMAGENET,
     "ImageNet, steps": IMAGENET_STEPS,
     "ImageNet, modern": IMAGENET_MODERN,
+    "VGG": VGG,
+    "PReLU-net": PRELU_NET,
+    "GoogLeNet": GOOGLENET,
+    "BN-Inception": BN_INCEPTION,
 }
 
 
@@ -64,6 +69,35 @@ def test_a_cosine_falls_from_the_first_rate_to_nothing():
     assert rates == pytest.approx([0.4, 0.2 * (1 + math.sqrt(0.5)), 0.2, 0.2 * (1 - math.sqrt(0.5))])
 
 
+def test_recipes_of_the_comparison_systems():
+    """As their papers, and the solver of Caffe's `bvlc_googlenet`, print them."""
+    told = {name: (one.batch_size, one.learning_rate, one.weight_decay) for name, one in RECIPES.items()}
+    assert told["VGG"] == (256, 0.01, 5e-4)
+    assert told["PReLU-net"] == (128, 0.01, 5e-4)
+    assert told["GoogLeNet"] == (32, 0.01, 2e-4)
+    assert told["BN-Inception"] == (32, 0.045, pytest.approx(4e-5))
+    assert (VGG.iterations, VGG.schedule.divisions, PRELU_NET.schedule.divisions) == (370_000, 3, 2)
+    assert (GOOGLENET.iterations, GOOGLENET.schedule) == (10_000_000, Exponential(0.96, 320_000))
+    assert PRELU_NET.iterations * 128 / 1.28e6 == 80
+    assert all(one.momentum == 0.9 for one in RECIPES.values())
+
+
+def test_an_exponential_schedule_is_that_of_pytorch():
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    theirs = torch.optim.lr_scheduler.StepLR(optimizer, step_size=8, gamma=0.96)
+    recipe = Recipe(iterations=100, schedule=Exponential(0.96, 8), learning_rate=0.1, evaluate_every=4)
+    rates = []
+    for period in recipe.periods():
+        rates.append(recipe.learning_rate_of(period, ()))
+        assert rates[-1] == pytest.approx(optimizer.param_groups[0]["lr"])
+        for _ in range(period.stop - period.start):
+            optimizer.step()
+            theirs.step()
+    assert len(set(rates)) == 13
+    assert recipe.rescaled(25).schedule == Exponential(0.96, 2)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_comes_back_from_json(name):
     for recipe in (RECIPES[name], RECIPES[name].rescaled(700)):
@@ -83,6 +117,8 @@ def test_what_a_longer_run_may_go_on_from():
     assert not replace(IMAGENET_MODERN, iterations=500_000).extends(IMAGENET_MODERN)  # its rates are others
     assert not IMAGENET_STEPS.extends(replace(IMAGENET_STEPS, schedule=Plateau()))
     assert not replace(IMAGENET, schedule=Plateau(4)).extends(IMAGENET)
+    assert replace(GOOGLENET, iterations=11_000_000).extends(GOOGLENET)
+    assert not GOOGLENET.rescaled(5_000_000).extends(GOOGLENET)
 
 
 def test_an_average_reaches_over_the_same_share_of_a_shorter_run():
@@ -95,6 +131,8 @@ def test_an_average_reaches_over_the_same_share_of_a_shorter_run():
         lambda: Steps((5, 3)),
         lambda: Plateau(patience=0),
         lambda: Plateau(divisions=0),
+        lambda: Exponential(1.0, 10),
+        lambda: Exponential(0.9, 0),
         lambda: PaddedCrop(-1),
         lambda: ScaledCrop((100, 480)),
         lambda: ScaledCrop((480, 256)),

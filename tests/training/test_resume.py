@@ -7,8 +7,11 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from baseline_nets import SMALL as BASELINES
+from conftest import small_arrays
 
 from resnet_keras import Damaged, Diverged, InputOutput, OtherRun, Recipe, Stopped, cifar10, run
+from resnet_keras.data.small.images import split
 from resnet_keras.experiments import run as experiment
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.locking import lock
@@ -101,6 +104,26 @@ def test_a_modern_recipe_goes_on_too(small_data, tmp_path, monkeypatch):
             with pytest.raises(Stopped):
                 go(small_data, tmp_path / "run", modern)
     go(small_data, tmp_path / "run", modern)
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "straight")
+
+
+def test_dropout_goes_on_too(tmp_path, monkeypatch):
+    """What it draws next is in a checkpoint, by a name that does not depend on what the process built before."""
+    net = BASELINES["VGG"]
+    arrays = small_arrays(24, net.image_size, net.num_classes)
+    data = split(
+        name="small",
+        source="tests",
+        train=(arrays["x_train"], arrays["y_train"]),
+        test=(arrays["x_test"], arrays["y_test"]),
+    )
+    recipe = replace(RECIPE, warmup=None, learning_rate=1e-4)
+    run(net, recipe, data, seed=3, out=tmp_path / "straight")
+    with monkeypatch.context() as patch:
+        interrupt(patch, *POINTS["inside a period"])
+        with pytest.raises(Stopped):
+            run(net, recipe, data, seed=3, out=tmp_path / "run")
+    run(net, recipe, data, seed=3, out=tmp_path / "run")
     assert outcome(tmp_path / "run") == outcome(tmp_path / "straight")
 
 
