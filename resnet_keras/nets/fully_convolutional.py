@@ -81,9 +81,13 @@ def _on_windows(x: Tensor, ending: Ending, activation: Activation | None) -> Ten
         start += rows
         # Windows that the bins do not fill to their right and bottom edge.
         rest = side - window.size - (window.bins - 1) * window.strides
-        y = layers.Cropping2D(((0, rest), (0, rest)), data_format="channels_last")(x) if rest else x
+        y = (
+            layers.Cropping2D(((0, rest), (0, rest)), data_format="channels_last", dtype=dense.dtype_policy)(x)
+            if rest
+            else x
+        )
         if window.size > 1:
-            y = layers.MaxPooling2D(window.size, strides=1, data_format="channels_last")(y)
+            y = layers.MaxPooling2D(window.size, strides=1, data_format="channels_last", dtype=dense.dtype_policy)(y)
         convolution = layers.Conv2D(
             dense.units,
             window.bins,
