@@ -29,23 +29,10 @@ from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import storage
 from resnet_keras.runs.lookup import folder_for
 from resnet_keras.runs.storage import check_writable
-from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.paper_nets import CIFAR10_SIZE, cifar10
 from resnet_keras.spec.paper_recipes import cifar10_recipe
-from resnet_keras.spec.recipe import Recipe
-from resnet_keras.spec.schedules import Steps
+from resnet_keras.spec.short_experiment import DEPTHS, IMAGE_SIZE, SHORT
 
-DEPTHS = (8, 26)
-IMAGE_SIZE = 16
-SHORT = Recipe(
-    iterations=800,
-    schedule=Steps((600,)),
-    batch_size=64,
-    learning_rate=0.05,
-    augmentation=PaddedCrop(2),
-    evaluate_every=50,
-)
-"""Chosen by trying, on CIFAR-10 averaged to 16 pixels: docs/tutorials/degradation.md tells what else was tried."""
 PAPER_PLAIN = (20, 32, 44, 56)
 PAPER_RESIDUAL = (20, 32, 44, 56, 110, 1202)
 

@@ -1,0 +1,79 @@
+"""Search for hyper-parameters of small nets on CIFAR-10: rate, weight decay, depth, shortcut, width and batch size.
+
+    KERAS_BACKEND=jax python recipes/tune.py --trials 30 --iterations 400 --out runs/search
+    KERAS_BACKEND=jax python recipes/tune.py --search bayesian --trials 30 --iterations 400 --out runs/bayesian
+
+With keras-tuner (pip install "resnet_keras[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has
+a row for each. The same command goes on after an interruption and, with more --trials, after the end. Several processes
+search together where one is the chief, which trains nothing, and all have the same command:
+
+    export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
+    KERASTUNER_TUNER_ID=chief python recipes/tune.py ... &
+    KERASTUNER_TUNER_ID=tuner0 python recipes/tune.py ... &
+    KERASTUNER_TUNER_ID=tuner1 python recipes/tune.py ...
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from resnet_keras import plotting
+from resnet_keras.data.small import sources
+from resnet_keras.errors import InvalidValue
+from resnet_keras.plotting.search import parallel_coordinates
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import MAX_SEED, SMALL_IMAGES, OneLineParser, file_path
+from resnet_keras.reports import trials
+from resnet_keras.reports.console import plain_console
+from resnet_keras.runs import storage
+from resnet_keras.spec.short_experiment import IMAGE_SIZE, SHORT
+
+MOST_TRIALS = 10_000
+NEEDS = {"keras_tuner": "hyperband", "sklearn": "bayesian", "scipy": "bayesian"}
+"""Packages, and the search that needs them."""
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = OneLineParser(__doc__)
+    add = parser.add_argument
+    add("--trials", type=int, required=True, metavar="N", help="in all, those of earlier calls included")
+    add("--iterations", type=int, required=True, metavar="N", help="updates of a trial; Hyperband gives most of them "
+        "1/9 or 1/3 of these")  # fmt: skip
+    add("--out", type=file_path, required=True, metavar="FOLDER", help="of the search")
+    add("--search", choices=("hyperband", "bayesian", "random"), default="hyperband", help="(default: hyperband)")
+    add("--data-dir", type=file_path, metavar="PATH", help=SMALL_IMAGES)
+    add("--image-size", type=int, metavar="PIXELS", help=f"to which images are averaged (default: {IMAGE_SIZE}, or as "
+        "they are where that does not divide their size)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="random seed of proposals and trials (default: 0)")
+    options = parser.parse(arguments)
+    if not 1 <= options.trials <= MOST_TRIALS:
+        raise InvalidValue(f"A search has 1 to {MOST_TRIALS:,} trials. Received: --trials {options.trials}.")
+    if not 0 <= options.seed < MAX_SEED:
+        raise InvalidValue(f"A seed is a whole number from 0 to {MAX_SEED - 1:,}. Received: --seed {options.seed}.")
+    for package, kind in NEEDS.items():
+        if find_spec(package) is None and kind in ("hyperband", options.search):
+            raise InvalidValue(f'A search needs {package}. Install it: pip install "resnet_keras[tune]"')
+    recipe = SHORT.rescaled(options.iterations)
+    sources.check_folder(options.data_dir)
+    storage.check_writable(options.out)
+    choose_backend()
+
+    data = sources.load(options.data_dir)
+    size = options.image_size or (data.image_size if data.image_size % IMAGE_SIZE else IMAGE_SIZE)
+    data = data.averaged_to(size)
+    from resnet_keras.experiments.tune import Search, search  # imports Keras, with the backend just chosen
+
+    console = plain_console()
+    wanted = Search(options.search, recipe, data, options.seed)
+    found = search(wanted, options.out, options.trials, console)
+    table = trials.table(found)
+    storage.atomic_write(options.out / "table.md", table.markdown().encode())
+    console.print(table.for_terminal())
+    if trials.best_first(found):
+        described = f"{data.name}, {data.image_size} x {data.image_size} pixels"
+        written = plotting.save(parallel_coordinates(found, data=described), options.out / "trials")
+        console.print(*written, options.out / trials.CSV, options.out / "table.md", sep="\n", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main(program)

@@ -1,0 +1,92 @@
+"""The trials of a search, read from their run folders: what they tried, and the validation error they ended with."""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from resnet_keras.reports.tables import Table
+from resnet_keras.runs import reading
+from resnet_keras.spec.measurements import to_csv
+
+FOLDER, CSV = "trials", "trials.csv"
+"""Of a search: where its run folders are, and the file with a row for each."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a search.
+
+    Attributes:
+        run: its folder, as seen from the search's.
+        learning_rate: of the first updates.
+        weight_decay: as in the recipe.
+        depth: weighted layers.
+        shortcut: option A, B or C, or "none" of a plain net.
+        width: filters of the first stage.
+        batch_size: images per update.
+        iterations: updates that it was given.
+        validation_error: percent, at its end; None where it has not ended, or diverged.
+    """
+
+    run: str
+    learning_rate: float
+    weight_decay: float
+    depth: int
+    shortcut: str
+    width: int
+    batch_size: int
+    iterations: int
+    validation_error: float | None
+
+
+def read(folder: Path) -> list[Trial]:
+    """The trials of a search's folder, in the order in which they began.
+
+    Raises:
+        OSError: a run folder that is damaged.
+    """
+    found = [_trial(run, folder) for run in reading.find(folder / FOLDER)]
+    return sorted(found, key=lambda trial: (len(trial.run), trial.run))
+
+
+def best_first(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that have an error, the lowest first."""
+    ended = [trial for trial in trials if trial.validation_error is not None]
+    return sorted(ended, key=lambda trial: trial.validation_error or 0.0)
+
+
+def csv(trials: Sequence[Trial]) -> str:
+    """The text of `trials.csv`: a row a trial, blank where it has no error."""
+    return to_csv([field.name for field in fields(Trial)], map(astuple, trials))
+
+
+def table(trials: Sequence[Trial], most: int = 10) -> Table:
+    """The best of them."""
+    ordered = best_first(trials)[:most]
+    return Table(
+        ("trial", "error %", "rate", "decay", "depth", "shortcut", "width", "batch", "updates"),
+        tuple(
+            (
+                Path(one.run).name.removeprefix("trial-"),
+                f"{one.validation_error:.2f}",
+                *(f"{value:.3g}" for value in (one.learning_rate, one.weight_decay)),
+                *(str(value) for value in (one.depth, one.shortcut, one.width, one.batch_size, one.iterations)),
+            )
+            for one in ordered
+        ),
+    )
+
+
+def _trial(run: reading.Run, folder: Path) -> Trial:
+    network, recipe = run.settings["architecture"], run.recipe
+    return Trial(
+        run.path.relative_to(folder).as_posix(),
+        recipe.learning_rate,
+        recipe.weight_decay,
+        network["depth"],
+        network["shortcut"] or "none",
+        network["stages"][0]["filters"],
+        recipe.batch_size,
+        recipe.iterations,
+        run.results.validation_error if run.results else None,
+    )
