@@ -49,7 +49,15 @@ def program(arguments: Sequence[str]) -> None:
     if options.estimate:
         say(console, *estimate(architecture, recipe, data, seed=options.seed).lines())
         return
-    finished = run_seeds(architecture, recipe, data, outs=outs, resume=options.resume, console=console)
+    finished = run_seeds(
+        architecture,
+        recipe,
+        data,
+        outs=outs,
+        resume=options.resume,
+        console=console,
+        tensorboard=options.tensorboard,
+    )
     say(console, tables.ending(finished))
     say(console, f"load it: keras.models.load_model({str(finished[0].path / 'model.keras')!r})")
 

@@ -98,7 +98,8 @@ def program(arguments: Sequence[str]) -> None:
         return
     for net, recipe, folder in jobs:  # before hours of work, not after
         inspect(net, recipe, data, seed=options.seed, out=folder)
-    finished = [run(net, recipe, data, seed=options.seed, out=folder, console=console) for net, recipe, folder in jobs]
+    said = {"console": console, "tensorboard": options.tensorboard}
+    finished = [run(net, recipe, data, seed=options.seed, out=folder, **said) for net, recipe, folder in jobs]
     table = tables.errors(finished)
     storage.atomic_write(out / "table.md", table.markdown().encode())
     axis = "paper" if all(one.follows_paper for one in finished) else "fitted"

@@ -99,7 +99,15 @@ def program(arguments: Sequence[str]) -> None:
     if options.estimate:
         say(console, *estimate(architecture, recipe, data, seed=options.seed).lines())
         return
-    finished = run_seeds(architecture, recipe, data, outs=outs, resume=options.resume, console=console)
+    finished = run_seeds(
+        architecture,
+        recipe,
+        data,
+        outs=outs,
+        resume=options.resume,
+        console=console,
+        tensorboard=options.tensorboard,
+    )
     say(console, tables.ending(finished))
     words = ["recipes/evaluate.py", str(finished[0].path), "--data-dir", str(options.data_dir), "--protocol", "10-crop"]
     if options.skip_bad:

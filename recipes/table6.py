@@ -74,7 +74,16 @@ def program(arguments: Sequence[str]) -> None:
         inspect(job.network, job.recipe, data, seed=job.seed, out=job.out)
     for number, job in enumerate(queue.jobs, start=1):
         say(console, f"{number} of {len(jobs)}: {job.network.name}, seed {job.seed}{queue.time_left(number)}")
-        run(job.network, job.recipe, data, seed=job.seed, out=job.out, resume=options.resume, console=console)
+        run(
+            job.network,
+            job.recipe,
+            data,
+            seed=job.seed,
+            out=job.out,
+            resume=options.resume,
+            console=console,
+            tensorboard=options.tensorboard,
+        )
         _publish(job, keep_model=job.seed == seeds[0])
     finished = queue.finished()
     table = tables.table_6(finished) if all(one.follows_paper for one in finished) else tables.errors(finished)

@@ -16,6 +16,7 @@ from resnet_keras.experiments import provenance
 from resnet_keras.nets.build import build, subtract_mean
 from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import locking, lookup, reading
+from resnet_keras.runs.events import Events
 from resnet_keras.runs.lookup import Resume, ResumePoint
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.network import Network
@@ -54,6 +55,7 @@ def run(
     resume: Resume = "auto",
     console: Console | None = None,
     start: keras.Model | None = None,
+    tensorboard: bool = False,
 ) -> reading.Run:
     """Builds a network, trains it and writes its run folder; resumes a run that was interrupted.
 
@@ -69,13 +71,23 @@ def run(
         resume: "auto" resumes a run that is there, "fresh" starts over in a new folder beside it.
         console: where the header and the progress go; None is standard output.
         start: the net whose numbers `recipe.finetune` goes on from, which it is there for.
+        tensorboard: whether each row of `metrics.csv` becomes a TensorBoard event too, in the folder's `tensorboard/`.
 
     Raises:
         OSError: `out` holds another run, cannot be written, or another process writes it.
         ArithmeticError: training diverged.
         KeyboardInterrupt: a signal came; the run is saved.
     """
-    (done,) = run_seeds(network, recipe, data, outs={seed: out}, resume=resume, console=console, start=start)
+    (done,) = run_seeds(
+        network,
+        recipe,
+        data,
+        outs={seed: out},
+        resume=resume,
+        console=console,
+        start=start,
+        tensorboard=tensorboard,
+    )
     return done
 
 
@@ -88,6 +100,7 @@ def run_seeds(
     resume: Resume = "auto",
     console: Console | None = None,
     start: keras.Model | None = None,
+    tensorboard: bool = False,
 ) -> list[reading.Run]:
     """As `run`, for several seeds: with JAX on an accelerator all in one program, elsewhere one after the other.
 
@@ -102,6 +115,7 @@ def run_seeds(
         resume: as for `run`.
         console: as for `run`.
         start: as for `run`.
+        tensorboard: as for `run`.
 
     Raises:
         OSError, ArithmeticError, KeyboardInterrupt: as for `run`.
@@ -114,7 +128,17 @@ def run_seeds(
         for seed, out in outs.items():  # before hours of work, not after
             inspect(network, recipe, data, seed=seed, out=lookup.folder_for(Path(out), resume))
         return [
-            run(network, recipe, data, seed=seed, out=outs[seed], resume=resume, console=console, start=start)
+            run(
+                network,
+                recipe,
+                data,
+                seed=seed,
+                out=outs[seed],
+                resume=resume,
+                console=console,
+                start=start,
+                tensorboard=tensorboard,
+            )
             for seed in seeds
         ]
     folders_of = {seed: lookup.folder_for(Path(out), resume) for seed, out in outs.items()}
@@ -125,13 +149,15 @@ def run_seeds(
         for seed, out in folders_of.items():
             for warning in found[seed].warnings:
                 say(console, f"WARNING: {warning}", style="bold")
-            if found[seed].finished is not None:
+            if (done := found[seed].finished) is not None:
+                if tensorboard:
+                    Events(out, done.settings["started"], done.rows)
                 say(console, f"{network.name}: finished before, read from {out}")
         # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
         begun = {seed: (folders_of[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
             alike = {seed: one_run for seed, one_run in begun.items() if one_run[1].recipe == one}
-            _train(network, one, data, alike, console, start)
+            _train(network, one, data, alike, console, start, tensorboard=tensorboard)
         return [found[seed].finished or reading.read(folders_of[seed]) for seed in seeds]
 
 
@@ -147,6 +173,8 @@ def _train(
     begun: Mapping[int, tuple[Path, ResumePoint]],
     console: Console,
     start: keras.Model | None,
+    *,
+    tensorboard: bool,
 ) -> None:
     """Trains what is not finished, from where it is."""
     mean = None
@@ -166,7 +194,8 @@ def _train(
             subtract_mean(model, mean)
         here = provenance.describe(model)
         models.append(model)
-        folders.append(RunFolder(out, settings_of(network, recipe, data, seed) | here, found))
+        settings = settings_of(network, recipe, data, seed) | here
+        folders.append(RunFolder(out, settings, found, tensorboard=tensorboard))
         if len(models) == 1:
             say(console, *(f"WARNING: {warning}" for warning in data.description.warnings), style="bold")
             say(console, *_header(network, recipe, data, list(begun), here))

@@ -83,10 +83,16 @@ def draw(number: Number, runs: Sequence[Run], *, axis: Axis = "fitted", others: 
     return Drawing(f"figure-{number}", f"Figure {number}: {title(of_it)}", figure, curves_csv(shown))
 
 
-def draw_all(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Curve] = ()) -> Iterator[Drawing | str]:
-    """Figures 1, 4 and 6, each once for every kind of runs that cannot be compared with the others; or a line that says
-    why one is not drawn. Others' curves stand beside the first kind that they can be compared with, or alone."""
-    for number in NUMBERS:
+def draw_all(
+    runs: Sequence[Run],
+    *,
+    numbers: Sequence[Number] = NUMBERS,
+    axis: Axis = "fitted",
+    others: Sequence[Curve] = (),
+) -> Iterator[Drawing | str]:
+    """Figures of these numbers, each once for every kind of runs that cannot be compared with the others; or a line
+    that says why one is not drawn. Others' curves stand beside the first kind of runs on the same images, or alone."""
+    for number in numbers:
         groups: list[list[Run]] = [kind for kind in kinds(runs) if on_photographs(kind[0]) == (number == "4")]
         waiting = () if number == "4" else others
         drawn: list[Drawing] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.runs import events
 from resnet_keras.runs.lookup import Resume
 from resnet_keras.spec.recipe import MAX_COUNT, Precision, Recipe
 
@@ -155,6 +156,7 @@ def training_options(
         default="auto",
         help="auto: resume the run that is in --out; fresh: start over in a new folder beside it (default: auto)",
     )
+    add("--tensorboard", action="store_true", help="also write TensorBoard events, into each run folder's tensorboard/")
     add("--estimate", action="store_true", help="say how long it will take, and train nothing")
     add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
     return options
@@ -205,6 +207,8 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
     """
     if not 0 <= options.seed <= MAX_SEED:
         raise InvalidValue(f"A seed is a whole number from 0 to {MAX_SEED:,}. Received: --seed {options.seed}.")
+    if options.tensorboard:
+        events.check_installed()
     names = ("batch_size", "learning_rate", "accumulate", "precision")
     changed = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.iterations is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from resnet_keras.runs import checkpoints, reading, storage
 from resnet_keras.runs.checkpoints import State
+from resnet_keras.runs.events import Events
 from resnet_keras.runs.lookup import ResumePoint
 from resnet_keras.spec import records
 from resnet_keras.spec.records import Results, Row
@@ -22,9 +23,17 @@ class RunFolder:
         path: the folder, which this process holds.
         settings: what is run and where; values that JSON can hold.
         found: what `look` found there; None starts over.
+        tensorboard: whether each row becomes a TensorBoard event too.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], found: ResumePoint | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        found: ResumePoint | None = None,
+        *,
+        tensorboard: bool = False,
+    ) -> None:
         self.path = path
         checkpoint = found.checkpoint if found else None
         self.state = checkpoint.state if checkpoint else None
@@ -39,6 +48,7 @@ class RunFolder:
         older = older[older.index(checkpoint.path) :] if checkpoint else []
         self._keep(older)
         self._write_metrics()
+        self._events = Events(path, self._settings["started"], self._rows) if tensorboard else None
         self._write_run()  # last: without it there is no run yet
 
     @property
@@ -47,9 +57,11 @@ class RunFolder:
         return self._generations[0] if self._generations else None
 
     def record(self, row: Row) -> None:
-        """Adds a row to `metrics.csv`."""
+        """Adds a row to `metrics.csv`, and to the events where they are asked for."""
         self._rows.append(row)
         self._write_metrics()
+        if self._events is not None:
+            self._events.add(row)
 
     def save_state(self, state: State) -> Path:
         """Writes a checkpoint and removes those before the one before it.

@@ -1,0 +1,89 @@
+"""TensorBoard events beside a run's `metrics.csv`: the same rows, keyed by iteration.
+
+Keras's `TensorBoard` callback needs TensorFlow on every backend, counts the batches of one call of `fit`, and begins a
+second file where a run goes on. Here the records of TensorBoard's own writer are made, without TensorFlow.
+"""
+
+import os
+import socket
+from collections.abc import Iterable
+from datetime import datetime
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+
+from resnet_keras.errors import InvalidValue
+from resnet_keras.runs import storage
+from resnet_keras.spec.records import Row
+
+FOLDER = "tensorboard"
+"""In a run folder."""
+TAGS = tuple(field for field in Row._fields if field != "iteration")
+
+
+def check_installed() -> None:
+    """Before long work, not after.
+
+    Raises:
+        ValueError: TensorBoard is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise InvalidValue(
+            "--tensorboard needs the package tensorboard. Received: it is not installed. "
+            'Install it: pip install "resnet_keras[tensorboard]"'
+        )
+
+
+class Events:
+    """The events of a run that is being written: one file, which begins with the rows that there are.
+
+    Args:
+        path: the run folder.
+        started: of the run; an event's time is this and the seconds that were spent on training until its row.
+        rows: those that the run goes on from. Files of earlier sittings, which may hold more, are removed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, started: str, rows: Iterable[Row]) -> None:
+        self._begun = datetime.fromisoformat(started).timestamp()
+        folder = path / FOLDER
+        earlier = list(folder.glob("events.out.tfevents.*"))
+        number = len(earlier) and 1 + max(int(file.name.rpartition(".")[2]) for file in earlier)
+        self._file = folder / f"events.out.tfevents.{int(self._begun):010d}.{socket.gethostname()}.{number}"
+        storage.atomic_write(self._file, self._version() + b"".join(map(self._record, rows)))
+        for file in earlier:
+            file.unlink(missing_ok=True)
+
+    def add(self, row: Row) -> None:
+        """Appends a row: TensorBoard follows a file that grows, and not one that is replaced.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with self._file.open("ab") as file:
+            file.write(self._record(row))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _version(self) -> bytes:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        return _framed(Event(wall_time=self._begun, file_version="brain.Event:2").SerializeToString())
+
+    def _record(self, row: Row) -> bytes:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=tag, simple_value=getattr(row, tag)) for tag in TAGS]
+        event = Event(wall_time=self._begun + row.seconds, step=row.iteration, summary=Summary(value=values))
+        return _framed(event.SerializeToString())
+
+
+def _framed(data: bytes) -> bytes:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    file = BytesIO()
+    RecordWriter(file).write(data)
+    return file.getvalue()
