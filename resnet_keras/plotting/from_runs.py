@@ -101,7 +101,8 @@ def draw_all(
             try:
                 drawing = draw(number, group, axis=axis, others=waiting if _on_cifar10(group) else ())
             except InvalidValue as error:
-                lines.append(f"Figure {number} is not drawn of {group[0].path} and {len(group) - 1} more: {error}")
+                more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+                lines.append(f"Figure {number} is not drawn of {group[0].path}{more}: {error}")
                 continue
             waiting = () if _on_cifar10(group) else waiting
             drawn.append(drawing)
