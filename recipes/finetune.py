@@ -73,6 +73,7 @@ def program(arguments: Sequence[str]) -> None:
         seed=options.seed,
         out=out,
         resume=options.resume,
+        tensorboard=options.tensorboard,
     )
     say(console, tables.ending([finished]))
     say(console, f"load it: keras.models.load_model({str(finished.path / 'model.keras')!r})")

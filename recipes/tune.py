@@ -4,8 +4,9 @@
     KERAS_BACKEND=jax python recipes/tune.py --search bayesian --trials 30 --iterations 400 --out runs/bayesian
 
 With keras-tuner (pip install "resnet_keras[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has
-a row for each. The same command goes on after an interruption and, with more --trials, after the end. Several processes
-search together where one is the chief, which trains nothing, and all have the same command:
+a row for each. The same command goes on after an interruption and, with more --trials, after the end. --confirm trains
+the best trial's settings and those of degradation.py again, on other seeds and at equal updates. Several processes search
+together where one is the chief, which trains nothing, and all have the same command:
 
     export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
     KERASTUNER_TUNER_ID=chief python recipes/tune.py ... &
@@ -22,7 +23,7 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.plotting.search import parallel_coordinates
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import MAX_SEED, SMALL_IMAGES, OneLineParser, file_path
+from resnet_keras.programs.options import MAX_SEED, SMALL_IMAGES, OneLineParser, file_path, seed_list
 from resnet_keras.reports import trials
 from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import storage
@@ -44,6 +45,9 @@ def program(arguments: Sequence[str]) -> None:
     add("--data-dir", type=file_path, metavar="PATH", help=SMALL_IMAGES)
     add("--image-size", type=int, metavar="PIXELS", help=f"to which images are averaged (default: {IMAGE_SIZE}, or as "
         "they are where that does not divide their size)")  # fmt: skip
+    add("--dataset", metavar="NAME", help="which data set, where --data-dir holds several")
+    add("--confirm", type=seed_list, metavar="N-N,N,...", help="after the search, train the best trial's settings and "
+        "those of degradation.py on these seeds")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="random seed of proposals and trials (default: 0)")
     options = parser.parse(arguments)
     if not 1 <= options.trials <= MOST_TRIALS:
@@ -54,13 +58,14 @@ def program(arguments: Sequence[str]) -> None:
         if find_spec(package) is None and kind in ("hyperband", options.search):
             raise InvalidValue(f'A search needs {package}. Install it: pip install "resnet_keras[tune]"')
     recipe = SHORT.rescaled(options.iterations)
-    sources.check_folder(options.data_dir)
+    sources.check_folder(options.data_dir, options.dataset)
     storage.check_writable(options.out)
     choose_backend()
 
-    data = sources.load(options.data_dir)
+    data = sources.load(options.data_dir, options.dataset)
     size = options.image_size or (data.image_size if data.image_size % IMAGE_SIZE else IMAGE_SIZE)
     data = data.averaged_to(size)
+    from resnet_keras.experiments.confirm import confirm
     from resnet_keras.experiments.tune import Search, search  # imports Keras, with the backend just chosen
 
     console = plain_console()
@@ -73,6 +78,10 @@ def program(arguments: Sequence[str]) -> None:
         described = f"{data.name}, {data.image_size} x {data.image_size} pixels"
         written = plotting.save(parallel_coordinates(found, data=described), options.out / "trials")
         console.print(*written, options.out / trials.CSV, options.out / "table.md", sep="\n", soft_wrap=True)
+    if options.confirm:
+        table = confirm(options.out, recipe, data, options.confirm, console)
+        storage.atomic_write(options.out / "confirmation.md", table.markdown().encode())
+        console.print(table.for_terminal())
 
 
 if __name__ == "__main__":

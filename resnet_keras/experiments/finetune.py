@@ -88,7 +88,7 @@ def finetune(
         old_rate: the learning rate of old layers as a share of the new layer's.
         seed: random seed of the new layer, the order and the augmentation.
         out: the run folder.
-        options: `resume` and `console`, as of `run`.
+        options: `resume`, `console` and `tensorboard`, as of `run`.
 
     Raises:
         OSError: the net cannot be read, or the folder not written.

@@ -87,9 +87,9 @@ def ending(runs: Sequence[Run]) -> str:
     done = [run.results for run in runs if run.results is not None]
     tests = [results.test_error for results in done if results.test_error is not None]
     said = [
-        f"training error {_mean([results.train_error for results in done])} %",
-        f"validation error {_mean([results.validation_error for results in done])} %",
-        *([f"test error {_mean(tests)} %"] if tests else []),
+        f"training error {mean([results.train_error for results in done])} %",
+        f"validation error {mean([results.validation_error for results in done])} %",
+        *([f"test error {mean(tests)} %"] if tests else []),
     ]
     return f"{runs[0].name}{f', {len(runs)} seeds' if len(runs) > 1 else ''}: {', '.join(said)}"
 
@@ -161,7 +161,7 @@ def table_6(runs: Iterable[Run]) -> Table:
                 row.name,
                 "" if row.parameters is None else f"{row.parameters:g}",
                 f"{'> ' if row.bound == 'above' else ''}{row.test_error:.2f}",
-                _mean(finished.get(row.name, [])),
+                mean(finished.get(row.name, [])),
             )
             for row in (*CIFAR10_OTHERS, *CIFAR10_ERRORS)
         ),
@@ -172,12 +172,13 @@ def _cells(measured: Sequence[Measured], every_set: Sequence[str]) -> list[str]:
     cells = []
     for on in every_set:
         here = [one for one in measured if one.on == on]
-        cells.append(_mean([one.top1_error for one in here]))
-        cells.append(_mean([one.top5_error for one in here if one.top5_error is not None]))
+        cells.append(mean([one.top1_error for one in here]))
+        cells.append(mean([one.top5_error for one in here if one.top5_error is not None]))
     return cells
 
 
-def _mean(values: Sequence[float]) -> str:
+def mean(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation (n); one value as it is, none as nothing."""
     if len(values) < 2:
         return f"{values[0]:.2f}" if values else ""
     return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} ({len(values)})"

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import BACKEND, ROOT, run_json, run_python
 from rich.console import Console
@@ -17,6 +18,7 @@ keras_tuner = pytest.importorskip("keras_tuner")
 
 from resnet_keras import InputOutput, build, cifar10  # noqa: E402
 from resnet_keras.experiments import tune  # noqa: E402
+from resnet_keras.experiments.confirm import confirm  # noqa: E402
 from resnet_keras.plotting.search import parallel_coordinates  # noqa: E402
 from resnet_keras.reports import trials  # noqa: E402
 from resnet_keras.reports.trials import Trial  # noqa: E402
@@ -98,6 +100,24 @@ def test_a_killed_search_goes_on(small_npz, tmp_path):
     assert {path.name for path in out.iterdir()} >= {"trials.csv", "trials.png", "trials.svg", "table.md"}
     state = json.loads((out / "keras-tuner" / "oracle.json").read_text())
     assert state["end_order"] == ["0", "1"]
+
+
+@pytest.mark.any_backend
+def test_the_best_trial_is_confirmed_at_equal_updates_on_other_seeds(small_data, tmp_path):
+    recipe = SHORT.rescaled(2)
+    with pytest.raises(InputOutput, match="None has ended"):
+        confirm(tmp_path, recipe, small_data, (1,), QUIET)
+    (trial,) = tune.search(tune.Search("hyperband", recipe, small_data, 0), tmp_path, 1, QUIET)
+    assert trial.iterations == 1  # a ninth
+    table = confirm(tmp_path, recipe, small_data, (1, 2), QUIET)
+    assert [row[0] for row in table.rows] == ["best trial: trials/trial-0", "default: ResNet-8", "default: ResNet-26"]
+    runs = {run.path.name: run for run in reading.find(tmp_path / "confirmation")}
+    assert {run.recipe.iterations for run in runs.values()} == {2}
+    errors = [runs[f"best-seed{seed}"].results.validation_error for seed in (1, 2)]
+    assert table.rows[0][2] == f"{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f} (2)"
+    held = runs["best-seed1"].settings
+    assert held["recipe"]["learning_rate"] == pytest.approx(trial.learning_rate)
+    assert held["architecture"]["stages"][0]["filters"] == trial.width
 
 
 @pytest.mark.any_backend
