@@ -5,8 +5,8 @@
 
 With keras-tuner (pip install "resnet_keras[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has
 a row for each. The same command goes on after an interruption and, with more --trials, after the end. --confirm trains
-the best trial's settings and those of degradation.py again, on other seeds and at equal updates. Several processes search
-together where one is the chief, which trains nothing, and all have the same command:
+the best trial's settings and those of degradation.py again, on other seeds and at equal updates. Several processes
+search together where one is the chief, which trains nothing, and all have the same command:
 
     export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
     KERASTUNER_TUNER_ID=chief python recipes/tune.py ... &
