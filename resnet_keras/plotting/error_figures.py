@@ -175,7 +175,8 @@ def _draw_panel(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
             errors = curve.train_error if part == "train" else curve.validation_error
             dashes, width = looks[curve.source][part]
             mean = errors.mean(axis=0)
-            ax.plot(curve.iteration, mean, color=colour, linestyle=dashes, linewidth=width)
+            order = 3 if curve.source is None else 2
+            ax.plot(curve.iteration, mean, color=colour, linestyle=dashes, linewidth=width, zorder=order)
             if curve.seeds > 1:
                 deviation = errors.std(axis=0, ddof=1)
                 low, high = mean - deviation, mean + deviation
@@ -185,7 +186,10 @@ def _draw_panel(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
 def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> None:
     """Writes each depth beside the end of its curve; labels that would lie on each other are moved apart."""
     colour_of = _colour_of(shown)
-    shown = list({curve.name: curve for curve in reversed(shown)}.values())[::-1]  # a net once, ours first
+    # A net once, where the longest of its curves ends: ours may not be finished.
+    by_length = sorted(shown, key=lambda curve: curve.iteration[-1])
+    longest = {curve.name: curve for curve in by_length}
+    shown = [curve for curve in shown if longest[curve.name] is curve]
     labelled = [curve.validation_error if "validation" in parts else curve.train_error for curve in shown]
     low, high = ax.get_ylim()
     gap = LABEL_POINTS / (ax.bbox.height / ax.figure.dpi * POINTS_PER_INCH) * (high - low)
@@ -214,7 +218,8 @@ def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
 def _mark_paper(ax: Axes, shown: Sequence[Curve]) -> None:
     """The paper's test errors, at the end of each curve."""
     colour_of = _colour_of(shown)
-    for curve in {curve.name: curve for curve in shown}.values():
+    by_length = sorted(shown, key=lambda curve: curve.iteration[-1])
+    for curve in {curve.name: curve for curve in by_length}.values():
         error = cifar10_error(curve.name)
         if error is not None:
             colour = colour_of[curve.name]
