@@ -7,9 +7,11 @@
 Reads a-martyn/resnet and akamaster/pytorch_resnet_cifar10 (CIFAR-10, any depth of 6n + 2); torchvision, timm,
 transformers and keras.applications (ImageNet). Files are .pt, .pth, .th, .safetensors, .npz, .h5 or .keras; none of
 them runs code. The net written takes raw RGB pixels, 0..255. What it computes is
-compared with the source's own computation, on test images of --data-dir or on noise, and refused where it differs.
+compared with the source's own computation, on test images of --data-dir or on noise, and refused where it differs. A
+model card is written beside it: NET.md.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +29,7 @@ from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports.console import plain_console, say
+from resnet_keras.reports.model_card import MeasuredError, converted_card
 from resnet_keras.runs import storage
 
 if TYPE_CHECKING:
@@ -48,26 +51,45 @@ def program(arguments: Sequence[str]) -> None:
     if options.images < 1:
         raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
     console = plain_console()
-    images = None if options.data_dir is None else _images(options.data_dir, options.images)
+    images, labels, on = (None, None, "") if options.data_dir is None else _images(options.data_dir, options.images)
     start_backend(console)
     from resnet_keras.weights.convert.convert import convert
 
     report = convert(options.file, options.out, architecture=options.architecture, images=images)
+    error = None if labels is None or images is None else _error(options.out, images, labels, on)
+    sha256 = hashlib.sha256(options.out.read_bytes()).hexdigest()
+    card = options.out.with_suffix(".md")
+    storage.atomic_write(card, converted_card(report.to_dict(), options.out.name, sha256, error).encode())
     if options.json:
         storage.atomic_write(options.json, (json.dumps(report.to_dict(), indent=2) + "\n").encode())
-    say(console, *_text(report, options.out).splitlines())
+    measured = [f"test error {error.percent:.2f} % on {error.images:,} images of {error.on}"] if error else []
+    lines = [*_lines(report), *measured, f"written: {options.out} and its card, {card}"]
+    say(console, *lines)
 
 
-def _images(data_dir: Path, most: int) -> np.ndarray:
-    """Test images, evenly spread; of photographs the centre, as a net of Table 1 sees them."""
+def _images(data_dir: Path, most: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """Test images, evenly spread, their labels and name; of photographs the centre, as a net of Table 1 sees them."""
     data = part.load(data_dir, "val")
     if isinstance(data, ImageData):
-        return data.x_test[spread(len(data.x_test), min(most, len(data.x_test)))]
+        chosen = spread(len(data.x_test), min(most, len(data.x_test)))
+        return data.x_test[chosen], data.y_test[chosen], data.name
     split = data.limited(min(most, len(data)))
-    return np.stack([SingleView(NET_SIZE).of(split.photograph(number)[0])[0] for number in range(len(split))])
+    photographs = [split.photograph(number) for number in range(len(split))]
+    crops = np.stack([SingleView(NET_SIZE).of(photograph)[0] for photograph, _ in photographs])
+    return crops, np.array([label for _, label in photographs]), split.name
 
 
-def _text(report: "Report", out: Path) -> str:
+def _error(out: Path, images: np.ndarray, labels: np.ndarray, on: str) -> MeasuredError | None:
+    """Of the net written; None where it has another number of classes than the labels."""
+    from resnet_keras.weights.load import load
+
+    probabilities = load(out).predict(images, verbose=0)
+    if labels.max() >= probabilities.shape[1]:
+        return None
+    return MeasuredError(100 * float(np.mean(probabilities.argmax(axis=1) != labels)), len(images), on)
+
+
+def _lines(report: "Report") -> list[str]:
     net = report.architecture
     lines = [f"{net.name} of {report.source}, {net.num_classes} classes, licence {report.licence or 'unknown'}"]
     if compared := report.parity:
@@ -77,7 +99,7 @@ def _text(report: "Report", out: Path) -> str:
         )
     else:
         lines.append(report.to_dict()["compared"])
-    return "\n".join([*lines, *report.folded, *report.notes, f"written: {out}"])
+    return [*lines, *report.folded, *report.notes]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Tables 2 to 6 of the paper: its numbers beside ours, without training or testing anything.
 
     python recipes/tables.py runs results/evaluation/*.json
-    python recipes/tables.py results/*.json --table 2 3 --out results
-
-Ours come from run folders (Table 6) and from the JSON files of recipes/evaluate.py (Tables 2 to 5); what was not
-measured is blank. With --out, tables.md and a .csv for each table are written.
+XXX
+Ours come from run folders (Table 6) and from the JSON files of recipes/evaluate.py (Tables 2 to 5); nets that others
+trained and we measured (results/others) have columns of their own. What was not measured is blank. With --out,
+tables.md and a .csv for each table are written.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from resnet_keras.errors import InputOutput
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
-from resnet_keras.reports import tables
+from resnet_keras.reports import others, tables
 from resnet_keras.reports.console import plain_console, say
 from resnet_keras.reports.published import IMAGENET_TABLES
 from resnet_keras.runs import reading, storage
@@ -38,7 +38,8 @@ def program(arguments: Sequence[str]) -> None:
     if missing := [path for path in options.sources if not path.exists()]:
         raise InputOutput(f"Tables are made from run folders and evaluations. Not found: {missing[0]}.")
     files = [path for path in options.sources if path.suffix == ".json"]
-    evaluations = [one for path in files for one in tables.read_evaluation(path)]
+    measured = {path: others.read(path) for path in files}
+    evaluations = [one for path in files if measured[path] is None for one in tables.read_evaluation(path)]
     console = plain_console()
     found = []
     for path in options.sources:
@@ -50,7 +51,7 @@ def program(arguments: Sequence[str]) -> None:
     titles = {published.number: f"{published.protocol}; {published.title}" for published in IMAGENET_TABLES}
     titles[6] = "CIFAR-10 test set"
     made = {published.number: tables.imagenet(published, evaluations) for published in IMAGENET_TABLES}
-    made[6] = tables.table_6(found)
+    made[6] = tables.table_6(found, [net for nets in measured.values() for net in nets or ()])
     text = "Errors in percent. Paper: He et al., *Deep Residual Learning for Image Recognition* (2015).\n"
     for number in sorted(set(options.table)):
         console.print(f"Table {number}: {titles[number]}", style="bold")

@@ -1,4 +1,7 @@
-"""The model card of a finished run: what a reader needs to trust its number, from the run folder alone."""
+"""Model cards: what a reader needs to trust a net's number, from its run folder or from the report of a conversion."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from resnet_keras.reports.published import cifar10_error
 from resnet_keras.runs.reading import MODEL, Run
@@ -51,10 +54,73 @@ def model_card(run: Run) -> str:
         ("started, ended", f"{settings.get('started')}, {settings.get('ended')}"),
         (f"`{MODEL}`", f"SHA-256 {file['sha256']}" if file else "not kept"),
     ]
-    table = "".join(f"| {name} | {value} |\n" for name, value in rows)
+    if recipe.get("finetune"):
+        start = recipe["finetune"]
+        frozen = f"stages to number {start['stages']}" if start["stages"] else start["freeze"]
+        told = (
+            f"SHA-256 {start['weights']}; frozen: {frozen}; rate of old layers: {start['old_rate']:g} of the new one's"
+        )
+        rows.insert(1, ("fine-tuned from", told))
     return (
-        f"# {run.name}, seed {settings['seed']}\n\n| | |\n| --- | --- |\n{table}\n"
+        f"# {run.name}, seed {settings['seed']}\n\n{_table(rows)}\n"
         f"`keras.models.load_model({MODEL!r})` takes RGB pixels 0..255 of shape (n, {data['image_size']}, "
         f"{data['image_size']}, 3) and returns probabilities. It was trained with resnet_keras (Apache-2.0); what "
         "differs from the paper is in docs/deviations.md.\n"
     )
+
+
+class MeasuredError(NamedTuple):
+    """Of a converted net."""
+
+    percent: float
+    images: int
+    on: str
+    """The images."""
+
+
+def converted_card(report: Mapping[str, Any], file: str, sha256: str, error: MeasuredError | None = None) -> str:
+    """The card of a converted net, in Markdown.
+
+    Args:
+        report: of the conversion, as `convert.Report.to_dict` gives it.
+        file: name of the net's file.
+        sha256: of it.
+        error: as it was measured, if it was.
+    """
+    size = report["image_size"]
+    parity = (
+        f"largest difference of a probability {report['largest_difference']:.1e}, equal top-1 "
+        f"{report['equal_top1']:.2%}, on {report['images']:,} images"
+        if report["images"]
+        else report["compared"]
+    )
+    pixels = report["preprocessing"]
+    mean, std = (", ".join(f"{one:.5g}" for one in pixels[part]) for part in ("mean", "std"))
+    rows = [
+        (
+            "network",
+            f"{report['architecture']}: {report['depth']} weighted layers, {report['parameters']:,} parameters",
+        ),
+        ("weights of", f"{report['source']}, licence {report['licence'] or 'unknown: see the source'}"),
+        ("source file", f"{report['kind']}, SHA-256 {report['sha256']}"),
+        ("test error, %", f"{error.percent:.2f} on {error.images:,} images of {error.on}" if error else "not measured"),
+        (
+            "protocol",
+            "as the source trained it, which its file does not say; not the paper's",
+        ),
+        ("against the source's own computation", parity),
+        ("images of the source", f"{pixels['channels']}, less {mean}, divided by {std}; done inside the net"),
+        ("folded into the numbers", "; ".join(report["folded"]) or "nothing"),
+        ("noted", "; ".join(report["notes"]) or "nothing"),
+        (f"`{file}`", f"SHA-256 {sha256}"),
+    ]
+    return (
+        f"# {report['architecture']}, weights of {report['source']}\n\n{_table(rows)}\n"
+        f"`keras.models.load_model({file!r})` takes RGB pixels 0..255 of shape (n, {size}, {size}, 3) and returns "
+        "probabilities. It was trained by others and converted with resnet_keras (Apache-2.0); the weights keep their "
+        "own licence. Where the network differs from the paper's, docs/deviations.md says so.\n"
+    )
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    return "| | |\n| --- | --- |\n" + "".join(f"| {name} | {value} |\n" for name, value in rows)

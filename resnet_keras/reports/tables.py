@@ -11,23 +11,27 @@ from typing import Any
 
 from rich import box
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from resnet_keras.errors import InputOutput
+from resnet_keras.reports.others import OthersNet
 from resnet_keras.reports.published import CIFAR10_ERRORS, CIFAR10_OTHERS, ImageNetTable, cifar10_error
 from resnet_keras.runs.reading import Run
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the first column holds names, the others numbers."""
+    """Cells as text; the first column holds names, the others numbers; notes say what a column's numbers are."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        """The table in Markdown."""
+        """The table in Markdown, its notes below it."""
         ruler = ("---", *("---:" for _ in self.head[1:]))
-        return "".join(f"| {' | '.join(cells)} |\n" for cells in (self.head, ruler, *self.rows))
+        lines = "".join(f"| {' | '.join(cells)} |\n" for cells in (self.head, ruler, *self.rows))
+        return lines + "".join(f"\n{note}\n" for note in self.notes)
 
     def csv(self) -> str:
         """The table as comma-separated values."""
@@ -37,7 +41,8 @@ class Table:
 
     def for_terminal(self) -> RichTable:
         """The table for a `rich.console.Console`."""
-        table = RichTable(box=box.SIMPLE_HEAD)
+        caption = Text("\n".join(self.notes)) if self.notes else None  # text, not markup
+        table = RichTable(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
         for index, name in enumerate(self.head):
             table.add_column(name, justify="right" if index else "left")
         for row in self.rows:
@@ -148,22 +153,48 @@ def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table
     return Table(("net", "paper, top-1 %", "paper, top-5 %", *own), tuple(rows))
 
 
-def table_6(runs: Iterable[Run]) -> Table:
-    """CIFAR-10's test errors: the paper's rows, and the mean of our runs where images and schedule are the paper's."""
+def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
+    """CIFAR-10's test errors: the paper's rows, and the mean of our runs where images and schedule are the paper's.
+
+    Args:
+        runs: ours.
+        others: nets that others have trained, measured by us: a column for each project, and a note with its protocol,
+            which is not the paper's.
+    """
     finished: dict[str, list[float]] = {}
     for run in runs:
         if run.results is not None and run.results.test_error is not None and run.follows_paper:
             finished.setdefault(run.name, []).append(run.results.test_error)
+    projects = list(dict.fromkeys(net.weights for net in others))
+    measured = {(net.name, net.weights): net.test_error for net in others}
+    rows = [*CIFAR10_OTHERS, *CIFAR10_ERRORS]
+    published = {row.name for row in rows}
+    beside = [name for name in dict.fromkeys(net.name for net in others) if name not in published]
+    cells = [
+        (
+            row.name,
+            "" if row.parameters is None else f"{row.parameters:g}",
+            f"{'> ' if row.bound == 'above' else ''}{row.test_error:.2f}",
+        )
+        for row in rows
+    ] + [(name, "", "") for name in beside]
     return Table(
-        ("net", "parameters, millions", "paper, test error %", "ours, test error %"),
+        (
+            *("net", "parameters, millions", "paper, test error %", "ours, test error %"),
+            *(f"weights of {project}, measured by us, test error %" for project in projects),
+        ),
         tuple(
             (
-                row.name,
-                "" if row.parameters is None else f"{row.parameters:g}",
-                f"{'> ' if row.bound == 'above' else ''}{row.test_error:.2f}",
-                mean(finished.get(row.name, [])),
+                *row,
+                mean(finished.get(row[0], [])),
+                *(_number(measured.get((row[0], project))) for project in projects),
             )
-            for row in (*CIFAR10_OTHERS, *CIFAR10_ERRORS)
+            for row in cells
+        ),
+        tuple(
+            f"Weights of {project}, trained by others, not by the paper's protocol: {'; '.join(protocols)}."
+            for project in projects
+            if (protocols := dict.fromkeys(net.protocol for net in others if net.weights == project))
         ),
     )
 

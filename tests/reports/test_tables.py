@@ -9,7 +9,7 @@ from conftest import run_python
 from made_runs import a_run
 
 from resnet_keras import InputOutput
-from resnet_keras.reports import published, tables
+from resnet_keras.reports import others, published, tables
 from resnet_keras.runs.reading import Results, Run
 
 pytestmark = pytest.mark.any_backend
@@ -123,3 +123,31 @@ def test_the_recipe_writes_markdown_and_csv(tmp_path):
     again = run_python(TABLES, "--table", "7")
     assert again.returncode == 2
     assert len(again.stderr.strip().splitlines()) == 1
+
+
+def test_weights_of_others_have_columns_of_their_own(tmp_path):
+    """Numbers of results/others, as measured there, never in our column; plain nets get rows of their own."""
+    others_file = Path(__file__).parents[2] / "results" / "others" / "cifar10.json"
+    nets = others.read(others_file)
+    table = tables.table_6([a_run(20)], nets)
+    head = list(table.head)
+    martyn = head.index("weights of a-martyn/resnet, measured by us, test error %")
+    akamaster = head.index("weights of akamaster/pytorch_resnet_cifar10, measured by us, test error %")
+    rows = {row[0]: row for row in table.rows}
+    assert [rows[f"plain-{depth}"][martyn] for depth in (20, 32, 44, 56)] == ["9.69", "10.04", "11.56", "13.07"]
+    assert [rows[f"ResNet-{depth}"][martyn] for depth in (20, 32, 44, 56)] == ["8.04", "7.79", "7.51", "7.46"]
+    assert [rows[f"ResNet-{depth}"][akamaster] for depth in (20, 32, 56)] == ["8.27", "", "6.61"]
+    ours = head.index("ours, test error %")
+    assert [row[ours] for row in table.rows if row[ours]] == ["36.00"]
+    assert len(table.notes) == 2
+    assert all("50,000 training images" in note and "not by the paper's protocol" in note for note in table.notes)
+    assert "best epoch on the test set" in table.notes[1]
+    assert table.notes[0] in table.markdown()
+    assert others.read(_json(tmp_path / "evaluation.json", {"models": []})) is None
+    with pytest.raises(InputOutput, match="as in results/others"):
+        others.read(_json(tmp_path / "odd.json", {"nets": [{"net": "plain-20"}]}))
+
+
+def _json(path, value):
+    path.write_text(json.dumps(value), encoding="utf-8")
+    return path

@@ -86,7 +86,10 @@ class Report:
         return {
             "source": self.source,
             "architecture": self.architecture.name,
+            "depth": self.architecture.depth,
+            "parameters": self.architecture.parameters,
             "num_classes": self.architecture.num_classes,
+            "image_size": self.architecture.image_size,
             "kind": self.file.kind,
             "sha256": self.file.sha256,
             "licence": self.licence,

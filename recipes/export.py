@@ -1,0 +1,96 @@
+"""Write a net for another runtime: SavedModel (TensorFlow), ONNX, LiteRT or OpenVINO.
+
+    KERAS_BACKEND=torch python recipes/export.py runs/ResNet-20-seed0 --to onnx --out resnet-20.onnx
+    KERAS_BACKEND=tensorflow python recipes/export.py resnet-20.keras --to litert --precision int8 --data-dir cifar10 \\
+        --out resnet-20.tflite
+
+FILE is a run folder or a .keras file. Raw pixels 0..255 go in and probabilities come out. What is written is run in its
+own runtime, on test images of --data-dir or on noise, and compared with the net; float32 is refused where it differs by
+more than 1e-4. float16 and int8 are made by the runtime's own tool; int8 measures ranges on training images of
+--data-dir, and with it the change of the error is told. SavedModel needs TensorFlow or JAX, LiteRT TensorFlow, OpenVINO
+TensorFlow or PyTorch; a .keras file opens on each.
+"""
+
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+
+from resnet_keras.data.photographs.split import spread
+from resnet_keras.data.small import sources
+from resnet_keras.errors import Damaged, InputOutput, InvalidValue
+from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import OneLineParser, file_path
+from resnet_keras.reports.console import plain_console
+from resnet_keras.runs import reading
+from resnet_keras.weights.runtimes import Format, opened
+
+CALIBRATION_IMAGES = 200
+"""Whose ranges int8 measures."""
+LARGEST = 1e-4
+"""Difference of a probability above which float32 is refused."""
+NOISE_IMAGES = 20
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = OneLineParser(__doc__)
+    add = parser.add_argument
+    add("file", type=file_path, metavar="FILE", help="a run folder or a .keras file")
+    add("--to", choices=get_args(Format), required=True, help="the format")
+    add("--out", type=file_path, required=True, metavar="PATH", help="a new folder for a SavedModel; else a file that "
+        "ends in .onnx, .tflite or .xml")  # fmt: skip
+    add("--precision", choices=("float32", "float16", "int8"), default="float32", help="of the numbers (default: "
+        "float32)")  # fmt: skip
+    add("--data-dir", type=file_path, metavar="PATH", help="images to compare on: CIFAR-10 or an .npz file (default: "
+        "generated noise)")  # fmt: skip
+    add("--images", type=int, default=10_000, metavar="N", help="of --data-dir's test images, at most (default: 10000)")
+    options = parser.parse(arguments)
+    if options.images < 1:
+        raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
+    if options.precision == "int8" and options.data_dir is None:
+        raise InvalidValue("int8 measures ranges on training images. Received: no --data-dir.")
+    file = options.file / reading.MODEL if options.file.is_dir() else options.file
+    if not file.is_file():
+        raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+    sources.check_folder(options.data_dir)
+    backend = choose_backend()
+    from resnet_keras.weights import export  # imports Keras, with the backend just chosen
+    from resnet_keras.weights.convert.parity import noise
+    from resnet_keras.weights.load import load
+
+    export.check(options.to, options.precision, options.out, backend)
+    model = load(file)
+    size = model.input_shape[1]
+    data = None if options.data_dir is None else sources.load(options.data_dir)
+    if data is not None and data.image_size != size:
+        raise InvalidValue(f"{model.name} takes images of {size} pixels. Received: {data.name} of {data.image_size}.")
+    calibration = None if data is None else data.x_train[spread(len(data.x_train), CALIBRATION_IMAGES)]
+    export.export(model, options.out, options.to, precision=options.precision, calibration=calibration)
+    if data is None:
+        images, labels = noise(size, NOISE_IMAGES), None
+    else:
+        chosen = spread(len(data.x_test), min(options.images, len(data.x_test)))
+        images, labels = data.x_test[chosen], data.y_test[chosen]
+    ours, theirs = model.predict(images, verbose=0), opened(options.out, options.to)(images)
+    difference = float(np.abs(ours - theirs).max())
+    if options.precision == "float32" and not difference <= LARGEST:  # not a number is no number below
+        raise Damaged(
+            f"What is exported gives the net's probabilities, within {LARGEST}. Received: a difference of "
+            f"{difference:.2g} in {options.out}: do not use it."
+        )
+    same = np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))
+    console = plain_console()
+    console.print(
+        f"{model.name} in {options.to}, {options.precision}: largest difference of a probability {difference:.1e}, "
+        f"equal top-1 {same:.2%}, {len(images):,} images",
+        soft_wrap=True,
+    )
+    if labels is not None and data is not None:
+        before, after = (100 * np.mean(one.argmax(axis=1) != labels) for one in (ours, theirs))
+        console.print(f"test error on {data.name}: {before:.2f} %, exported {after:.2f} %", soft_wrap=True)
+    console.print(f"written: {options.out}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main(program)
