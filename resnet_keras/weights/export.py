@@ -6,6 +6,7 @@ running each with Keras 3.15.1; a `.keras` file opens on any of them.
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from os import PathLike
@@ -99,7 +100,9 @@ def export(
     storage.check_writable(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
         aside = Path(folder) / target.name
-        _WRITERS[to](_with_constant_mean(model), aside, precision, calibration)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tracing: what is written is compared with the net
+            _WRITERS[to](_with_constant_mean(model), aside, precision, calibration)
         if to == "openvino":  # the numbers first: the .xml is what is opened
             storage.atomic_replace(target.with_suffix(".bin"), lambda path: _move(aside.with_suffix(".bin"), path))
         if to == "savedmodel":
