@@ -12,12 +12,15 @@ TensorFlow or PyTorch; a .keras file opens on each.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
-from resnet_keras.data.photographs.split import spread
-from resnet_keras.data.small import sources
+from resnet_keras.data import part
+from resnet_keras.data.photographs.split import Part, spread
+from resnet_keras.data.photographs.views import SingleView
+from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import Damaged, InputOutput, InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
@@ -42,8 +45,8 @@ def program(arguments: Sequence[str]) -> None:
         "ends in .onnx, .tflite or .xml")  # fmt: skip
     add("--precision", choices=("float32", "float16", "int8"), default="float32", help="of the numbers (default: "
         "float32)")  # fmt: skip
-    add("--data-dir", type=file_path, metavar="PATH", help="images to compare on: CIFAR-10 or an .npz file (default: "
-        "generated noise)")  # fmt: skip
+    add("--data-dir", type=file_path, metavar="PATH", help="images to compare on: CIFAR-10, an .npz file or "
+        "photographs (default: generated noise)")  # fmt: skip
     add("--images", type=int, default=10_000, metavar="N", help="of --data-dir's test images, at most (default: 10000)")
     options = parser.parse(arguments)
     if options.images < 1:
@@ -53,7 +56,6 @@ def program(arguments: Sequence[str]) -> None:
     file = options.file / reading.MODEL if options.file.is_dir() else options.file
     if not file.is_file():
         raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
-    sources.check_folder(options.data_dir)
     backend = choose_backend()
     from resnet_keras.weights import export  # imports Keras, with the backend just chosen
     from resnet_keras.weights.convert.parity import noise
@@ -62,16 +64,12 @@ def program(arguments: Sequence[str]) -> None:
     export.check(options.to, options.precision, options.out, backend)
     model = load(file)
     size = model.input_shape[1]
-    data = None if options.data_dir is None else sources.load(options.data_dir)
-    if data is not None and data.image_size != size:
-        raise InvalidValue(f"{model.name} takes images of {size} pixels. Received: {data.name} of {data.image_size}.")
-    calibration = None if data is None else data.x_train[spread(len(data.x_train), CALIBRATION_IMAGES)]
+    images, labels, calibration = noise(size, NOISE_IMAGES), None, None
+    if options.data_dir is not None:
+        images, labels = _images(options.data_dir, "val", options.images, size)
+    if options.precision == "int8":
+        calibration, _ = _images(options.data_dir, "train", CALIBRATION_IMAGES, size)
     export.export(model, options.out, options.to, precision=options.precision, calibration=calibration)
-    if data is None:
-        images, labels = noise(size, NOISE_IMAGES), None
-    else:
-        chosen = spread(len(data.x_test), min(options.images, len(data.x_test)))
-        images, labels = data.x_test[chosen], data.y_test[chosen]
     ours, theirs = model.predict(images, verbose=0), opened(options.out, options.to)(images)
     difference = float(np.abs(ours - theirs).max())
     if options.precision == "float32" and not difference <= LARGEST:  # not a number is no number below
@@ -86,10 +84,25 @@ def program(arguments: Sequence[str]) -> None:
         f"equal top-1 {same:.2%}, {len(images):,} images",
         soft_wrap=True,
     )
-    if labels is not None and data is not None:
+    if labels is not None and labels.max() < ours.shape[1]:
         before, after = (100 * np.mean(one.argmax(axis=1) != labels) for one in (ours, theirs))
-        console.print(f"test error on {data.name}: {before:.2f} %, exported {after:.2f} %", soft_wrap=True)
+        console.print(f"test error on {options.data_dir.name}: {before:.2f} %, exported {after:.2f} %", soft_wrap=True)
     console.print(f"written: {options.out}", soft_wrap=True)
+
+
+def _images(data_dir: Path, which: Part, most: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images of a part, evenly spread, with their labels; of photographs the centre."""
+    data = part.load(data_dir, which)
+    if isinstance(data, ImageData):
+        x, y = (data.x_train, data.y_train) if which == "train" else (data.x_test, data.y_test)
+        if data.image_size != size:
+            raise InvalidValue(f"The net takes images of {size} pixels. Received: {data.name} of {data.image_size}.")
+        chosen = spread(len(x), min(most, len(x)))
+        return x[chosen], y[chosen]
+    split = data.limited(min(most, len(data)))
+    photographs = [split.photograph(number) for number in range(len(split))]
+    crops = np.stack([SingleView(size).of(photograph)[0] for photograph, _ in photographs])
+    return crops, np.array([label for _, label in photographs])
 
 
 if __name__ == "__main__":
