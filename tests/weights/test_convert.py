@@ -1,5 +1,6 @@
 """Nets of other projects, as PyTorch modules of their own, against what `convert` makes of their files."""
 
+import hashlib
 import json
 
 import keras
@@ -229,6 +230,9 @@ def test_the_recipe_writes_net_and_report(tmp_path):
     assert content["equal_top1"] == 1
     assert content["largest_difference"] < 2e-5
     np.testing.assert_allclose(content["preprocessing"]["mean"], [123.675, 116.28, 103.53])
+    card = out.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"SHA-256 {hashlib.sha256(out.read_bytes()).hexdigest()}" in card
+    assert "akamaster/pytorch_resnet_cifar10, licence BSD-2-Clause" in card
 
     wrong = run_python("recipes/convert.py", str(tmp_path), "--out", str(out))
     assert wrong.returncode == 4
