@@ -22,10 +22,10 @@ from resnet_keras.data.photographs.split import Part, spread
 from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import Damaged, InputOutput, InvalidValue
-from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
-from resnet_keras.reports.console import plain_console
+from resnet_keras.programs.start import start_backend
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import reading
 from resnet_keras.weights.runtimes import Format, opened
 
@@ -56,7 +56,8 @@ def program(arguments: Sequence[str]) -> None:
     file = options.file / reading.MODEL if options.file.is_dir() else options.file
     if not file.is_file():
         raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
-    backend = choose_backend()
+    console = plain_console()
+    backend = start_backend(console)
     from resnet_keras.weights import export  # imports Keras, with the backend just chosen
     from resnet_keras.weights.convert.parity import noise
     from resnet_keras.weights.load import load
@@ -78,16 +79,15 @@ def program(arguments: Sequence[str]) -> None:
             f"{difference:.2g} in {options.out}: do not use it."
         )
     same = np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))
-    console = plain_console()
-    console.print(
+    say(
+        console,
         f"{model.name} in {options.to}, {options.precision}: largest difference of a probability {difference:.1e}, "
         f"equal top-1 {same:.2%}, {len(images):,} images",
-        soft_wrap=True,
     )
     if labels is not None and labels.max() < ours.shape[1]:
         before, after = (100 * np.mean(one.argmax(axis=1) != labels) for one in (ours, theirs))
-        console.print(f"test error on {options.data_dir.name}: {before:.2f} %, exported {after:.2f} %", soft_wrap=True)
-    console.print(f"written: {options.out}", soft_wrap=True)
+        say(console, f"test error on {options.data_dir.name}: {before:.2f} %, exported {after:.2f} %")
+    say(console, f"written: {options.out}")
 
 
 def _images(data_dir: Path, which: Part, most: int, size: int) -> tuple[np.ndarray, np.ndarray]:
