@@ -1,7 +1,7 @@
 """Tables 2 to 6 of the paper: its numbers beside ours, without training or testing anything.
 
     python recipes/tables.py runs results/evaluation/*.json
-    python recipes/tables.py results/evaluation/*.json --table 2 3 --out results/evaluation
+    python recipes/tables.py results/*.json --table 2 3 --out results
     python recipes/tables.py results/cifar10 results/others/cifar10.json --table 6
 
 Ours come from run folders (Table 6) and from the JSON files of recipes/evaluate.py (Tables 2 to 5); nets that others
