@@ -44,7 +44,7 @@ class Table:
         caption = Text("\n".join(self.notes)) if self.notes else None  # text, not markup
         table = RichTable(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
         for index, name in enumerate(self.head):
-            table.add_column(name, justify="right" if index else "left")
+            table.add_column(name, justify="right" if index else "left", overflow="fold")
         for row in self.rows:
             table.add_row(*row)
         return table
