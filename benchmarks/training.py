@@ -9,7 +9,7 @@ so that a busy machine is busy for all; a ratio is the median of the rounds' rat
 it (order, augmentation, metrics, callbacks; validation is not timed) and `native loop` a hand-written one that gets the
 same images from the same NumPy code (on an accelerator `train` cuts them there); `fit`, `keras step` and `native step`
 see one batch over and over, so that what each layer adds is seen. Images are random and lie in memory. The JAX rows
-need: pip install "resnet_keras[bench]".
+need: pip install -e ".[bench]".
 """
 
 import argparse

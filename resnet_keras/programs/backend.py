@@ -32,7 +32,7 @@ def choose_backend() -> str:
     missing = f"{asked} is not installed" if asked else "none is installed"
     raise InvalidValue(
         f"Keras computes with TensorFlow, JAX or PyTorch. Received: {missing}. "
-        f'Install it: pip install "resnet_keras[{asked or "jax"}]"'
+        f'Install it: pip install -e ".[{asked or "jax"}]"'
     )
 
 

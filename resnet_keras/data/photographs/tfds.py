@@ -64,7 +64,7 @@ def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise InputOutput(
-            f'{folder} is read with tensorflow-datasets. Not installed: {error.name}. pip install "resnet_keras[data]"'
+            f'{folder} is read with tensorflow-datasets. Not installed: {error.name}. pip install -e ".[data]"'
         ) from None
     try:
         builder = tfds.builder_from_directory(folder)

@@ -42,7 +42,7 @@ def need(package: str, what: str, extra: str) -> None:
     """
     if find_spec(package) is None:
         raise InvalidValue(
-            f'{what} is read with {package}, which is not installed. Install it: pip install "resnet_keras[{extra}]"'
+            f'{what} is read with {package}, which is not installed. Install it: pip install -e ".[{extra}]"'
         )
 
 

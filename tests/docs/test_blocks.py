@@ -1,0 +1,87 @@
+"""Every command and block of every tutorial, executed in short form: a page is a session (see `pages`)."""
+
+import os
+import sys
+
+import keras
+import numpy as np
+import pages
+import pytest
+from conftest import BACKEND
+from photograph_files import picture
+
+from resnet_keras.data.small import sources
+from resnet_keras.data.small.images import split
+
+TUTORIALS = sorted(str(path.relative_to(pages.ROOT)) for path in (pages.ROOT / "docs/tutorials").glob("*.md"))
+PAGES = ["README.md", "docs/index.md", *TUTORIALS]
+IMAGES = 60
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_has_a_language_that_the_session_knows(page):
+    found = pages.blocks(page)
+    assert len(found) == sum(line.strip().startswith("```") for line in (pages.ROOT / page).open()) / 2
+    for block in found:
+        assert block.language in pages.EXECUTED + pages.SHOWN, block
+        assert block.rule in ("", "output") or block.rule.startswith("+ ") or " => " in block.rule, (
+            f"{block}: {block.rule}"
+        )
+        assert block.language not in pages.SHOWN or block.rule in ("", "output"), block
+
+
+@pytest.mark.any_backend
+def test_each_tutorial_begins_with_its_environment_and_its_backend():
+    for page in TUTORIALS:
+        first = next(block for block in pages.blocks(page) if block.language in pages.EXECUTED)
+        assert "source .venv/bin/activate\nexport KERAS_BACKEND=" in first.text, page
+        others = [block for block in pages.blocks(page) if block is not first]
+        assert not [str(block) for block in others if "KERAS_BACKEND=" in block.text], "it changes on the page"
+
+
+@pytest.mark.any_backend
+def test_an_output_that_is_not_printed_is_noticed():
+    block = pages.Block("page", 1, "text", "output", "error 12.5 %\nwritten …")
+    pages.compare(block, "error 12.5 %\nmore\nwritten file", numbers_differ=False)
+    pages.compare(block, "error 3.25 %\nwritten file", numbers_differ=True)
+    for printed in ("error 3.25 %\nwritten file", "written file\nerror 12.5 %", "error 12.5 %"):
+        with pytest.raises(AssertionError):
+            pages.compare(block, printed, numbers_differ=False)
+
+
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    labels = np.arange(IMAGES) % 10
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, 32, 32, 3)).astype(np.uint8)
+    train, test = (images[:40], labels[:40, None]), (images[40:], labels[40:, None])
+    cifar10 = split(name="CIFAR-10", source="stand-in", train=train, test=test, num_classes=10, validation=10)
+    monkeypatch.setattr(sources, "cifar10", lambda data_dir=None: cifar10)
+    (tmp_path / "tensorflow_datasets/cifar10/3.0.2").mkdir(parents=True)
+    (tmp_path / "tensorflow_datasets/cifar10/3.0.2/dataset_info.json").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: (train, test))
+    monkeypatch.setattr(sys, "argv", ["page"])
+    for part, count in (("train", 4), ("val", 2)):  # the photographs that a reader has; of 64 pixels and more
+        for label, name in enumerate(("imagenet", "imagenette2-160", "my-photographs")):
+            for which in range(2):
+                target = tmp_path / name / part / f"n0{which}"
+                target.mkdir(parents=True)
+                for number in range(count):
+                    picture(100 * label + 10 * which + number, 80, 96).save(target / f"{number}.JPEG")
+    yield pages.Session(tmp_path)
+    os.environ["KERAS_BACKEND"] = BACKEND
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_a_page_runs(page, session):
+    with pages.working_in(session.folder):
+        for block in pages.blocks(page):
+            try:
+                session.run(block)
+            except AssertionError:
+                raise
+            except BaseException as error:
+                raise AssertionError(f"{block}: {type(error).__name__}: {error}\n{block.text}") from error
