@@ -3,9 +3,9 @@
     python recipes/diagrams.py --out docs/images
     python recipes/diagrams.py --out docs/images --data-dir tensorflow_datasets
 
-Nothing is trained and no backend is needed. Shapes and rates come from the frozen networks and recipes, the errors of trained
-nets from results/others/cifar10.json. With --data-dir also cifar10.png: training images at 32 and at 16 pixels, and
-augmented.
+Nothing is trained and no backend is needed. Shapes and rates come from the frozen networks and recipes, the errors of
+trained nets from results/others/cifar10.json. With --data-dir also cifar10.png: training images of 32 and 16 pixels,
+and augmented.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Drawings that explain: the residual unit (Figures 2 and 5), the shortcuts of section 4.1, nets in the manner of Figure 3,
-the schedule of section 4.2, the crops of the three test protocols, and degradation against depth.
+"""Drawings that explain: the residual unit (Figures 2 and 5), the shortcuts of section 4.1, nets in the manner of
+Figure 3, the schedule of section 4.2, the crops of the three test protocols, and degradation against depth.
 
 Shapes and numbers come from the same frozen values as the nets and recipes themselves.
 """
@@ -43,7 +43,8 @@ def unit() -> Figure:
     for ax, title, shortcut in zip(axes, ("plain", "residual"), (False, True), strict=True):
         ax.set_title(title, fontweight="bold")
         _column(ax, ("3x3 convolution, BN", "ReLU", "3x3 convolution, BN"), shortcut="identity" if shortcut else None)
-        ax.text(1.6 if shortcut else 0.15, 2.35, "F(x)" if shortcut else "", color=QUIET)
+        if shortcut:
+            ax.text(-BOX_WIDTH / 2 - 0.2, 2.0, "F(x)", color=QUIET, ha="right", va="center", fontstyle="italic")
     return figure
 
 
@@ -104,7 +105,8 @@ def schedule(recipe: Recipe | None = None) -> Figure:
             if end < recipe.iterations:
                 ax.plot((end, end), (rate, rate / 10), color=INK, linewidth=0.8, linestyle=":")
         ax.plot((0, recipe.evaluate_every), (0.01, 0.01), color=SHORTCUT, linewidth=3.5, solid_capstyle="butt")
-        ax.annotate("110 layers and more: warm-up,\nabout 400 iterations", (recipe.evaluate_every, 0.01), xytext=(12, -4),
+        warmup = "110 layers and more: warm-up,\nabout 400 iterations"
+        ax.annotate(warmup, (recipe.evaluate_every, 0.01), xytext=(12, -4),
             textcoords="offset points", color=SHORTCUT, va="top")  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(4e-4, 0.3)
@@ -234,13 +236,13 @@ def _column(
         ax.plot((0, right, right), (top + 0.5, top + 0.5, end + half), **line)  # type: ignore[arg-type]
         _arrow(ax, (right, end + half), (0.22, end + half), color=SHORTCUT, linewidth=1.6)
         ax.text(right + 0.12, (top + end) / 2 + 0.3, shortcut, color=SHORTCUT, va="center", parse_math=False)
-        _arrow(ax, (0, end + half - 0.2), (0, end - 0.45 + half))
+        _arrow(ax, (0, end + half - 0.2), (0, end - 0.72 + half))
         end -= 0.72
     _box(ax, 0, end, "ReLU", "#eeeeee")
     _arrow(ax, (0, end - half), (0, end - half - 0.4))
     label = "F(x) + x" if shortcut == "identity" and source == "x" else ""
     ax.text(0.18, end - half - 0.32, label, va="center", fontstyle="italic")
-    ax.set_xlim(-1.6, 4.4 if shortcut else 2.6)
+    ax.set_xlim(-2.2, 4.4 if shortcut else 2.6)
     ax.set_ylim(end - half - 0.7, top + 1.1)
 
 
