@@ -42,7 +42,7 @@ def unit() -> Figure:
     figure, axes = _canvas(2, (7.0, 3.6))
     for ax, title, shortcut in zip(axes, ("plain", "residual"), (False, True), strict=True):
         ax.set_title(title, fontweight="bold")
-        _column(ax, ("3x3 convolution, BN", "ReLU", "3x3 convolution, BN"), shortcut="identity" if shortcut else None)
+        _column(ax, ("3x3 conv, BN", "ReLU", "3x3 conv, BN"), shortcut="identity" if shortcut else None)
         if shortcut:
             ax.text(-BOX_WIDTH / 2 - 0.2, 2.0, "F(x)", color=QUIET, ha="right", va="center", fontstyle="italic")
     return figure
