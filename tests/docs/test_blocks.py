@@ -15,6 +15,7 @@ from resnet_keras.data.small.images import split
 
 TUTORIALS = sorted(str(path.relative_to(pages.ROOT)) for path in (pages.ROOT / "docs/tutorials").glob("*.md"))
 PAGES = ["README.md", "docs/index.md", *TUTORIALS]
+OUTPUT = ("output", "output, other values")
 IMAGES = 60
 
 
@@ -28,7 +29,7 @@ def test_every_block_has_a_language_that_the_session_knows(page):
         assert block.rule in ("", "output") or block.rule.startswith("+ ") or " => " in block.rule, (
             f"{block}: {block.rule}"
         )
-        assert block.language not in pages.SHOWN or block.rule in ("", "output"), block
+        assert block.language not in pages.SHOWN or block.rule in ("", *OUTPUT), block
 
 
 @pytest.mark.any_backend
@@ -38,6 +39,13 @@ def test_each_tutorial_begins_with_its_environment_and_its_backend():
         assert "source .venv/bin/activate\nexport KERAS_BACKEND=" in first.text, page
         others = [block for block in pages.blocks(page) if block is not first]
         assert not [str(block) for block in others if "KERAS_BACKEND=" in block.text], "it changes on the page"
+
+
+@pytest.mark.any_backend
+def test_the_korean_tutorial_has_the_blocks_of_the_english_one():
+    english, korean = (pages.blocks(f"docs/{folder}/degradation.md") for folder in ("tutorials", "ko"))
+    assert len(korean) == 4
+    assert [(block.rule, block.text) for block in korean] == [(block.rule, block.text) for block in english][:4]
 
 
 @pytest.mark.any_backend
