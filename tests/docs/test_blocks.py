@@ -10,9 +10,6 @@ import pytest
 from conftest import BACKEND
 from photograph_files import picture
 
-from resnet_keras.data.small import sources
-from resnet_keras.data.small.images import split
-
 TUTORIALS = sorted(str(path.relative_to(pages.ROOT)) for path in (pages.ROOT / "docs/tutorials").glob("*.md"))
 PAGES = ["README.md", "docs/index.md", *TUTORIALS]
 OUTPUT = ("output", "output, other values")
@@ -60,14 +57,18 @@ def test_an_output_that_is_not_printed_is_noticed():
 
 @pytest.fixture
 def session(tmp_path, monkeypatch):
-    labels = np.arange(IMAGES) % 10
+    labels = (np.arange(IMAGES) % 10).astype(np.uint8)
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 32, 32, 3)).astype(np.uint8)
+    rows = np.concatenate([labels[:, None], images.transpose(0, 3, 1, 2).reshape(IMAGES, -1)], axis=1)
+    kept = tmp_path / ".keras/datasets/cifar-10-batches-bin"  # where the first download leaves CIFAR-10
+    kept.mkdir(parents=True)
+    for number in range(5):
+        rows[8 * number : 8 * number + 8].tofile(kept / f"data_batch_{number + 1}.bin")
+    rows[40:].tofile(kept / "test_batch.bin")
     train, test = (images[:40], labels[:40, None]), (images[40:], labels[40:, None])
-    cifar10 = split(name="CIFAR-10", source="stand-in", train=train, test=test, num_classes=10, validation=10)
-    monkeypatch.setattr(sources, "cifar10", lambda data_dir=None: cifar10)
-    (tmp_path / "tensorflow_datasets/cifar10/3.0.2").mkdir(parents=True)
-    (tmp_path / "tensorflow_datasets/cifar10/3.0.2/dataset_info.json").touch()
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KERAS_HOME", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: (train, test))
     monkeypatch.setattr(sys, "argv", ["page"])

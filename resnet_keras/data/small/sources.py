@@ -138,7 +138,7 @@ def _prepared(folder: Path) -> ImageData:
         from resnet_keras.data.photographs.tfds import prepared
     except ImportError as error:
         raise InputOutput(
-            f'{folder} is read with Pillow. Not installed: {error.name}. pip install "resnet_keras[data]"'
+            f'{folder} is read with Pillow. Not installed: {error.name}. pip install -e ".[data]"'
         ) from None
     train, test = prepared(folder, "train"), prepared(folder, "test")
     name = train.name
