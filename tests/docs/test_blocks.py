@@ -23,7 +23,7 @@ def test_every_block_has_a_language_that_the_session_knows(page):
     assert len(found) == sum(line.strip().startswith("```") for line in (pages.ROOT / page).open()) / 2
     for block in found:
         assert block.language in pages.EXECUTED + pages.SHOWN, block
-        assert block.rule in ("", "output") or block.rule.startswith("+ ") or " => " in block.rule, (
+        assert block.rule in ("", *OUTPUT) or block.rule.startswith("+ ") or " => " in block.rule, (
             f"{block}: {block.rule}"
         )
         assert block.language not in pages.SHOWN or block.rule in ("", *OUTPUT), block
@@ -32,9 +32,8 @@ def test_every_block_has_a_language_that_the_session_knows(page):
 @pytest.mark.any_backend
 def test_each_tutorial_begins_with_its_environment_and_its_backend():
     for page in TUTORIALS:
-        first = next(block for block in pages.blocks(page) if block.language in pages.EXECUTED)
+        first, *others = [block for block in pages.blocks(page) if block.language in pages.EXECUTED]
         assert "source .venv/bin/activate\nexport KERAS_BACKEND=" in first.text, page
-        others = [block for block in pages.blocks(page) if block is not first]
         assert not [str(block) for block in others if "KERAS_BACKEND=" in block.text], "it changes on the page"
 
 
