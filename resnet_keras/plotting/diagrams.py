@@ -6,7 +6,7 @@ Shapes and numbers come from the same frozen values as the nets and recipes them
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -202,8 +202,15 @@ def _box(ax: Axes, x: float, y: float, text: str, colour: str = "#cfe0f3", width
     ax.text(x, y, text, ha="center", va="center", parse_math=False)
 
 
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], **options: object) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": INK, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0}
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], **options: Any) -> None:
+    style: dict[str, Any] = {
+        "arrowstyle": "-|>",
+        "mutation_scale": 9,
+        "color": INK,
+        "linewidth": 1.0,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
     ax.add_patch(FancyArrowPatch(start, end, **(style | options)))
 
 
@@ -211,7 +218,7 @@ def _column(
     ax: Axes,
     rows: Sequence[str],
     *,
-    shortcut: Literal["identity"] | str | None,
+    shortcut: str | None,
     dotted: bool = False,
     source: str = "x",
 ) -> None:
@@ -232,8 +239,8 @@ def _column(
         ax.text(0, end + half, "+", ha="center", va="center", fontsize=13, color=SHORTCUT,
             bbox={"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": SHORTCUT})  # fmt: skip
         right = BOX_WIDTH / 2 + 0.55
-        line = {"color": SHORTCUT, "linewidth": 1.6, "linestyle": ":" if dotted else "-"}
-        ax.plot((0, right, right), (top + 0.5, top + 0.5, end + half), **line)  # type: ignore[arg-type]
+        line: dict[str, Any] = {"color": SHORTCUT, "linewidth": 1.6, "linestyle": ":" if dotted else "-"}
+        ax.plot((0, right, right), (top + 0.5, top + 0.5, end + half), **line)
         _arrow(ax, (right, end + half), (0.22, end + half), color=SHORTCUT, linewidth=1.6)
         ax.text(right + 0.12, (top + end) / 2 + 0.3, shortcut, color=SHORTCUT, va="center", parse_math=False)
         _arrow(ax, (0, end + half - 0.2), (0, end - 0.72 + half))
