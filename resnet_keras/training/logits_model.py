@@ -10,6 +10,7 @@ import numpy as np
 
 from resnet_keras.backends.kernels import set_kernel_memory_format, with_backend_kernels
 from resnet_keras.errors import InvalidValue
+from resnet_keras.nets.build import every_layer
 from resnet_keras.spec.baselines.googlenet import HEAD_WEIGHT
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.training import finetuning
@@ -126,7 +127,8 @@ def compile_as_saved(model: keras.Model, trained: keras.Model, recipe: Recipe) -
     """
     if recipe.average_over:
         swap_averages(trained)
-    model.trainable = True
+    for layer in every_layer(model):  # on TensorFlow, `model.trainable` does not reach them
+        layer.trainable = True
     with _float32():
         optimizer = keras.optimizers.SGD(float(trained.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
         optimizer.build(model.trainable_variables)
