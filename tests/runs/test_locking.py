@@ -154,6 +154,7 @@ def test_a_holder_before_a_restart_of_this_host_has_ended(tmp_path, without_lock
         ({"started": "", "pid": 2**22 + 1}, "process 4194305 on"),
         ({"pid": "no number"}, "another process"),
     ],
+    ids=["alive", "another host", "another host of this name", "another container", "no start", "no number"],
 )
 def test_a_holder_that_may_live_is_refused_with_what_to_remove(tmp_path, without_locks, other, named):
     file = put(tmp_path / "run", **other)
