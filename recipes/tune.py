@@ -3,7 +3,7 @@
     KERAS_BACKEND=jax python recipes/tune.py --trials 30 --iterations 400 --out runs/search
     KERAS_BACKEND=jax python recipes/tune.py --search bayesian --trials 30 --iterations 400 --out runs/bayesian
 
-With keras-tuner (pip install "resnet_keras[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has
+With keras-tuner (pip install -e ".[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has
 a row for each. The same command goes on after an interruption and, with more --trials, after the end. --confirm trains
 the best trial's settings and those of degradation.py again, on other seeds and at equal updates. Several processes
 search together where one is the chief, which trains nothing, and all have the same command:
@@ -56,7 +56,7 @@ def program(arguments: Sequence[str]) -> None:
         raise InvalidValue(f"A seed is a whole number from 0 to {MAX_SEED - 1:,}. Received: --seed {options.seed}.")
     for package, kind in NEEDS.items():
         if find_spec(package) is None and kind in ("hyperband", options.search):
-            raise InvalidValue(f'A search needs {package}. Install it: pip install "resnet_keras[tune]"')
+            raise InvalidValue(f'A search needs {package}. Install it: pip install -e ".[tune]"')
     recipe = SHORT.rescaled(options.iterations)
     sources.check_folder(options.data_dir, options.dataset)
     storage.check_writable(options.out)

@@ -30,7 +30,7 @@ def check_installed() -> None:
     if find_spec("tensorboard") is None:
         raise InvalidValue(
             "--tensorboard needs the package tensorboard. Received: it is not installed. "
-            'Install it: pip install "resnet_keras[tensorboard]"'
+            'Install it: pip install -e ".[tensorboard]"'
         )
 
 

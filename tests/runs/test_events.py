@@ -87,5 +87,5 @@ def test_without_tensorboard_it_is_one_line(monkeypatch, tmp_path):
                     "u.find_spec = lambda name, *a: None if name == 'tensorboard' else real(name, *a)\n")  # fmt: skip
     done = run_python("recipes/cifar10.py", "--depth", "8", "--tensorboard", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
-    assert 'pip install "resnet_keras[tensorboard]"' in done.stderr
+    assert 'pip install -e ".[tensorboard]"' in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
