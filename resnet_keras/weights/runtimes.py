@@ -33,7 +33,7 @@ def need(to: Format) -> None:
     if missing:
         extra = "tensorflow" if to == "savedmodel" else "export"
         raise InvalidValue(
-            f'{to} needs {", ".join(PACKAGES[to])}. Not installed: {missing[0]}. pip install "resnet_keras[{extra}]"'
+            f'{to} needs {", ".join(PACKAGES[to])}. Not installed: {missing[0]}. pip install -e ".[{extra}]"'
         )
 
 
