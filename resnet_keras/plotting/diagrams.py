@@ -58,7 +58,7 @@ def shortcuts() -> Figure:
     }
     for ax, (name, text) in zip(axes, kinds.items(), strict=True):
         ax.set_title(f"option {name}", fontweight="bold")
-        _column(ax, ("3x3, stride 2, BN", "ReLU", "3x3, BN"), shortcut=text, dotted=True)
+        _column(ax, ("3x3, /2, BN", "ReLU", "3x3, BN"), shortcut=text, dotted=True)
     return figure
 
 
