@@ -93,3 +93,16 @@ def test_every_block_of_a_page_runs(page, session):
                 raise
             except BaseException as error:
                 raise AssertionError(f"{block}: {type(error).__name__}: {error}\n{block.text}") from error
+
+
+@pytest.mark.any_backend
+def test_errors_tell_to_install_as_the_pages_do():
+    """The package is in no index: `pip install "resnet_keras[jax]"` finds nothing, and the pages have `-e ".[jax]"`."""
+    sources = [
+        path for folder in ("resnet_keras", "recipes", "benchmarks") for path in (pages.ROOT / folder).rglob("*.py")
+    ]
+    lines = [
+        line for path in sources for line in path.read_text(encoding="utf-8").splitlines() if "pip install" in line
+    ]
+    assert any('-e ".[' in line for line in lines)
+    assert not [line for line in lines if "resnet_keras[" in line]
