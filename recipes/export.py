@@ -1,8 +1,9 @@
 """Write a net for another runtime: SavedModel (TensorFlow), ONNX, LiteRT or OpenVINO.
 
-    KERAS_BACKEND=torch python recipes/export.py runs/ResNet-20-seed0 --to onnx --out resnet-20.onnx
-    KERAS_BACKEND=tensorflow python recipes/export.py resnet-20.keras --to litert --precision int8 --data-dir cifar10 \\
-        --out resnet-20.tflite
+    KERAS_BACKEND=torch python recipes/export.py runs/ResNet-20-seed0 \\
+        --to onnx --out resnet-20.onnx
+    KERAS_BACKEND=tensorflow python recipes/export.py resnet-20.keras \\
+        --to litert --precision int8 --data-dir cifar10 --out resnet-20.tflite
 
 FILE is a run folder or a .keras file. Raw pixels 0..255 go in and probabilities come out. What is written is run in its
 own runtime, on test images of --data-dir or on noise, and compared with the net; float32 is refused where it differs by

@@ -2,7 +2,7 @@
 
     python recipes/tables.py runs results/evaluation/*.json
     python recipes/tables.py results/*.json --table 2 3 --out results
-    python recipes/tables.py results/cifar10 results/others/cifar10.json --table 6
+    python recipes/tables.py results/cifar10 results/others/*.json --table 6
 
 Ours come from run folders (Table 6) and from the JSON files of recipes/evaluate.py (Tables 2 to 5); nets that others
 trained and we measured (results/others) have columns of their own. What was not measured is blank. With --out,

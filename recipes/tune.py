@@ -1,7 +1,9 @@
 """Search for hyper-parameters of small nets on CIFAR-10: rate, weight decay, depth, shortcut, width and batch size.
 
-    KERAS_BACKEND=jax python recipes/tune.py --trials 30 --iterations 400 --out runs/search
-    KERAS_BACKEND=jax python recipes/tune.py --search bayesian --trials 30 --iterations 400 --out runs/bayesian
+    KERAS_BACKEND=jax python recipes/tune.py \\
+        --trials 30 --iterations 400 --out runs/search
+    KERAS_BACKEND=jax python recipes/tune.py \\
+        --search bayesian --trials 30 --iterations 400 --out runs/bayesian
 
 With keras-tuner (pip install -e ".[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has
 a row for each. The same command goes on after an interruption and, with more --trials, after the end. --confirm trains
