@@ -1,6 +1,7 @@
 """The same checks for every architecture; and one net against another implementation."""
 
 import functools
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -10,6 +11,8 @@ from baseline_nets import SMALL as BASELINES
 from resnet_keras import build, cifar10, imagenet
 
 SMALL = {"num_classes": 7, "image_size": 32}
+PADDED_AT_THE_END = imagenet(18, num_classes=7, image_size=33)
+PADDED_AT_THE_END = replace(PADDED_AT_THE_END, stem=replace(PADDED_AT_THE_END.stem, pool_padding="end"))
 ARCHITECTURES = {
     net.name + suffix: net
     for net, suffix in [
@@ -17,6 +20,7 @@ ARCHITECTURES = {
         *((cifar10(20, shortcut, 4, image_size=16), " small") for shortcut in ("A", None)),
         (cifar10(110), ""),
         *((imagenet(18, shortcut, **SMALL), "") for shortcut in ("A", "B", "C", None)),
+        (PADDED_AT_THE_END, " pool padded at the end"),
         (imagenet(34, **SMALL), ""),
         (imagenet(34, None, **SMALL), ""),
         *((imagenet(50, shortcut, **SMALL), "") for shortcut in ("A", "B", "C")),

@@ -18,7 +18,9 @@ def residual_body(make: LayerFactory, x: Tensor, net: Architecture) -> Tensor:
     """From the image less its mean, (batch, image_size, image_size, 3), to probabilities, (batch, num_classes)."""
     x = make.conv_bn(x, net.stem_convolution, relu="conv1_relu")
     if net.stem.pool:
-        x = layers.ZeroPadding2D(1, data_format="channels_last", dtype=make.precision, name="pool1_pad")(x)
+        # Of zeros, which never are the largest behind a ReLU.
+        padding = 1 if net.stem.pool_padding == "both" else ((0, 1), (0, 1))
+        x = layers.ZeroPadding2D(padding, data_format="channels_last", dtype=make.precision, name="pool1_pad")(x)
         x = layers.MaxPooling2D(3, strides=2, data_format="channels_last", dtype=make.precision, name="pool1_pool")(x)
 
     units = list(net.units())

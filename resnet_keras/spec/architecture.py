@@ -23,6 +23,11 @@ UnitKind = Literal["basic", "bottleneck"]
 """Figure 5: two 3x3 convolutions (left), or 1x1, 3x3, 1x1 (right)."""
 StrideIn = Literal["1x1", "3x3"]
 """Which convolution of a bottleneck unit carries the stride: the first 1x1 (the paper) or the 3x3 (later ports)."""
+PoolPadding = Literal["both", "end"]
+"""Where the max pool pads one pixel: on each side (the ports), or on the right and bottom, as the released nets do.
+
+Caffe does not pad it and rounds its output's size up instead, which is the same.
+"""
 
 BOTTLENECK_EXPANSION = 4
 """Figure 5: the last 1x1 convolution restores four times the filters of the 3x3."""
@@ -95,16 +100,33 @@ class Unit:
 
 @dataclass(frozen=True)
 class Stem:
-    """What stands before the first unit: one convolution and, on ImageNet, a 3x3 max pool of stride 2."""
+    """What stands before the first unit: one convolution and, on ImageNet, a 3x3 max pool of stride 2.
+
+    Attributes:
+        filters, kernel_size, strides: of the convolution.
+        pool: whether there is a pool.
+        pool_padding: where it pads.
+    """
 
     filters: Filters
     kernel_size: Annotated[int, AtMost(15)]
     strides: Strides
     pool: bool
+    pool_padding: PoolPadding = "both"
 
     def __post_init__(self) -> None:
         if self.kernel_size % 2 == 0:
             raise InvalidValue(f"A kernel has a middle. Received: kernel_size={self.kernel_size}.")
+        check_choice("A padding of the pool", self.pool_padding, get_args(PoolPadding), "pool_padding")
+        if not self.pool and self.pool_padding != "both":
+            raise InvalidValue(
+                f"Without a pool there is no padding of one. Received: pool=False, pool_padding={self.pool_padding!r}."
+            )
+
+    def pooled_size(self, size: int) -> int:
+        """Side in pixels after the pool, if there is one, of a map of `size` pixels."""
+        padding = 2 if self.pool_padding == "both" else 1
+        return (size + padding - 3) // 2 + 1 if self.pool else size
 
 
 @dataclass(frozen=True)
@@ -189,9 +211,7 @@ class Architecture(Network):
     def sized_convolutions(self) -> Iterator[tuple[Convolution, int]]:
         """Every convolution with the side of its input in pixels."""
         yield self.stem_convolution, self.image_size
-        size = self.stem_convolution.output_size(self.image_size)
-        if self.stem.pool:
-            size = (size + 2 - 3) // 2 + 1
+        size = self.stem.pooled_size(self.stem_convolution.output_size(self.image_size))
         for unit in self.units():
             if unit.projection:
                 yield unit.projection, size

@@ -6,8 +6,10 @@ of it. Everything that is counted is derived from its weighted layers.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
+
+from resnet_keras.spec.strict import write_fields
 
 Mean = Literal["pixel", "channel"]
 """What is subtracted from the image: the mean of each pixel (the paper), or of each channel (any image size)."""
@@ -87,4 +89,4 @@ class Network(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """The fields and what is derived from them, for `run.json` and model files."""
-        return self.derived() | asdict(self)  # type: ignore[call-overload]  # every network is a dataclass
+        return self.derived() | write_fields(self)

@@ -5,7 +5,7 @@ frozen classes, one function is less than the dependency.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -22,25 +22,45 @@ class AtMost:
     value: int
 
 
+def write_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, those of dataclasses in it too, as `read_fields` takes them.
+
+    A field that has its default is left out: it came later, and what does without it is described as before.
+    """
+    return {
+        field.name: _written(getattr(value, field.name))
+        for field in fields(value)
+        if getattr(value, field.name) != field.default
+    }
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_written, value))
+    return write_fields(value) if is_dataclass(value) else value
+
+
 def read_fields(cls: type[T], description: object, *, beside: tuple[str, ...] = ()) -> T:
     """The dataclass `cls` of these fields.
 
     Args:
         cls: a dataclass whose fields are `bool`, `Annotated[int, AtMost(n)]`, a `Literal` of strings (or None), another
             such dataclass, or `Annotated[tuple[one of these, ...], AtMost(n)]`.
-        description: its fields by name, as JSON gives them.
+        description: its fields by name, as JSON gives them; those with a default may be missing.
         beside: names that the description has beside the fields.
 
     Raises:
         ValueError: a name is missing or unknown, or a value is of another type or out of range.
     """
-    names = {field.name for field in fields(cls)}  # type: ignore[arg-type]  # T is a dataclass
-    if not isinstance(description, Mapping) or description.keys() != names | set(beside):
+    every = fields(cls)  # type: ignore[arg-type]  # T is a dataclass
+    names = {field.name for field in every}
+    needed = {field.name for field in every if field.default is MISSING} | set(beside)
+    if not isinstance(description, Mapping) or not needed <= description.keys() <= names | set(beside):
         got = ", ".join(map(str, description)) if isinstance(description, Mapping) else description
         listed = ", ".join(sorted(names | set(beside)))
         raise InvalidValue(f"{cls.__name__} has the fields {listed}. Received: {shown(got)}.")
     types = get_type_hints(cls, include_extras=True)
-    return cls(**{name: _value(types[name], description[name], name) for name in names})
+    return cls(**{name: _value(types[name], description[name], name) for name in names & description.keys()})
 
 
 def _value(hint: Any, value: object, field: str) -> Any:
