@@ -5,10 +5,10 @@
     python recipes/convert.py resnet50-11ad3fa6.pth --out resnet-50.keras
 
 Reads a-martyn/resnet and akamaster/pytorch_resnet_cifar10 (CIFAR-10, any depth of 6n + 2); torchvision, timm,
-transformers and keras.applications (ImageNet). Files are .pt, .pth, .th, .safetensors, .npz, .h5 or .keras; none of
-them runs code. The net written takes raw RGB pixels, 0..255. What it computes is
-compared with the source's own computation, on test images of --data-dir or on noise, and refused where it differs. A
-model card is written beside it: NET.md.
+transformers, keras.applications and the paper's authors' own for Caffe (ImageNet). Files are .pt, .pth, .th,
+.safetensors, .npz, .h5, .keras or .caffemodel; none of them runs code. The net written takes raw RGB pixels, 0..255.
+What it computes is compared with the source's own computation, on test images of --data-dir or on noise, and refused
+where it differs. A model card is written beside it: NET.md.
 """
 
 import hashlib
@@ -43,6 +43,8 @@ def program(arguments: Sequence[str]) -> None:
     add("--out", type=file_path, required=True, metavar="FILE", help="where the net is written; it ends in .keras")
     add("--architecture", metavar="NAME", help="the net that the file should hold, like plain-20 or ResNet-50: "
         "another is refused (default: what is found)")  # fmt: skip
+    add("--mean", type=file_path, metavar="FILE", help="the mean image of a net of Caffe, a .binaryproto (default: the "
+        "averages of the released one)")  # fmt: skip
     add("--data-dir", type=file_path, metavar="PATH", help="compare on test images from here: CIFAR-10, an .npz "
         "file or photographs (default: generated noise)")  # fmt: skip
     add("--images", type=int, default=100, metavar="N", help="of --data-dir, at most (default: 100)")
@@ -55,7 +57,7 @@ def program(arguments: Sequence[str]) -> None:
     start_backend(console)
     from resnet_keras.weights.convert.convert import convert
 
-    report = convert(options.file, options.out, architecture=options.architecture, images=images)
+    report = convert(options.file, options.out, architecture=options.architecture, images=images, mean=options.mean)
     error = None if labels is None or images is None else _error(options.out, images, labels, on)
     sha256 = hashlib.sha256(options.out.read_bytes()).hexdigest()
     card = options.out.with_suffix(".md")

@@ -314,6 +314,8 @@ METADATAS: dict[str, Maker] = {
     "architecture: a kernel without a middle": architecture("stem", "kernel_size", value=2),
     "architecture: a kernel of a billion": architecture("stem", "kernel_size", value=10**9 + 1),
     "architecture: a pool of 1": architecture("stem", "pool", value=1),
+    "architecture: a pool padded otherwise": architecture("stem", "pool_padding", value="same"),
+    "architecture: a padding of no pool": architecture("stem", "pool_padding", value="end"),
     "architecture: the stem is null": architecture("stem", value=None),
     "architecture: 1,202 layers that are not there": bomb_of_stages,
 }

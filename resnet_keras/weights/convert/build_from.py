@@ -50,7 +50,8 @@ def build_from(source: Source) -> keras.Model:
             numbers = source.layers[unit.projection.name]
             put(unit.projection.name, ConvBN(**vars(numbers) | {"kernel": numbers.kernel[:, :, incoming]}))
     layers["predictions"].set_weights([source.kernel[stream], source.bias])
-    subtract_mean(model, np.asarray(_rgb(source, source.pixels.mean), np.float32))
+    mean = source.pixels.subtracted if source.pixels.channels == "RGB" else source.pixels.subtracted[..., ::-1]
+    subtract_mean(model, mean.astype(np.float32))
     return model
 
 
@@ -61,10 +62,6 @@ def _first(source: Source) -> ConvBN:
     if source.pixels.channels == "BGR":
         kernel = kernel[:, :, ::-1]
     return ConvBN(**vars(numbers) | {"kernel": kernel})
-
-
-def _rgb(source: Source, channels: tuple[float, float, float]) -> tuple[float, ...]:
-    return channels if source.pixels.channels == "RGB" else channels[::-1]
 
 
 def _stream(source: Source, unit: Unit, incoming: np.ndarray) -> np.ndarray:

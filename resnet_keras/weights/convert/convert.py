@@ -12,7 +12,7 @@ import numpy as np
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.nets.blocks import BATCH_NORM_EPSILON
 from resnet_keras.spec.architecture import Architecture
-from resnet_keras.weights.convert import cifar10, keras_applications, parity, tensors, torchvision
+from resnet_keras.weights.convert import caffe, cifar10, keras_applications, parity, tensors, torchvision
 from resnet_keras.weights.convert.build_from import build_from
 from resnet_keras.weights.convert.limits import listed
 from resnet_keras.weights.convert.parity import Parity
@@ -109,6 +109,7 @@ def convert(
     *,
     architecture: str | None = None,
     images: np.ndarray | None = None,
+    mean: str | PathLike[str] | None = None,
 ) -> Report:
     """Converts a weights file of another project.
 
@@ -121,9 +122,10 @@ def convert(
         architecture: the net that the file should hold, like "ResNet-20". It confirms, and decides between a plain and
             a residual net where these have the same tensors and the numbers do not tell.
         images: to compare on, RGB, 0..255, (batch, size, size, 3); None is generated noise.
+        mean: for a net of Caffe, the `.binaryproto` whose mean image it subtracts; None is the released nets' averages.
 
     Raises:
-        ValueError: no such architecture, or images of another size.
+        ValueError: no such architecture, images of another size, or a mean for a net that has its own.
         OSError: the file cannot be read, is of no known project, holds another net than `architecture`, or computes
             something else than the net that it was taken for; or `out` cannot be written.
     """
@@ -131,7 +133,7 @@ def convert(
         raise InvalidValue(f"A net is written to a .keras file. Received: {out}.")
     asked = None if architecture is None else Asked.parse(architecture)
     read = tensors.read(Path(file))
-    source = recognise(read, asked)
+    source = recognise(read, asked, None if mean is None else caffe.read_mean(Path(mean)))
     net = source.architecture
     if asked is not None and not asked.is_name_of(net):
         raise InputOutput(f"{file} should hold {architecture}. Received: {net.name} of {source.project}.")
@@ -152,20 +154,30 @@ def convert(
         source.licence,
         read,
         found,
-        asdict(source.pixels),
+        source.pixels.to_dict(),
         tuple(_folded(source)),
         (*read.notes, *source.notes),
     )
 
 
-def recognise(read: Tensors, asked: Asked | None = None) -> Source:
+def recognise(read: Tensors, asked: Asked | None = None, mean: caffe.MeanImage | None = None) -> Source:
     """The net that tensors are of, by their names and shapes.
+
+    Args:
+        read: the tensors.
+        asked: decides between two nets of the same tensors.
+        mean: of a net of Caffe.
 
     Raises:
         OSError: of no known project; or a tensor of that project is missing, unknown or of another shape.
-        ValueError: the tensors are those of a plain and of a residual net, and nothing tells which.
+        ValueError: the tensors are those of a plain and of a residual net, and nothing tells which; or a mean is given
+            for a net that is not of Caffe.
     """
     arrays = read.arrays
+    if caffe.is_caffe(arrays):
+        return caffe.caffe(arrays, mean)
+    if mean is not None:
+        raise InvalidValue(f"A mean image is for a net of Caffe; others have their own. Received: {mean.name}.")
     if cifar10.is_a_martyn(arrays):
         return cifar10.a_martyn(arrays, asked.residual if asked else None)
     if cifar10.is_akamaster(arrays):
@@ -177,8 +189,8 @@ def recognise(read: Tensors, asked: Asked | None = None) -> Source:
     if keras_applications.is_keras_applications(arrays):
         return keras_applications.keras_applications(arrays)
     raise InputOutput(
-        "A weights file is of a-martyn/resnet, akamaster/pytorch_resnet_cifar10, torchvision, timm, transformers "
-        f"or keras.applications. Received: {len(arrays)} tensors of none of them: {listed(arrays)}."
+        "A weights file is of a-martyn/resnet, akamaster/pytorch_resnet_cifar10, torchvision, timm, transformers, "
+        f"keras.applications or Caffe's ResNets. Received: {len(arrays)} tensors of none of them: {listed(arrays)}."
     )
 
 

@@ -3,6 +3,7 @@
 Each takes a state dict's tensors and images as the project prepares them, (batch, 3, size, size), and returns logits.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -124,6 +125,35 @@ def transformers(state: State, x: Tensor) -> Tensor:
                 x = layer(x, f"{name}.shortcut", stride)
             x = (out + x).relu()
     return _linear(state, x.mean((2, 3)), "classifier.1")
+
+
+def caffe(state: State, x: Tensor) -> Tensor:
+    """The prototxt files of KaimingHe/deep-residual-networks, layer by layer."""
+    import torch
+
+    def layer(x: Tensor, name: str, stride: int = 1) -> Tensor:
+        norm, scale = (f"{kind}{name.removeprefix('res')}" for kind in ("bn", "scale"))
+        if name == "conv1":
+            norm, scale = "bn_conv1", "scale_conv1"
+        kernel, bias = state[f"{name}/0"], state.get(f"{name}/1")
+        x = torch.nn.functional.conv2d(x, kernel, bias, stride=stride, padding=kernel.shape[-1] // 2)
+        mean, variance, divisor = (state[f"{norm}/{part}"] for part in (0, 1, 2))
+        factor = 0 if divisor.item() == 0 else 1 / divisor.item()
+        gamma, beta = state[f"{scale}/0"], state[f"{scale}/1"]
+        return torch.nn.functional.batch_norm(x, mean * factor, variance * factor, gamma, beta, eps=1e-5)
+
+    x = layer(x, "conv1", 2).relu()
+    x = torch.nn.functional.max_pool2d(x, 3, stride=2, ceil_mode=True)
+    found = (re.fullmatch(r"res(\d)([a-z])(\d*)_branch2a/0", name) for name in state)
+    units = sorted((int(one[1]), one[2], int(one[3] or 0), one[0].split("_")[0]) for one in found if one)
+    for stage, letter, _, name in units:
+        stride = 2 if letter == "a" and stage > 2 else 1
+        out = layer(x, f"{name}_branch2a", stride).relu()
+        out = layer(out, f"{name}_branch2b").relu()
+        out = layer(out, f"{name}_branch2c")
+        x = layer(x, f"{name}_branch1", stride) if f"{name}_branch1/0" in state else x
+        x = (x + out).relu()
+    return x.mean((2, 3)) @ state["fc1000/0"].T + state["fc1000/1"]
 
 
 def _conv_bn(state: State, x: Tensor, convolution: str, norm: str, stride: int = 1) -> Tensor:

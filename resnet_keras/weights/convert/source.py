@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,16 +21,27 @@ class Pixels:
     Attributes:
         mean, std: of each channel, in the order of `channels`.
         channels: the order in which the net takes them.
+        mean_image: (size, size, 3), for a source that subtracts a mean of each pixel; `mean` is its averages then.
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["RGB", "BGR"] = "RGB"
+    mean_image: np.ndarray | None = None
+
+    @property
+    def subtracted(self) -> np.ndarray:
+        """(3,) or (size, size, 3), in the order of `channels`."""
+        return np.asarray(self.mean) if self.mean_image is None else self.mean_image
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values that JSON can hold; of a mean image the averages."""
+        return {"mean": self.mean, "std": self.std, "channels": self.channels}
 
     def of(self, images: np.ndarray) -> np.ndarray:
         """RGB images (batch, size, size, 3) of 0..255 as the net takes them, float32."""
         ordered = images if self.channels == "RGB" else images[..., ::-1]
-        return ((ordered.astype(np.float64) - self.mean) / self.std).astype(np.float32)
+        return ((ordered.astype(np.float64) - self.subtracted) / self.std).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The tensors of a weights file by name, read without trusting it. The kind of file is told by its first bytes."""
 
 import hashlib
+import re
 import stat
 import zipfile
 from collections.abc import Callable, Mapping
@@ -11,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from resnet_keras.errors import InputOutput
-from resnet_keras.weights.convert import hdf5_file, pytorch_file
+from resnet_keras.weights.convert import caffe_file, hdf5_file, pytorch_file
 from resnet_keras.weights.convert.limits import MAX_BYTES, Numbers, Unreadable, first_line, need, shown
 
 Named = dict[str, np.ndarray]
 PREFIXES = ("module.", "_orig_mod.")
 """Put before every name by PyTorch's DataParallel and torch.compile."""
+_PROTOTXT = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:name|input|layers?|force_backward)\s*[:{]")
 COUNTER = "num_batches_tracked"
 """PyTorch's count of the batches that a batch normalisation has seen: no part of what a net computes."""
 
@@ -39,7 +41,7 @@ class Tensors:
 
 
 def read(path: Path) -> Tensors:
-    """Reads a file of PyTorch, safetensors, NumPy (.npz) or Keras (.h5, .keras).
+    """Reads a file of PyTorch, safetensors, NumPy (.npz), Keras (.h5, .keras) or Caffe (.caffemodel).
 
     Raises:
         OSError: no such file, or one that is damaged, too large, of no known kind, or with numbers that are not finite.
@@ -56,6 +58,21 @@ def read(path: Path) -> Tensors:
     except OSError as error:
         raise InputOutput(f"A weights file can be read. Received: {path} ({error.strerror or error}).") from None
     return Tensors(arrays, kind, hashlib.sha256(data).hexdigest(), (*notes, *prefixes, *widened))
+
+
+def read_blob(path: Path) -> np.ndarray:
+    """Reads a file of one blob of Caffe (.binaryproto).
+
+    Raises:
+        OSError: no such file, or one that is damaged, too large, or with numbers that are not finite.
+    """
+    try:
+        arrays, _ = _checked({"its blob": caffe_file.read_blob(_bytes(path))})
+    except Unreadable as error:
+        raise InputOutput(f"A .binaryproto holds one blob of Caffe. Received: {path}, but {error}.") from None
+    except OSError as error:
+        raise InputOutput(f"A .binaryproto can be read. Received: {path} ({error.strerror or error}).") from None
+    return arrays["its blob"]
 
 
 def _bytes(path: Path) -> bytes:
@@ -88,7 +105,11 @@ def _kind(data: bytes) -> tuple[str, Callable[[bytes], tuple[Named, list[str]]]]
         return "safetensors", _read_safetensors
     if data.startswith(b"version https://git-lfs"):
         raise Unreadable("it is a pointer of Git LFS; fetch the file that it stands for")
-    raise Unreadable("it is none of .pt, .pth, .safetensors, .npz, .h5, .keras")
+    if _PROTOTXT.match(data[:4096]):
+        raise Unreadable("it is a text .prototxt, which describes a net of Caffe; its numbers are in a .caffemodel")
+    if data.startswith(caffe_file.FIRST_BYTES):
+        return "Caffe", caffe_file.read
+    raise Unreadable("it is none of .pt, .pth, .safetensors, .npz, .h5, .keras, .caffemodel")
 
 
 def _members(data: bytes) -> list[str]:
