@@ -106,7 +106,7 @@ def converted_card(report: Mapping[str, Any], file: str, sha256: str, error: Mea
         ("test error, %", f"{error.percent:.2f} on {error.images:,} images of {error.on}" if error else "not measured"),
         (
             "protocol",
-            "as the source trained it, which its file does not say; not the paper's",
+            "as the source trained it, which its file does not say; not known to be the paper's",
         ),
         ("against the source's own computation", parity),
         ("images of the source", f"{pixels['channels']}, less {mean}, divided by {std}; done inside the net"),

@@ -32,7 +32,7 @@ def test_it_says_whose_weights_they_are_and_how_near():
         "a-martyn/resnet, licence BSD-3-Clause",
         "PyTorch, SHA-256 0f770f77",
         "9.69 on 10,000 images of CIFAR-10",
-        "not the paper's",
+        "not known to be the paper's",
         "1.5e-06, equal top-1 100.00%, on 10,000 images",
         "plain by its moving statistics",
         "standard deviation of the pixels into the first kernel",
