@@ -124,7 +124,8 @@ def _with_softmax(model: keras.Model, file: Path) -> keras.Model:
         return model
     if ends and isinstance(last, layers.Dense) and activation is keras.activations.linear:
         return keras.Model(model.inputs[0], layers.Softmax(dtype="float32")(model.outputs[0]), name=model.name)
-    if _gives_probabilities(model):  # by an operation, or by layers of another kind
+    other = ends and activation not in (None, keras.activations.linear)  # a sigmoid far out may sum to 1
+    if not other and _gives_probabilities(model):  # by an operation, or by layers of another kind
         return model
     raise InvalidValue(f"A classifier ends with a softmax, or with a dense layer's logits. Received: {file}.")
 

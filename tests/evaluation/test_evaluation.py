@@ -343,7 +343,9 @@ def test_files_that_are_no_classifier(tmp_path):
     keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save(tmp_path / "dense.keras")
     image = keras.Input((8, 8, 3))
     pooled = layers.GlobalAveragePooling2D(data_format="channels_last")(image)
-    keras.Model(image, layers.Dense(3, activation="sigmoid")(pooled)).save(tmp_path / "sigmoid.keras")
+    far_out = keras.Model(image, layers.Dense(3, activation="sigmoid")(pooled))
+    far_out.layers[-1].set_weights([np.zeros((3, 3)), np.array([99.0, -99.0, -99.0])])  # sums to 1
+    far_out.save(tmp_path / "sigmoid.keras")
     for name in ("absent.keras", "text.keras", "dense.keras", "sigmoid.keras"):
         with pytest.raises((InputOutput, InvalidValue), match=name) as caught:
             classifier.read(tmp_path / name)
