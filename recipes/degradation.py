@@ -5,8 +5,8 @@
 
 Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
 *training* error, so it is not overfitting; with shortcuts, the same net at the same depth has not. Without CIFAR-10 on
-disk or a network to get it from, it uses generated shapes and says so. A net that an earlier call has finished in --out
-is not trained again, and an interrupted one is resumed.
+disk or a network to get it from, it uses generated patterns and says so. A net that an earlier call has finished in
+--out is not trained again, and an interrupted one is resumed.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from resnet_keras.runs.lookup import folder_for
 from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.paper_nets import CIFAR10_SIZE, cifar10
 from resnet_keras.spec.paper_recipes import cifar10_recipe
-from resnet_keras.spec.short_experiment import DEPTHS, IMAGE_SIZE, SHORT
+from resnet_keras.spec.short_experiment import DEPTHS, IMAGE_SIZE, SHORT, SHORT_ON_PATTERNS
 
 PAPER_PLAIN = (20, 32, 44, 56)
 PAPER_RESIDUAL = (20, 32, 44, 56, 110, 1202)
@@ -64,7 +64,7 @@ def program(arguments: Sequence[str]) -> None:
         if options.paper
         else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in depths]
     )
-    recipes = [recipe_from(options, cifar10_recipe(net.depth) if options.paper else SHORT) for net in nets]
+    recipe_from(options, SHORT)  # what is wrong with it is told before long work, not after
     out = folder_for(options.out or Path("runs/figure-6" if options.paper else "runs/degradation"), options.resume)
     sources.check_folder(options.data_dir, options.dataset)
     if not options.estimate:
@@ -74,6 +74,8 @@ def program(arguments: Sequence[str]) -> None:
     choose_backend()
     data = images(options.data_dir, options.dataset, console)
     start_backend(console)
+    short = SHORT_ON_PATTERNS if data.generated else SHORT
+    recipes = [recipe_from(options, cifar10_recipe(net.depth) if options.paper else short) for net in nets]
     size = options.image_size
     if size is None:
         size = data.image_size if options.paper or data.image_size % IMAGE_SIZE else IMAGE_SIZE
@@ -110,13 +112,13 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def images(data_dir: Path | None, dataset: str | None, console: Console) -> ImageData:
-    """CIFAR-10 or the user's images; generated shapes only where nothing was asked for and nothing can be had."""
+    """CIFAR-10 or the user's images; generated patterns only where nothing was asked for and nothing can be had."""
     try:
         return sources.load(data_dir, dataset)
     except sources.NotAvailable as error:
         if data_dir is not None or dataset is not None:
             raise
-        say(console, f"NOT CIFAR-10. {error}", "Using generated shapes instead.", style="bold red")
+        say(console, f"NOT CIFAR-10. {error}", "Using generated patterns instead.", style="bold red")
         return generated()
 
 

@@ -15,7 +15,7 @@ def a_run(depth, shortcut="A", seed=0, *, offset=0.0, generated=False, size=32, 
         "architecture": cifar10(depth, shortcut).to_dict(),
         "recipe": json.loads(json.dumps(cifar10_recipe(depth).rescaled(iterations).to_dict())),
         "data": {
-            "name": "generated shapes" if generated else "CIFAR-10",
+            "name": "generated patterns" if generated else "CIFAR-10",
             "image_size": size,
             "generated": generated,
             "fingerprint": "generated" if generated else "530f1121731a72cd" if size == 32 else "smaller",

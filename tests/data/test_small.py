@@ -293,24 +293,31 @@ def test_array_record_needs_no_tensorflow():
 
 
 @pytest.fixture(scope="module")
-def shapes():
+def patterns():
     return generated()
 
 
-def test_generated_images_are_the_same_at_every_call_and_labelled_evenly(shapes):
-    assert shapes.generated
-    assert shapes.x_train.shape == (18_000, 32, 32, 3)
-    shares = np.bincount(shapes.y_train, minlength=len(CLASSES)) / len(shapes.y_train)
+def test_generated_images_are_the_same_at_every_call_and_labelled_evenly(patterns):
+    assert patterns.generated
+    assert patterns.x_train.shape == (18_000, 32, 32, 3)
+    shares = np.bincount(patterns.y_train, minlength=len(CLASSES)) / len(patterns.y_train)
     np.testing.assert_allclose(shares, 0.1, atol=0.01)
-    assert generated().fingerprint == shapes.fingerprint
+    assert generated().fingerprint == patterns.fingerprint
 
 
-def test_no_pixel_of_the_generated_images_tells_the_class(shapes):
-    """Depth matters: the nearest class mean, the best that a look at single pixels can do, is near chance."""
-    means = np.stack([shapes.x_train[shapes.y_train == label].mean(axis=0).ravel() for label in range(10)])
-    x = shapes.x_test.reshape(len(shapes.x_test), -1).astype(np.float32)
+def test_a_first_look_at_the_generated_images_tells_something_and_not_all(patterns):
+    """The nearest class mean, the best that a look at single pixels can do, is right for 28 % of CIFAR-10's images."""
+    means = np.stack([patterns.x_train[patterns.y_train == label].mean(axis=0).ravel() for label in range(10)])
+    x = patterns.x_test.reshape(len(patterns.x_test), -1).astype(np.float32)
     guess = ((means**2).sum(axis=1) - 2 * x @ means.T).argmin(axis=1)
-    assert (guess == shapes.y_test).mean() < 0.2
+    assert 0.2 < (guess == patterns.y_test).mean() < 0.6
+
+
+def test_the_amplitude_of_the_generated_images_falls_with_frequency(patterns):
+    """By a factor of 2 ** 1.6 from one octave to the next, in the lower ones, where noise is small beside it."""
+    spectrum = np.abs(np.fft.fft2(patterns.x_train[:500].astype(np.float32), axes=(1, 2))).mean(axis=(0, 3))
+    octaves = spectrum[[1, 2, 4], 0]
+    np.testing.assert_allclose(octaves[:-1] / octaves[1:], 2**1.6, rtol=0.15)
 
 
 @pytest.mark.parametrize(("flag", "method", "says"), [(1, 0, "encrypted"), (0, 97, "compression method")])
