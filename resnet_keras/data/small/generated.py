@@ -3,8 +3,8 @@
 Smooth fields of colour, whose amplitude falls with frequency as that of photographs does. Each class has twenty kinds,
 and the kinds of a class have a part in common. An image is one kind, moved by up to four pixels, under a field of its
 own. So, as with photographs, a first look at colours and coarse forms tells a little at once, and the rest has to be
-learned kind by kind: there a deep plain net falls behind and a deep residual net does not. Nothing here is a result of
-the paper. docs/how-it-was-made.md tells what else was tried.
+learned kind by kind: there a deep plain net falls far behind, and a deep residual net stays close to the shallow one.
+Nothing here is a result of the paper. docs/how-it-was-made.md tells what else was tried.
 """
 
 import numpy as np
