@@ -25,6 +25,7 @@ from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.photographs.augmentation import EIGENVALUES, EIGENVECTORS
 from resnet_keras.data.photographs.resizing import in_proportion
 from resnet_keras.data.threads import available_cores
+from resnet_keras.runs import storage
 from resnet_keras.spec.augmentation import ScaledCrop
 
 PAPER = ScaledCrop()
@@ -164,7 +165,7 @@ def main() -> None:
             "median_per_core": {name: median / cores for name, median in medians.items()},
             "ours_over": {name: medians["ours"] / median for name, median in medians.items()},
         }
-        options.json.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        storage.atomic_write(options.json, (json.dumps(said, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What GoogLeNet and BN-Inception share: modules of parallel branches whose outputs are concatenated."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,7 +59,7 @@ class Module:
         return max(len(branch.convolutions) for branch in self.branches)
 
 
-def counted(layers: Sequence[Convolution | Pool | Module], size: int) -> Iterator[WeightedLayer]:
+def counted(layers: Iterable[Convolution | Pool | Module], size: int) -> Iterator[WeightedLayer]:
     """Every convolution of a chain of layers whose input has `size` pixels."""
     for layer in layers:
         if isinstance(layer, Module):
@@ -69,13 +69,13 @@ def counted(layers: Sequence[Convolution | Pool | Module], size: int) -> Iterato
         size = layer.output_size(size)
 
 
-def map_size(layers: Sequence[Convolution | Pool | Module], size: int) -> int:
+def map_size(layers: Iterable[Convolution | Pool | Module], size: int) -> int:
     """Side in pixels of what a chain of layers makes of `size` pixels."""
     for layer in layers:
         size = layer.output_size(size)
     return size
 
 
-def depth(layers: Sequence[Convolution | Pool | Module]) -> int:
+def depth(layers: Iterable[Convolution | Pool | Module]) -> int:
     """Convolutions on the longest way through a chain of layers."""
     return sum(layer.depth if isinstance(layer, Module) else isinstance(layer, Convolution) for layer in layers)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.baselines.inception import counted, map_size
 from resnet_keras.spec.baselines.layers import BiasedConvolution, ConvStage, Dense, Filters, ImageSize, NumClasses, Pool
 from resnet_keras.spec.checks import check_choice, check_count
 from resnet_keras.spec.network import CHANNELS, Mean, Network, WeightedLayer
@@ -86,10 +87,7 @@ class PReluNet(Network):
     @property
     def map_size(self) -> int:
         """Side in pixels of the map below the pyramid."""
-        size = self.image_size
-        for layer in self.layers():
-            size = layer.output_size(size)
-        return size
+        return map_size(self.layers(), self.image_size)
 
     def levels(self) -> tuple[PyramidLevel, ...]:
         """The pyramid's, the finest first."""
@@ -107,13 +105,8 @@ class PReluNet(Network):
 
     def weighted_layers(self) -> Iterator[WeightedLayer]:
         """Convolutions and dense layers, each with its slopes."""
-        size = self.image_size
-        for layer in self.layers():
-            if isinstance(layer, BiasedConvolution):
-                yield layer.weighted(size)
-            size = layer.output_size(size)
-        for dense in self.dense_layers():
-            yield dense.weighted()
+        yield from counted(self.layers(), self.image_size)
+        yield from (dense.weighted() for dense in self.dense_layers())
 
     @property
     def slopes(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from resnet_keras.spec.baselines.inception import counted
 from resnet_keras.spec.baselines.layers import BiasedConvolution, ConvStage, Dense, Filters, ImageSize, NumClasses, Pool
 from resnet_keras.spec.checks import check_choice, check_count
 from resnet_keras.spec.network import CHANNELS, Mean, Network, WeightedLayer
@@ -63,13 +64,8 @@ class Vgg(Network):
 
     def weighted_layers(self) -> Iterator[WeightedLayer]:
         """Convolutions and dense layers."""
-        size = self.image_size
-        for layer in self.layers():
-            if isinstance(layer, BiasedConvolution):
-                yield layer.weighted(size)
-            size = layer.output_size(size)
-        for dense in self.dense_layers():
-            yield dense.weighted()
+        yield from counted(self.layers(), self.image_size)
+        yield from (dense.weighted() for dense in self.dense_layers())
 
     @property
     def depth(self) -> int:
