@@ -13,6 +13,7 @@ where it differs. A model card is written beside it: NET.md.
 
 import hashlib
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import OneLineParser, file_path
+from resnet_keras.programs.options import DATASET, OneLineParser, file_path
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports.console import plain_console, say
 from resnet_keras.reports.model_card import MeasuredError, converted_card
@@ -47,13 +48,14 @@ def program(arguments: Sequence[str]) -> None:
         "averages of the released one)")  # fmt: skip
     add("--data-dir", type=file_path, metavar="PATH", help="compare on test images from here: CIFAR-10, an .npz "
         "file or photographs (default: generated noise)")  # fmt: skip
+    add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
     add("--images", type=int, default=100, metavar="N", help="of --data-dir, at most (default: 100)")
     add("--json", type=file_path, metavar="FILE", help="write the report to this file")
     options = parser.parse(arguments)
     if options.images < 1:
         raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
     console = plain_console()
-    images, labels, on = (None, None, "") if options.data_dir is None else _images(options.data_dir, options.images)
+    images, labels, on = (None, None, "") if options.data_dir is None else _images(options)
     start_backend(console)
     from resnet_keras.weights.convert.convert import convert
 
@@ -69,13 +71,13 @@ def program(arguments: Sequence[str]) -> None:
     say(console, *lines)
 
 
-def _images(data_dir: Path, most: int) -> tuple[np.ndarray, np.ndarray, str]:
+def _images(options: Namespace) -> tuple[np.ndarray, np.ndarray, str]:
     """Test images, evenly spread, their labels and name; of photographs the centre, as a net of Table 1 sees them."""
-    data = part.load(data_dir, "val")
+    data = part.load(options.data_dir, "val", options.dataset)
     if isinstance(data, ImageData):
-        chosen = spread(len(data.x_test), min(most, len(data.x_test)))
+        chosen = spread(len(data.x_test), min(options.images, len(data.x_test)))
         return data.x_test[chosen], data.y_test[chosen], data.name
-    split = data.limited(min(most, len(data)))
+    split = data.limited(min(options.images, len(data)))
     photographs = [split.photograph(number) for number in range(len(split))]
     crops = np.stack([SingleView(NET_SIZE).of(photograph)[0] for photograph, _ in photographs])
     return crops, np.array([label for _, label in photographs]), split.name

@@ -21,7 +21,7 @@ from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.small import sources
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import file_path, recipe_from, training_options
+from resnet_keras.programs.options import file_path, photograph_options, recipe_from, training_options
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
@@ -41,6 +41,7 @@ def program(arguments: Sequence[str]) -> None:
         "the first N stages (default: none)")  # fmt: skip
     add("--old-rate", type=float, default=0.1, metavar="SHARE", help="learning rate of old layers, as a share of the "
         "new layer's (default: 0.1)")  # fmt: skip
+    photograph_options(parser)
     options = parser.parse(arguments)
     freeze, stages = _freeze(options.freeze)
     FineTune("", freeze, stages, options.old_rate)  # before long work, not after
@@ -56,7 +57,9 @@ def program(arguments: Sequence[str]) -> None:
     if chosen.small:
         data = sources.load(chosen.path)
     else:
-        data = photographs.load(chosen.path, start.network.image_size)
+        data = photographs.load(
+            chosen.path, start.network.image_size, skip_bad=options.skip_bad, workers=options.workers
+        )
         recipe = replace(recipe, augmentation=ScaledCrop())
     if options.estimate:
         say(console, *estimate(start.for_images(data), recipe, data, seed=options.seed).lines())

@@ -18,7 +18,7 @@ from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import OneLineParser, file_path, photograph_options
+from resnet_keras.programs.options import DATASET, OneLineParser, file_path, photograph_options
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import reading, storage
@@ -31,6 +31,7 @@ def program(arguments: Sequence[str]) -> None:
     add = parser.add_argument
     add("net", type=file_path, metavar="RUN_OR_FILE", help="run folder or .keras file")
     add("--data-dir", type=file_path, required=True, metavar="PATH", help="photographs, as for recipes/evaluate.py")
+    add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
     add("--images", type=int, default=10_000, metavar="N", help="training photographs, at least (default: 10000)")
     add("--batch-size", type=int, default=256, metavar="N", help="as in training (default: 256)")
     add("--seed", type=int, default=0, metavar="N", help="random seed of order and augmentation (default: 0)")
@@ -49,7 +50,7 @@ def program(arguments: Sequence[str]) -> None:
         raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
     console = plain_console()
     say(console, f"reading {options.data_dir} ...")
-    load_split(options.data_dir, "val")  # before Keras is imported, not after
+    load_split(options.data_dir, "val", options.dataset)  # before Keras is imported, not after
     start_backend(console)
     from resnet_keras.evaluation import classifier  # import Keras, with the backend just chosen
     from resnet_keras.evaluation.score import score
@@ -57,7 +58,13 @@ def program(arguments: Sequence[str]) -> None:
     from resnet_keras.weights.save import write
 
     net = classifier.read(options.net)
-    data = photographs.load(options.data_dir, net.image_size, skip_bad=options.skip_bad, workers=options.workers)
+    data = photographs.load(
+        options.data_dir,
+        net.image_size,
+        dataset=options.dataset,
+        skip_bad=options.skip_bad,
+        workers=options.workers,
+    )
     stream = data.stream(options.batch_size, options.seed)
 
     def error() -> str:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import run_json, run_python
+from photograph_files import write_folder
 
 import resnet_keras
 from resnet_keras import InvalidValue, OtherRun, Recipe, build, cifar10, features
@@ -149,3 +150,22 @@ def test_the_program(tmp_path, small_npz, old):
     wrong = run_python("recipes/finetune.py", str(old), *options, "--freeze", "stages")
     assert wrong.returncode == 2
     assert "--freeze is none, stages, all-but-head, with a number after stages" in wrong.stderr
+
+
+@pytest.mark.any_backend
+def test_the_program_on_a_folder_of_photographs_of_which_one_is_damaged(tmp_path, old):
+    folder, out = write_folder(tmp_path / "flowers", images=3), tmp_path / "run"
+    damaged = folder / "train" / "n02" / "001.JPEG"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    options = ["--data-dir", str(folder), "--out", str(out), "--iterations", "2", "--batch-size", "4"]
+    refused = run_python("recipes/finetune.py", str(old), *options)
+    assert refused.returncode == 4
+    assert refused.stderr.count("\n") == 1
+    assert damaged.name in refused.stderr
+    done = run_python("recipes/finetune.py", str(old), *options, "--fresh", "--skip-bad", "1")
+    assert done.returncode == 0, done.stderr
+    (run,) = tmp_path.glob("run*/model.keras")
+    settings = run_json(run.parent)
+    assert settings["data"]["skipped"] == ["train/n02/001.JPEG"]
+    assert settings["data"]["class_names"] == ["n01", "n02", "n03"]
+    assert settings["recipe"]["augmentation"]["shorter_side"] == [256, 480]
