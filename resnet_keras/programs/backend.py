@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def choose_backend() -> str:
         if find_spec(BACKENDS[name]) is not None:
             os.environ["KERAS_BACKEND"] = name
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras may import TensorFlow on any backend
+            if platform.machine() in ("x86_64", "AMD64"):  # TensorFlow takes oneDNN by itself on some of these only
+                os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
             return name
     missing = f"{asked} is not installed" if asked else "none is installed"
     raise InvalidValue(

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from resnet_keras.errors import InvalidValue, first_line
 from resnet_keras.programs.backend import choose_backend
+from resnet_keras.programs.memory import keep_freed_memory
 from resnet_keras.reports.console import say
 
 ASKED = ("KERAS_TORCH_DEVICE", "JAX_PLATFORMS", "JAX_PLATFORM_NAME", "CUDA_VISIBLE_DEVICES")
@@ -28,6 +29,7 @@ def start_backend(console: Console) -> str:
     """
     name = choose_backend()
     say(console, f"starting {name} ...")
+    keep_freed_memory()
     with _quiet():
         # By name: this wing imports no framework, and here the user has just chosen one.
         keras = importlib.import_module("keras")

@@ -1,5 +1,6 @@
 """How programs start: help that fits, a device that is not there, no noise, TensorFlow only where it is the backend."""
 
+import platform
 from importlib.util import find_spec
 
 import pytest
@@ -73,3 +74,26 @@ def test_saving_leaves_keras_as_it_was(tmp_path):
     )
     done = run_python("-c", code, str(tmp_path / "model.keras"))
     assert done.returncode == 0, done.stderr
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from resnet_keras.programs.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+for update in range(10):
+    if update == 4:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    layers = [np.ones(2**17) for layer in range(20)]  # 1 MiB each
+    del layers
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.any_backend
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is of glibc")
+def test_arrays_take_the_memory_of_those_before_them():
+    kept, given_back = (int(run_python("-c", FAULTS, what).stdout) for what in ("keep", "give back"))
+    assert kept < 100
+    assert given_back > 6 * 20 * 128  # at least half of the 256 pages of each
