@@ -286,7 +286,7 @@ def test_cifar10_itself():
 @pytest.mark.real_data
 def test_array_record_needs_no_tensorflow():
     code = (
-        "import sys; from resnet_keras.data.small import sources; d = sources.load(); "
+        "import sys; from resnet_keras.data.small import cache, sources; cache.MAX_BYTES = 0; d = sources.load(); "
         "print(len(d.x_train), 'tensorflow' in sys.modules)"
     )
     assert run_python("-c", code).stdout.split() == ["45000", "False"]

@@ -32,6 +32,20 @@ def test_help_fits_80_columns_and_names_the_choice_of_backend():
         assert ("KERAS_BACKEND=" in text.rpartition("\n\n")[2]) == (not text.startswith("tables.py"))
 
 
+@pytest.mark.any_backend
+def test_importing_the_package_imports_no_other():
+    """Nor NumPy, Rich or importlib.metadata: they take longer than the package itself."""
+    code = (
+        "import sys; before = set(sys.modules); import resnet_keras; "
+        "new = {name for name in set(sys.modules) - before if not name.startswith('resnet_keras')}; "
+        "print(*sorted({name.partition('.')[0] for name in new} - sys.stdlib_module_names), "
+        "*sorted(new & {'importlib.metadata', 'json', 'tempfile', 'subprocess', 'logging', 'urllib.request'}))"
+    )
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize(
     ("backend", "variable"), [("torch", "KERAS_TORCH_DEVICE"), ("jax", "JAX_PLATFORMS")], ids=["torch", "jax"]
 )

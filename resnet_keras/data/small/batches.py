@@ -37,15 +37,15 @@ def read(path: Path) -> ImageData:
         ValueError: labels out of range.
     """
     try:
-        files = _in_folder(path) if path.is_dir() else _in_archive(path)
+        found = _in_folder(path) if path.is_dir() else _in_archive(path)
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         if isinstance(error, InputOutput):
             raise
         raise InputOutput(f"CIFAR-10's files can be read. Received: {path} ({error}).") from None
-    missing = [name for name in (*TRAIN, TEST) if name not in files]
+    missing = [name for name in (*TRAIN, TEST) if name not in found]
     if missing:
         raise InputOutput(f"CIFAR-10 has {', '.join((*TRAIN, TEST))}. Missing in {path}: {', '.join(missing)}.")
-    parts = {name: _batch(files[name], name, path) for name in (*TRAIN, TEST)}
+    parts = {name: _batch(found[name], name, path) for name in (*TRAIN, TEST)}
     x_train, y_train = (np.concatenate([parts[name][column] for name in TRAIN]) for column in (0, 1))
     return split(
         name="CIFAR-10",
@@ -57,15 +57,20 @@ def read(path: Path) -> ImageData:
     )
 
 
+def files(path: Path) -> list[Path]:
+    """What `read` opens: an archive, or the files of a folder that are there."""
+    if not path.is_dir():
+        return [path]
+    named = ((path / name, path / f"{name}.bin") for name in (*TRAIN, TEST))
+    return [found for pair in named if (found := next(filter(Path.is_file, pair), None)) is not None]
+
+
 def _in_folder(folder: Path) -> dict[str, tuple[bytes, bool]]:
     """The content of each file and whether it is binary, by its name without ending."""
-    found = {}
-    for name in (*TRAIN, TEST):
-        for path in (folder / name, folder / f"{name}.bin"):
-            if path.is_file():
-                found[name] = (_bounded(path.stat().st_size, path.read_bytes, path), path.suffix == ".bin")
-                break
-    return found
+    return {
+        path.stem: (_bounded(path.stat().st_size, path.read_bytes, path), path.suffix == ".bin")
+        for path in files(folder)
+    }
 
 
 def _in_archive(path: Path) -> dict[str, tuple[bytes, bool]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from resnet_keras.data.choice import Choice, choose, cifar10_files, prepared_sets
 from resnet_keras.data.small import arrays, batches
+from resnet_keras.data.small.cache import aside, cached
 from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData, split
 from resnet_keras.data.small.recognition import recognised
 from resnet_keras.errors import InputOutput
@@ -39,7 +40,8 @@ class NotAvailable(InputOutput):
 def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None) -> ImageData:
     """The images that `--data-dir` and `--dataset` name.
 
-    CIFAR-10 is known by its images: from every source it has the same order and split.
+    CIFAR-10 is known by its images: from every source it has the same order and split. What takes long to decode is
+    kept for the next start: `data.small.cache`.
 
     Args:
         data_dir: see `data.choice`. None is TensorFlow Datasets' own folder (`TFDS_DATA_DIR`, else
@@ -55,18 +57,18 @@ def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None
     if found is None:
         found = Choice("cifar10 files", _downloaded())
     match found.kind:
-        case "arrays":
-            data = arrays.read(found.path)
+        case "arrays":  # as they are: a copy would read no faster
+            return recognised(arrays.read(found.path))
         case "cifar10 files":
-            data = batches.read(found.path)
+            return cached(found.path, batches.files(found.path), lambda: recognised(batches.read(found.path)))
         case "prepared":
-            data = _prepared(found.path)
+            inside = sorted(path for path in found.path.iterdir() if path.is_file())
+            return cached(found.path, inside, lambda: recognised(_prepared(found.path)))
         case "photographs":
             raise InputOutput(
                 f"Small images are CIFAR-10, a set of TensorFlow Datasets or .npz files. Received: {found.path}, which "
                 "holds photographs: recipes/imagenet.py trains on those."
             )
-    return recognised(data)
 
 
 def check_folder(data_dir: str | PathLike[str] | None, dataset: str | None = None) -> None:
@@ -107,28 +109,25 @@ def _keras_folder() -> Path:
 def _downloaded() -> Path:
     """CIFAR-10's archive, in Keras's folder."""
     target = _keras_folder() / "cifar-10-python.tar.gz"
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
     hint = "Name it with --data-dir, or download it elsewhere: " + URL
     try:
         with urllib.request.urlopen(URL, timeout=SECONDS) as response:
             print(f"downloading CIFAR-10 from {URL} to {target}", file=sys.stderr)
             target.parent.mkdir(parents=True, exist_ok=True)
             digest = hashlib.sha256()
-            with aside.open("wb") as file:
-                while block := response.read(_BLOCK):
-                    digest.update(block)
-                    file.write(block)
-        if digest.hexdigest() != SHA256:
-            raise OSError(f"it has another SHA-256, {digest.hexdigest()[:12]}...")
-        aside.replace(target)
+            with aside(target) as new:
+                with new.open("wb") as file:
+                    while block := response.read(_BLOCK):
+                        digest.update(block)
+                        file.write(block)
+                if digest.hexdigest() != SHA256:
+                    raise OSError(f"it has another SHA-256, {digest.hexdigest()[:12]}...")
     except (OSError, urllib.error.URLError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise NotAvailable(
             f"CIFAR-10 is read from TensorFlow Datasets' folder or from {target.parent}, or downloaded. Neither there, "
             f"nor did the download work ({reason}). {hint}"
         ) from None
-    finally:
-        aside.unlink(missing_ok=True)
     return target
 
 
