@@ -2,7 +2,8 @@
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Generic, TypeVar
@@ -67,3 +68,21 @@ def in_order(work: Callable[[Item], Result], items: Sequence[Item], workers: int
             yield from prefetch.take(number)
     finally:
         prefetch.close()
+
+
+def ahead(items: Iterator[Item], count: int) -> Generator[Item, None, None]:
+    """The same items in the same order, of which a thread makes so many before they are asked for; to be closed.
+
+    Raises:
+        Exception: what `items` raises, where the item would have been.
+    """
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as executor:
+        waiting = deque(executor.submit(next, items, end) for _ in range(count))
+        try:
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(executor.submit(next, items, end))
+                yield item  # type: ignore[misc]  # not the end
+        finally:
+            for future in waiting:
+                future.cancel()

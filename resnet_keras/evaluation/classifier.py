@@ -4,6 +4,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,6 +15,7 @@ from keras import layers
 
 from resnet_keras.data.photographs.resizing import NET_SIZE
 from resnet_keras.errors import InputOutput, InvalidValue, first_line
+from resnet_keras.nets.fully_convolutional import fully_convolutional
 from resnet_keras.runs import reading
 from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.weights.class_names import class_names_in
@@ -49,6 +51,11 @@ class Classifier:
     def num_classes(self) -> int:
         """Outputs."""
         return self.model.output_shape[-1]
+
+    @cached_property
+    def fully_convolutional_model(self) -> keras.Model:
+        """The net on images of any size; made, and compiled by its backend, once."""
+        return fully_convolutional(self.model)
 
 
 def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Classifier:

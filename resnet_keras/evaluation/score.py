@@ -4,7 +4,9 @@ The scores of a net are its probabilities, averaged over the views of an image; 
 over its nets (Table 5).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -15,11 +17,10 @@ from resnet_keras.data.photographs.resizing import NET_SIZE
 from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import MultiScale, Views
 from resnet_keras.data.small.images import ImageData
-from resnet_keras.data.threads import available_cores, in_order
+from resnet_keras.data.threads import ahead, available_cores, in_order
 from resnet_keras.errors import InvalidValue, first_line
 from resnet_keras.evaluation.classifier import Classifier, Preprocessing
 from resnet_keras.evaluation.protocol import Protocol
-from resnet_keras.nets.fully_convolutional import fully_convolutional
 from resnet_keras.reports.console import plain_console
 from resnet_keras.reports.progress_bar import progress_bar
 from resnet_keras.spec.class_names import check_same_classes
@@ -27,6 +28,8 @@ from resnet_keras.spec.class_names import check_same_classes
 BATCH_PIXELS = 64 * NET_SIZE**2
 """Pixels in a batch, about a gigabyte of a ResNet's activations."""
 MAX_IN_BATCH = 512
+BATCHES_AHEAD = 2
+"""Batches that are made while the net computes: one to wait, one in the making."""
 
 
 def score(
@@ -66,39 +69,67 @@ def score(
     else:
         x, y = _single_views(data, classifier, protocol, limit)
         count, shown = len(x), (([image], int(label)) for image, label in zip(x, y, strict=True))
-    model = fully_convolutional(classifier.model) if isinstance(views, MultiScale) else classifier.model
+    model = classifier.fully_convolutional_model if isinstance(views, MultiScale) else classifier.model
 
     total = np.zeros((count, classifier.num_classes), np.float64)
     labels = np.empty(count, np.int32)
-    waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray, int]]] = {}
-    done = np.zeros(count, np.int64)
-    """Views of each image that were shown to the net."""
-
-    def flush(shape: tuple[int, ...]) -> None:
-        batch = waiting.pop(shape)
-        # A power of two: a compiled net sees few shapes, and little is computed in vain.
-        size = min(_batch_size(shape), 1 << (len(batch) - 1).bit_length())
-        probabilities = _predict(model, np.stack([view for _, view, _ in batch]), size, classifier.preprocessing)
-        for (index, _, of), row in zip(batch, probabilities, strict=True):
-            total[index] += row / of
-            done[index] += 1
-            if done[index] == of:
-                progress.advance(task)
-
-    with progress_bar(console or plain_console(), TextColumn("images")) as progress:
+    left = np.zeros(count, np.int64)
+    """Views of each image that the net was not shown yet."""
+    with (
+        closing(ahead(_batches(shown, labels, left, classifier.preprocessing), BATCHES_AHEAD)) as batches,
+        progress_bar(console or plain_console(), TextColumn("images")) as progress,
+    ):
         task = progress.add_task(f"{classifier.name}  {protocol.name}", total=count)
-        for index, (shown_views, label) in enumerate(shown):
-            labels[index] = label
-            for view in shown_views:
-                batch = waiting.setdefault(view.shape, [])
-                batch.append((index, view, len(shown_views)))
-                if len(batch) == _batch_size(view.shape):
-                    flush(view.shape)
-        for shape in tuple(waiting):
-            flush(shape)
+        for batch in batches:
+            np.add.at(total, batch.indices, _predict(model, batch) * batch.shares[:, None])
+            np.subtract.at(left, batch.indices, 1)
+            progress.advance(task, int((left[np.unique(batch.indices)] == 0).sum()))
     if not np.isfinite(total).all():
         raise InvalidValue(f"A net's scores are finite. Received: NaN or infinity from {classifier.name}.")
     return total.astype(np.float32), labels
+
+
+class _Batch(NamedTuple):
+    """Views of one shape.
+
+    Attributes:
+        indices: of the image of each view.
+        shares: of each view in its image's scores.
+        pixels: as the net takes them; perhaps filled up with the first view, so that few shapes are compiled.
+    """
+
+    indices: np.ndarray
+    shares: np.ndarray
+    pixels: np.ndarray
+
+
+def _batches(
+    shown: Iterable[tuple[list[np.ndarray], int]], labels: np.ndarray, left: np.ndarray, preprocessing: Preprocessing
+) -> Iterator[_Batch]:
+    """Batches as they get full, and at the end those that did not; `labels` and `left` are filled in on the way."""
+    waiting: dict[tuple[int, ...], list[tuple[int, int, np.ndarray]]] = {}
+
+    def stacked(shape: tuple[int, ...]) -> _Batch:
+        indices, counts, views = zip(*waiting.pop(shape), strict=True)
+        # A power of two: a compiled net sees few shapes, and little is computed in vain. PyTorch runs op by op.
+        compiled = keras.backend.backend() != "torch"
+        size = min(batch_size(shape), 1 << (len(views) - 1).bit_length()) if compiled else len(views)
+        pixels = np.stack([*views, *views[:1] * (size - len(views))])
+        if preprocessing != "raw":
+            pixels = keras.applications.imagenet_utils.preprocess_input(
+                pixels.astype(np.float32), data_format="channels_last", mode=preprocessing
+            )
+        return _Batch(np.array(indices), 1 / np.array(counts), pixels)
+
+    for index, (views, label) in enumerate(shown):
+        labels[index], left[index] = label, len(views)
+        for view in views:
+            batch = waiting.setdefault(view.shape, [])
+            batch.append((index, len(views), view))
+            if len(batch) == batch_size(view.shape):
+                yield stacked(view.shape)
+    for shape in tuple(waiting):
+        yield stacked(shape)
 
 
 def _photographs(split: Split, views: Views) -> Iterator[tuple[list[np.ndarray], int]]:
@@ -121,23 +152,17 @@ def _single_views(
     return data.x_test[indices], data.y_test[indices]
 
 
-def _batch_size(shape: tuple[int, ...]) -> int:
+def batch_size(shape: tuple[int, ...]) -> int:
+    """Views of that shape, (height, width, 3), that the net is given at a time."""
     return max(1, min(MAX_IN_BATCH, BATCH_PIXELS // (shape[0] * shape[1])))
 
 
-def _predict(model: keras.Model, images: np.ndarray, size: int, preprocessing: Preprocessing) -> np.ndarray:
-    """Probabilities; the batch is filled up to `size` with its first image, so that few shapes are compiled."""
-    count = len(images)
-    if count < size:
-        images = np.concatenate([images, np.repeat(images[:1], size - count, axis=0)])
-    if preprocessing != "raw":
-        images = keras.applications.imagenet_utils.preprocess_input(
-            images.astype(np.float32), data_format="channels_last", mode=preprocessing
-        )
+def _predict(model: keras.Model, batch: _Batch) -> np.ndarray:
+    """Probabilities of each view."""
     try:
-        return np.asarray(model.predict_on_batch(images))[:count]
+        return np.asarray(model.predict_on_batch(batch.pixels))[: len(batch.indices)]
     except Exception as error:  # whatever the layers of another's net raise
         raise InvalidValue(
-            f"A net takes the images that it is tested on. Received: {model.name!r}, {images.shape} "
+            f"A net takes the images that it is tested on. Received: {model.name!r}, {batch.pixels.shape} "
             f"({first_line(error)})."
         ) from error

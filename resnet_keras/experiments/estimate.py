@@ -21,6 +21,7 @@ from resnet_keras.errors import Stopped
 from resnet_keras.nets.build import build
 from resnet_keras.reports.progress_bar import clock
 from resnet_keras.signals import Stop
+from resnet_keras.spec.cost import Cost, cost
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Precision, Recipe
 from resnet_keras.training.logits_model import training_model
@@ -31,21 +32,6 @@ MATRIX, VECTOR = 2048, 1 << 26
 """Sides of the matrices, numbers in the vectors: beyond any cache."""
 SECONDS = 8.0
 """For which updates are measured, about; the first, which compile, not counted."""
-FORWARD_AND_BACKWARD = 3
-"""Passes of the size of the forward one: the gradient of the input and that of the kernel cost as much each."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one update.
-
-    Attributes:
-        operations: floating-point, two for each multiply-add.
-        bytes: that have to pass between memory and the processor if each layer's output is written once and read once.
-    """
-
-    operations: float
-    bytes: float
 
 
 @dataclass(frozen=True)
@@ -100,18 +86,6 @@ class Estimate:
             f"  run     {self.recipe.iterations:,} updates and {self.periods:,} measurements "
             f"of {self.measurement:,.1f} s: {clock(self.seconds)}"
         )
-
-
-def cost(network: Network, recipe: Recipe) -> Cost:
-    """What one update has to do, from the net alone; the sums of batch normalisation and the like are left out."""
-    images, number = recipe.batch_size, 4 if recipe.precision == "float32" else 2
-    # Nothing asks for the gradient of the images.
-    layers = list(network.weighted_layers())
-    operations = 2 * images * (FORWARD_AND_BACKWARD * network.multiply_adds - layers[0].multiply_adds)
-    outputs = sum(layer.outputs for layer in layers[:-1])  # the logits are nothing beside them
-    # Of each layer's output: written and read in the forward pass, read in the backward; its gradient written and
-    # read. The weights: read twice, and read and written with gradient and momentum by the update, in float32.
-    return Cost(operations, 5.0 * outputs * images * number + 7.0 * network.parameters * 4)
 
 
 def estimate(network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0) -> Estimate:

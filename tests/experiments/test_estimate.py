@@ -10,8 +10,8 @@ from conftest import run_python
 from resnet_keras import CIFAR10, cifar10, imagenet
 from resnet_keras.errors import Stopped
 from resnet_keras.experiments import estimate
-from resnet_keras.experiments.estimate import cost
 from resnet_keras.reports.progress_bar import clock
+from resnet_keras.spec.cost import cost
 
 
 def test_the_cost_of_an_update_by_hand():

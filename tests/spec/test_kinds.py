@@ -17,12 +17,12 @@ from resnet_keras import InvalidValue, Recipe, build, load, run
 from resnet_keras.evaluation import classifier
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.evaluation.score import score
-from resnet_keras.experiments.estimate import cost
 from resnet_keras.nets.build import BODIES
 from resnet_keras.plotting import figure_6
 from resnet_keras.reports.tables import errors
 from resnet_keras.runs import reading
 from resnet_keras.spec.augmentation import PaddedCrop
+from resnet_keras.spec.cost import cost
 from resnet_keras.spec.kinds import NETWORKS, network_from_dict
 from resnet_keras.spec.network import Mean, Network, WeightedLayer
 from resnet_keras.spec.strict import AtMost
