@@ -64,8 +64,9 @@ def steps(out: Path, noise: Path, *, short: bool) -> Iterator[Step]:
         net, batch_size, pixels = ("resnet-8", 4, 16) if short else (net, batch_size, None)
         size = () if pixels is None else ("--image-size", str(pixels))
         clock = ("--seconds", "0.1", "--rounds", "1") if short else ("--seconds", "1.5", "--rounds", "3")
-        command = _python(HERE / "training.py", "--net", net, "--batch-size", str(batch_size), *size, *clock,
-                          "--precision", *precisions, "--beside", "native loop", "--json", str(out / f"{name}.json"))  # fmt: skip
+        what = ("--net", net, "--batch-size", str(batch_size), "--precision", *precisions, *size)
+        written = ("--json", str(out / f"{name}.json"))
+        command = _python(HERE / "training.py", *what, *clock, "--beside", "native loop", *written)
         return Step(name, backend, seconds, command)  # type: ignore[arg-type]
 
     for backend in backends:

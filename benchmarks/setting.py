@@ -68,6 +68,7 @@ class Setting:
         seconds: that each contender runs in each round, about.
         rounds: in which every contender takes its turn.
         beside: who takes turns with `train`; the first of them sets how many updates `train` makes in a round.
+        images: to train on; None is `RESIDENT_BYTES` of them.
     """
 
     backend: Backend
@@ -78,13 +79,14 @@ class Setting:
     seconds: float = 10.0
     rounds: int = 5
     beside: tuple[Name, ...] = BESIDE
+    images: int | None = None
 
     def __post_init__(self) -> None:
         for field, choices in (("backend", get_args(Backend)), ("precision", get_args(Precision))):
             if getattr(self, field) not in choices:
                 raise InvalidValue(f"A {field} is one of {', '.join(choices)}. Received: {getattr(self, field)!r}.")
-        if self.batch_size < 1 or self.rounds < 1 or not self.seconds > 0:
-            raise InvalidValue(f"Batch size, rounds and seconds are above 0. Received: {self}.")
+        if min(self.batch_size, self.rounds, 1 if self.images is None else self.images) < 1 or not self.seconds > 0:
+            raise InvalidValue(f"Batch size, rounds, seconds and images are above 0. Received: {self}.")
         if not self.beside or not set(self.beside) <= set(get_args(Name)) - {"train"}:
             raise InvalidValue(f"Beside train run some of {', '.join(get_args(Name)[1:])}. Received: {self.beside}.")
         if len(set(self.beside)) < len(self.beside):
@@ -115,7 +117,8 @@ class Setting:
             small: two batches only, where it is the start that is measured.
         """
         net, random = self.architecture, np.random.default_rng(0)
-        images = 2 * self.batch_size if small else max(2 * self.batch_size, RESIDENT_BYTES // (net.image_size**2 * 3))
+        resident = self.images or RESIDENT_BYTES // (net.image_size**2 * 3)
+        images = 2 * self.batch_size if small else max(2 * self.batch_size, resident)
 
         def part(count: int) -> tuple[np.ndarray, np.ndarray]:
             shape = (count, net.image_size, net.image_size, 3)

@@ -32,12 +32,12 @@ def measure(name: Name, setting: Setting, start: float) -> dict[str, Any]:
         contender.run(STEPS - 1)
     return {
         "first_step_seconds": seconds[0],
-        "peak_bytes": _peak_bytes(),
-        "device_peak_bytes": _device_peak_bytes(setting.backend),
+        "peak_bytes": peak_bytes(),
+        "device_peak_bytes": device_peak_bytes(setting.backend),
     }
 
 
-def _peak_bytes() -> int | None:
+def peak_bytes() -> int | None:
     """The most that this process held in memory; None where the system does not tell."""
     try:
         import resource
@@ -47,7 +47,7 @@ def _peak_bytes() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _device_peak_bytes(backend: Backend) -> int | None:
+def device_peak_bytes(backend: Backend) -> int | None:
     """The most that arrays took on a GPU; None without one."""
     match backend:
         case "torch":

@@ -148,3 +148,68 @@ def test_a_wrong_net_is_one_line():
     assert done.returncode == 2
     assert "6n + 2" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_gpu_could_do_by_hand(monkeypatch):
+    """ResNet-20's 40.8 million multiply-adds (fb.resnet.torch's and others' count), batch 128, on an A100."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    roofline, setting = import_module("roofline"), import_module("setting")
+    a100 = roofline.GPUS[0]
+    one = setting.Setting("jax", "resnet-20", 128, "float32")
+    outputs = 7 * 16 * 32 * 32 + 6 * 32 * 16 * 16 + 6 * 64 * 8 * 8
+    weights = 272_474  # of 20 layers, as counted in tests/test_paper.py
+    for passes in (5, 19):
+        moved = passes * outputs * 128 * 4 + 7 * 4 * weights
+        assert roofline.least_seconds(one, a100, passes) == (pytest.approx(moved / 2.039e12, rel=1e-3), "memory")
+    # ResNet-50 in float32 computes longer: three passes of 3.86 billion multiply-adds, but for conv1's third.
+    fifty = setting.Setting("jax", "resnet-50", 256, "float32")
+    operations = 2 * 256 * (3 * 3.858e9 - 7 * 7 * 3 * 64 * 112 * 112)
+    assert roofline.least_seconds(fifty, a100, 5) == (pytest.approx(operations / 156e12, rel=2e-3), "arithmetic")
+    measured = {
+        "setting": {"backend": "torch", "net": "resnet-20", "batch_size": 128},
+        "device": "NVIDIA A100-SXM4-80GB",
+        "median": {"train": 10_000.0},
+        "median_ratio": {"train / native loop": 0.5},
+    }
+    (row,) = roofline.measured_table([measured, {"setting": {}, "error": "killed"}]).rows
+    # 128 images take 12.8 ms, of which 0.24 and 0.9 at best
+    assert row[-4:] == ("10,000", "0.50", "0.02", "0.07")
+
+
+@pytest.mark.slow
+def test_scores_are_measured_beside_predict(tmp_path):
+    pytest.importorskip("PIL")
+    file = tmp_path / "scores.json"
+    net = ("--net", "resnet-18", "--image-size", "32", "--images", "4", "--rounds", "2")
+    for protocols in (("10-crop",), ("multi-scale",)):
+        done = run_python("benchmarks/scores.py", *net, "--protocol", *protocols, "--json", str(file))
+        assert done.returncode == 0, done.stderr
+    results = json.loads(file.read_text())
+    assert [one["protocol"] for one in results] == ["10-crop", "multi-scale"]
+    for one in results:
+        assert all(len(rates) == 2 and min(rates) > 0 for rates in one["images_per_second"].values())
+        # Both sums of time lie in it: never faster than the slower of the two
+        assert one["median"]["one after the other"] < min(one["median"]["predict"], one["median"]["views"])
+
+
+@pytest.mark.slow
+def test_ten_minutes_of_a_gpu_are_tried_in_short_form(tmp_path):
+    pytest.importorskip("flax" if BACKEND == "jax" else BACKEND)
+    program = ("benchmarks/on_a_gpu.py", "--short", "--backend", BACKEND, "--out")
+    done = run_python(*program, str(tmp_path), "--minutes", "20", timeout=1500)
+    assert done.returncode == 0, done.stderr
+    session = json.loads((tmp_path / "session.json").read_text())
+    assert {step["ended"] for step in session["steps"]} == {"done"}, done.stdout
+    names = [step["name"] for step in session["steps"]]
+    assert names[0] == f"resnet-20-{BACKEND}"
+    assert names[-1] == f"scores-{BACKEND}"
+    assert set(session["seeds_images_per_second"]) == (
+        {"one/ResNet-seed0", *(f"several/ResNet-8-seed{seed}" for seed in range(5))} if BACKEND == "jax" else set()
+    )
+    files = [str(path) for path in tmp_path.glob("*.json")]
+    assert f"| {BACKEND} |" in run_python("benchmarks/roofline.py", "--measured", *files).stdout
+    # Without time nothing is begun.
+    done = run_python(*program, str(tmp_path / "none"), "--minutes", "0.05")
+    assert {step["ended"] for step in json.loads((tmp_path / "none" / "session.json").read_text())["steps"]} == {
+        "not begun"
+    }

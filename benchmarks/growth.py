@@ -1,0 +1,208 @@
+"""How time and memory grow with depth, batch, image size and number of images, on each backend: measured, and drawn.
+
+    python benchmarks/growth.py --measure --json results/performance/growth.json
+    python benchmarks/growth.py --json results/performance/growth.json --out docs/images/growth
+
+Every point is a process of its own, in which `train` makes a few periods of updates: the median of their images per
+second, the first left out, and the most memory that the process held. One thing changes at a time; the others are those
+of `BASE`. Backends take turns at each point. A point that takes longer than `--limit`, as compiling deep nets does, is
+told and left out. Results of `training.py` are drawn too, where they are such points; they say nothing of memory.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from setting import Backend, Setting
+
+from resnet_keras.programs.main import main
+from resnet_keras.programs.options import OneLineParser, file_path
+from resnet_keras.runs import storage
+
+BASE = Setting("torch", "resnet-20", batch_size=32, image_size=32, images=10_000)
+COLOURS = {"tensorflow": "#d95f02", "jax": "#1b9e77", "torch": "#7570b3"}
+NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+class Axis(NamedTuple):
+    """What grows.
+
+    Attributes:
+        label: as the figure has it.
+        field: of `Setting`.
+        values: of that field.
+        power: of it, with which what is computed for an image grows.
+    """
+
+    label: str
+    field: str
+    values: tuple[Any, ...]
+    power: int
+
+    def number(self, setting: Setting) -> int:
+        """Where a point lies."""
+        return setting.architecture.depth if self.field == "net" else getattr(setting, self.field)
+
+    def holds(self, setting: Setting) -> bool:
+        """Whether nothing but this differs from `BASE`."""
+        kept = {"backend": BASE.backend, "seconds": BASE.seconds, "rounds": BASE.rounds, "beside": BASE.beside}
+        of_base = {self.field: getattr(BASE, self.field)}
+        return replace(setting, **kept | of_base) == BASE
+
+
+AXES = (
+    Axis("weighted layers", "net", ("resnet-20", "resnet-56", "resnet-110", "resnet-1202"), 1),
+    Axis("images per update", "batch_size", (32, 128, 512, 1024), 0),
+    Axis("pixels of a side", "image_size", (16, 32, 64, 128), 2),
+    Axis("training images", "images", (1_000, 10_000, 50_000, 200_000), 0),
+)
+
+
+def points(backends: Sequence[Backend]) -> Iterator[Setting]:
+    """Each setting once."""
+    seen = set()
+    for axis in AXES:
+        for value in axis.values:
+            for backend in backends:
+                setting = normal(replace(BASE, backend=backend, **{axis.field: value}))
+                if setting not in seen:
+                    seen.add(setting)
+                    yield setting
+
+
+def normal(setting: Setting) -> Setting:
+    """With everything said: the size of the images, and how many there are."""
+    images = BASE.images if setting.images is None else setting.images
+    return replace(setting, image_size=setting.architecture.image_size, images=images)
+
+
+def measure(setting: Setting, limit: float) -> dict[str, Any]:
+    """A point, in a process of its own."""
+    about = {"setting": asdict(setting), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "load": os.getloadavg()[0]}
+    environment = os.environ | {"KERAS_BACKEND": setting.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, str(Path(__file__).with_name("point.py")), setting.to_json()]
+    try:
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              timeout=limit, check=False)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return about | {"error": f"it took longer than {limit:.0f} s"}
+    return about | (json.loads(done.stdout) if not done.returncode else {"error": f"exit code {done.returncode}"})
+
+
+def said(one: dict[str, Any]) -> str:
+    """A line on a point."""
+    if "error" in one:
+        return one["error"]
+    return f"{statistics.median(one['images_per_second']):.3g} images/s, {(one['peak_bytes'] or 0) / 1e6:,.0f} MB"
+
+
+def setting_of(one: dict[str, Any]) -> Setting:
+    """Of a result."""
+    return Setting.from_json(json.dumps(one["setting"]))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """What was measured: the setting and images per second of each, and its memory where that is said."""
+    found = []
+    for one in json.loads(path.read_text(encoding="utf-8")):
+        rates = one.get("images_per_second")
+        rates = rates["train"] if isinstance(rates, dict) else rates
+        if rates:
+            peak = one.get("device_peak_bytes") or one.get("peak_bytes")
+            found.append({"setting": normal(setting_of(one)), "rate": statistics.median(rates), "peak": peak})
+    return found
+
+
+def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
+    """Time above, memory below, a column for each axis."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    from resnet_keras.plotting import style
+
+    with mpl.rc_context(style.STYLE):
+        figure = Figure(figsize=(12.5, 5.6), layout="constrained")
+        panels = figure.subplots(2, len(AXES), sharey="row", sharex="col")
+        for column, axis in enumerate(AXES):
+            above, below = panels[:, column]
+            ticks = sorted({axis.number(normal(replace(BASE, **{axis.field: value}))) for value in axis.values})
+            for backend in get_args(Backend):
+                of = {axis.number(one["setting"]): one for one in results
+                      if one["setting"].backend == backend and axis.holds(one["setting"])}  # fmt: skip
+                numbers = sorted(of)
+                line = {"color": COLOURS[backend], "marker": "o", "markersize": 4, "label": NAMES[backend]}
+                above.plot(numbers, [1e3 / of[number]["rate"] for number in numbers], **line)
+                kept = [number for number in numbers if of[number]["peak"]]
+                below.plot(kept, [of[number]["peak"] / 1e9 for number in kept], **line)
+            for panel in (above, below):
+                panel.set_xscale("log")
+                panel.set_yscale("log")
+                panel.set_xlim(ticks[0] / 1.4, ticks[-1] * 1.4)
+                if not any(len(line.get_xdata()) for line in panel.get_lines()):
+                    panel.text(0.5, 0.5, "not measured", transform=panel.transAxes, ha="center", color="#777777")
+                panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+                panel.xaxis.set_minor_locator(NullLocator())
+            below.set_xlabel(axis.label)
+            if axis.power:
+                guide(above, ticks, axis.power)
+        for panel, label in ((panels[0, 0], "milliseconds per image"), (panels[1, 0], "most memory held, GB")):
+            panel.set_ylabel(label)
+        for row in panels:
+            if not any(len(line.get_xdata()) for panel in row for line in panel.get_lines()):
+                row[0].set_ylim(0.3, 3)
+            for panel in row:
+                panel.yaxis.set_minor_formatter(NullFormatter())
+                panel.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        panels[0, -1].legend(frameon=False)
+    style.save(figure, out)
+
+
+def guide(panel: Any, ticks: Sequence[int], power: int) -> None:
+    """A grey line as steep as what is computed grows."""
+    low, _ = panel.get_ylim()
+    start = low * 1.3
+    panel.plot(ticks, [start * (tick / ticks[0]) ** power for tick in ticks], color="#999999", linestyle=":", zorder=0,
+               label="_", scalex=False, scaley=False)  # fmt: skip
+
+
+def program(arguments: Sequence[str]) -> None:
+    parser = OneLineParser(__doc__)
+    add = parser.add_argument
+    add("--measure", action="store_true", help="measure the points that --json has not, and write them there")
+    add("--backend", nargs="+", choices=get_args(Backend), default=get_args(Backend), help="(default: all)")
+    add("--limit", type=float, default=300.0, metavar="S", help="seconds of a point, at most (default: 300)")
+    add(
+        "--json",
+        nargs="+",
+        type=file_path,
+        required=True,
+        metavar="FILE",
+        help="measured numbers; of one point the last",
+    )
+    add("--out", type=file_path, metavar="FILE", help="draw them to this .png and .svg")
+    options = parser.parse(arguments)
+    target = options.json[-1]
+    if options.measure:
+        results = json.loads(target.read_text(encoding="utf-8")) if target.exists() else []
+        known = [normal(setting_of(one)) for one in results]
+        for setting in points([name for name in options.backend if find_spec(name)]):
+            if setting in known:
+                continue
+            results.append(one := measure(setting, options.limit))
+            print(f"{setting.label}, {setting.images:,} images: {said(one)}", flush=True)
+            storage.atomic_write(target, (json.dumps(results, indent=2) + "\n").encode())
+    if options.out:
+        draw([one for path in options.json for one in read(path)], options.out)
+
+
+if __name__ == "__main__":
+    main(program)

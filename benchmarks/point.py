@@ -1,0 +1,39 @@
+"""One point of `growth.py`, in this process: images per second of `train`, and the most memory held.
+
+KERAS_BACKEND=torch python benchmarks/point.py SETTING    with a `Setting` as JSON; prints JSON
+"""
+
+import json
+import sys
+import time
+from contextlib import redirect_stdout
+from typing import Any
+
+import ours
+import startup
+from setting import Setting
+
+UPDATES, PERIODS = 4, 4
+"""Of a period, and so many of them; the first is not counted."""
+
+
+def measure(setting: Setting) -> dict[str, Any]:
+    """Images per second of each period but the first, seconds to the first update, and bytes."""
+    data, rates, first = setting.data(), [], []
+    begun = time.perf_counter()
+    with ours.called_after_first_step(lambda: first.append(time.perf_counter() - begun)):
+        ours.train_in_periods(
+            setting, data, period=UPDATES, periods=PERIODS, after=lambda row: rates.append(row.images_per_second)
+        )
+    return {
+        "images_per_second": rates[1:],
+        "first_update_seconds": first[0],
+        "peak_bytes": startup.peak_bytes(),
+        "device_peak_bytes": startup.device_peak_bytes(setting.backend),
+    }
+
+
+if __name__ == "__main__":
+    with redirect_stdout(sys.stderr):  # what frameworks print is no JSON
+        said = measure(Setting.from_json(sys.argv[1]))
+    print(json.dumps(said))
