@@ -65,7 +65,7 @@ def least_seconds(setting: Setting, gpu: Gpu, passes: float) -> tuple[float, str
 
 
 def table() -> Table:
-    """Images per second of the paper's nets on each GPU, at most; time of an update, and where arithmetic is the limit."""
+    """Images per second of the paper's nets on each GPU, at most, time of an update, and where arithmetic limits it."""
     rows = []
     for net, batch_size in NETS:
         for precision in get_args(Precision):
