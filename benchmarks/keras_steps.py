@@ -21,7 +21,7 @@ class KerasSteps:
         self.model = model
         model.optimizer.build(model.trainable_variables)
         make = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
-        self.place, self.step, self.wait = make[keras.backend.backend()](model)
+        self.to_device, self.step, self.wait = make[keras.backend.backend()](model)
 
 
 Parts = tuple[Callable[[np.ndarray, np.ndarray], Any], Step, Callable[[], float]]
