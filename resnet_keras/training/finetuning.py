@@ -1,11 +1,4 @@
-"""A net that starts from the numbers of another, and the rates of its old layers.
-
-Keras 3.15 has no learning rate of a layer's own. Momentum is linear in the gradient, so an update with the gradient
-times s is one at s times the rate.
-"""
-
-from collections.abc import Sequence
-from typing import Any
+"""A net that starts from the numbers of another, and the rates of its old layers."""
 
 import keras
 
@@ -47,33 +40,13 @@ def start_from(model: keras.Model, old: keras.Model, finetune: FineTune) -> None
     subtract_mean(model, mean if mean.shape == model.input_shape[1:] or mean.ndim == 1 else mean.mean(axis=(0, 1)))
 
 
-def rate_shares(model: keras.Model, finetune: FineTune | None) -> list[float] | None:
-    """Of each trained variable, in the order of the model's; None where all have one rate."""
+def rate_shares(model: keras.Model, finetune: FineTune | None) -> list[float]:
+    """Of each trained variable, in the order of the model's."""
     if finetune is None:
-        return None
+        return [1.0] * len(model.trainable_variables)
     new = _layers_of({head(_network(model))})
     owners = {id(weight): layer.name for layer in every_layer(model) for weight in layer.weights}
     return [1.0 if owners[id(weight)] in new else finetune.old_rate for weight in model.trainable_variables]
-
-
-class SharedRateSGD(keras.optimizers.SGD):
-    """SGD with a share of the learning rate for each variable.
-
-    Args:
-        shares: in the order of the variables.
-        options: as of `keras.optimizers.SGD`.
-    """
-
-    def __init__(self, shares: Sequence[float], *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._shares = list(shares)
-
-    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> Any:
-        """As `keras.optimizers.Optimizer.apply`."""
-        scaled = [
-            gradient if share == 1 else gradient * share for gradient, share in zip(grads, self._shares, strict=True)
-        ]
-        return super().apply(scaled, trainable_variables)
 
 
 def _network(model: keras.Model) -> Network:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import keras
@@ -14,7 +13,7 @@ from resnet_keras.nets.build import every_layer
 from resnet_keras.spec.baselines.googlenet import HEAD_WEIGHT
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.training import finetuning
-from resnet_keras.training.finetuning import SharedRateSGD
+from resnet_keras.training.optimizer import CoupledSGD, coupled_decays, uncoupled
 
 
 def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
@@ -29,11 +28,27 @@ def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
     logits = [_logits(model, probabilities) for probabilities in model.outputs]
     # Keras's loops, and ours, are of one output: auxiliary classifiers stand beside the net's own classes.
     beside = keras.layers.Concatenate(dtype="float32", name="logits")(logits) if len(logits) > 1 else logits[0]
-    trained = with_backend_kernels(keras.Model(model.inputs, beside, name=f"{model.name}_logits"))
+    trained = _LogitsModel(with_backend_kernels(keras.Model(model.inputs, beside, name=f"{model.name}_logits")))
     with _float32():
         _compile(trained, recipe, len(logits), finetuning.rate_shares(model, recipe.finetune))
     set_kernel_memory_format(trained.trainable_variables + trained.optimizer.variables)
     return trained
+
+
+class _LogitsModel(keras.Model):
+    """A functional model whose L2 penalties are in the update of its optimizer, not in its loss."""
+
+    def __init__(self, net: keras.Model) -> None:
+        super().__init__(net.inputs[0], net.outputs[0], name=net.name)
+        self._call = net.call
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return self._call(inputs, training=training, mask=mask)
+
+    @property
+    def losses(self) -> list[Any]:
+        with uncoupled(self.trainable_variables):
+            return list(super().losses)
 
 
 def _logits(model: keras.Model, probabilities: Any) -> Any:
@@ -46,11 +61,11 @@ def _logits(model: keras.Model, probabilities: Any) -> Any:
     return last.input
 
 
-def _compile(trained: keras.Model, recipe: Recipe, classifiers: int, shares: Sequence[float] | None) -> None:
-    kind = keras.optimizers.SGD if shares is None else partial(SharedRateSGD, shares)
+def _compile(trained: keras.Model, recipe: Recipe, classifiers: int, shares: Sequence[float]) -> None:
     trained.compile(
-        # No `weight_decay=`: Keras decouples it from the gradient. The layers' L2 is the paper's.
-        optimizer=kind(
+        optimizer=CoupledSGD(
+            coupled_decays(trained.trainable_variables),
+            shares,
             recipe.learning_rate,
             momentum=recipe.momentum,
             use_ema=recipe.average_over > 0,
@@ -61,7 +76,7 @@ def _compile(trained: keras.Model, recipe: Recipe, classifiers: int, shares: Seq
         loss=_loss(recipe) if classifiers == 1 else _weighted(_loss(recipe), classifiers),
         metrics=[
             keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-            # `loss` holds the weight decay's penalty as well.
+            # `loss` may smooth the labels, and hold the penalties of other layers than ours.
             keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
         ]
         if classifiers == 1
