@@ -14,17 +14,17 @@ from dataclasses import replace
 from resnet_keras.data.small import sources
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import recipe_from, run_folders, training_options
+from resnet_keras.programs.options import check_folders, recipe_from, run_folders, training_options
+from resnet_keras.programs.processes import start_processes
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
-from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.paper_nets import cifar10
 from resnet_keras.spec.paper_recipes import cifar10_recipe
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = training_options(__doc__, out="runs/<net>-seed<seed>", several_seeds=True)
+    parser = training_options(__doc__, out="runs/<net>-seed<seed>", several_seeds=True, several_processes=True)
     parser.add_argument("--depth", type=int, required=True, metavar="N", help="weighted layers: 6n + 2, from 8 to 1202")
     parser.add_argument("--plain", action="store_true", help="without shortcuts")
     parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="option of section 4.1 (default: A)")
@@ -34,14 +34,14 @@ def program(arguments: Sequence[str]) -> None:
         architecture = replace(architecture, shortcut=None)
     recipe = recipe_from(options, cifar10_recipe(options.depth))
     outs = run_folders(options, architecture.name)
+    start_processes(options, recipe)
     sources.check_folder(options.data_dir, options.dataset)
-    for out in () if options.estimate else outs.values():
-        check_writable(out)
+    check_folders(options, outs.values())
     console = plain_console()
     say(console, f"reading {options.data_dir or options.dataset or 'CIFAR-10'} ...")
     choose_backend()
     data = sources.load(options.data_dir, options.dataset)
-    start_backend(console)
+    start_backend(console, options)
     architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import run_seeds

@@ -21,11 +21,17 @@ from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.small import sources
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import file_path, photograph_options, recipe_from, training_options
+from resnet_keras.programs.options import (
+    check_folders,
+    file_path,
+    photograph_options,
+    recipe_from,
+    training_options,
+)
+from resnet_keras.programs.processes import start_processes
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
-from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.augmentation import ScaledCrop
 from resnet_keras.spec.finetune import FineTune, Freeze
 from resnet_keras.spec.paper_recipes import FINETUNE
@@ -33,7 +39,11 @@ from resnet_keras.spec.paper_recipes import FINETUNE
 
 def program(arguments: Sequence[str]) -> None:
     parser = training_options(
-        __doc__, out="runs/<net>-finetuned-seed<seed>", data="images to train on: see above", data_required=True
+        __doc__,
+        out="runs/<net>-finetuned-seed<seed>",
+        data="images to train on: see above",
+        data_required=True,
+        several_processes=True,
     )
     add = parser.add_argument
     add("file", type=file_path, metavar="FILE", help="the net to go on from: a run folder or a .keras file")
@@ -46,9 +56,10 @@ def program(arguments: Sequence[str]) -> None:
     freeze, stages = _freeze(options.freeze)
     FineTune("", freeze, stages, options.old_rate)  # before long work, not after
     recipe = recipe_from(options, FINETUNE)
+    start_processes(options, recipe)
     chosen = choose(options.data_dir, options.dataset)
     console = plain_console()
-    start_backend(console)
+    start_backend(console, options)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.finetune import finetune, read
 
@@ -65,7 +76,7 @@ def program(arguments: Sequence[str]) -> None:
         say(console, *estimate(start.for_images(data), recipe, data, seed=options.seed).lines())
         return
     out = options.out or Path("runs") / f"{start.network.name.replace(' ', '-')}-finetuned-seed{options.seed}"
-    check_writable(out)
+    check_folders(options, [out])
     finished = finetune(
         start,
         data,

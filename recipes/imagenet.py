@@ -26,11 +26,18 @@ from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import PHOTOGRAPHS, photograph_options, recipe_from, run_folders, training_options
+from resnet_keras.programs.options import (
+    PHOTOGRAPHS,
+    check_folders,
+    photograph_options,
+    recipe_from,
+    run_folders,
+    training_options,
+)
+from resnet_keras.programs.processes import start_processes
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
-from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.baselines.recipes import COMPARISON_SYSTEMS
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.paper_nets import imagenet
@@ -59,7 +66,12 @@ def asked_for(options: Namespace) -> tuple[Network, Recipe]:
 
 def program(arguments: Sequence[str]) -> None:
     parser = training_options(
-        __doc__, out="runs/<net>-seed<seed>", data=PHOTOGRAPHS, data_required=True, several_seeds=True
+        __doc__,
+        out="runs/<net>-seed<seed>",
+        data=PHOTOGRAPHS,
+        data_required=True,
+        several_seeds=True,
+        several_processes=True,
     )
     add = parser.add_argument
     which = parser.add_mutually_exclusive_group(required=True)
@@ -79,8 +91,8 @@ def program(arguments: Sequence[str]) -> None:
     architecture, recipe = asked_for(options)
     recipe = recipe_from(options, recipe)
     outs = run_folders(options, architecture.name)
-    for out in () if options.estimate else outs.values():
-        check_writable(out)
+    start_processes(options, recipe)
+    check_folders(options, outs.values())
     console = plain_console()
     say(console, f"reading {options.data_dir} ...")
     choose_backend()
@@ -91,7 +103,7 @@ def program(arguments: Sequence[str]) -> None:
         skip_bad=options.skip_bad,
         workers=options.workers,
     )
-    start_backend(console)
+    start_backend(console, options)
     architecture = replace(architecture, num_classes=data.description.num_classes)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import run_seeds

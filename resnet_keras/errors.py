@@ -44,6 +44,10 @@ class OtherRun(InputOutput):
         self.differences = tuple(differences)
 
 
+class Lost(InputOutput):
+    """Another process of the same run is gone. Programs exit with 4."""
+
+
 class Damaged(InputOutput):
     """A file is not as this package wrote it. Programs exit with 5."""
 

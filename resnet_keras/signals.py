@@ -49,6 +49,9 @@ class Stop:
         """Whether to stop."""
         return self.signum is not None
 
+    asked_here = asked
+    """The same, of this process, where several stop together."""
+
     def _ask(self, signum: int, _: FrameType | None) -> None:
         if self.signum is not None:
             if not _programs:

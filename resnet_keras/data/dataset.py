@@ -76,6 +76,15 @@ class Batches(Sequence[Batch]):
     def batch(self, indices: range) -> Batch:
         """The images of these indices."""
 
+    @abstractmethod
+    def share(self, images: range) -> "Batches":
+        """Of these images alone."""
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return self._images
+
     def __len__(self) -> int:
         return -(-self._images // self._batch_size)
 
@@ -100,8 +109,16 @@ class Dataset(Protocol):
     @property
     def description(self) -> Description: ...
 
-    def stream(self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop) -> TrainingBatches:
+    def stream(
+        self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop, rows: range | None = None
+    ) -> TrainingBatches:
         """Training batches; order and augmentation depend on the seed alone.
+
+        Args:
+            batch_size: images per batch.
+            seed: random seed of order and augmentation.
+            augmentation: of each image.
+            rows: of each batch, those that are made; None is all.
 
         Raises:
             ValueError: an augmentation that is not for such images.

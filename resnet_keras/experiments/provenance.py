@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from resnet_keras.backends import device
+from resnet_keras.backends import device, distribution
 from resnet_keras.backends.device import compile_mode
 from resnet_keras.data.threads import available_cores
 
@@ -27,6 +27,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "device": device.name(),
         "compiled": compile_mode(model),
+        **_distribution(),
         "hardware": {
             "processor": _processor(),
             "cores": available_cores(),
@@ -36,6 +37,15 @@ def describe(model: keras.Model) -> dict[str, Any]:
         "command": shlex.join([f"KERAS_BACKEND={keras.backend.backend()}", "python", *sys.argv]),
         "commit": _commit(),
     }
+
+
+def _distribution() -> dict[str, Any]:
+    """Where there are several processes or devices."""
+    engine = distribution.current()
+    where = engine.where
+    if where.kind == "single":
+        return {}
+    return {"distribution": {"engine": engine.name, "processes": where.processes, "devices": where.devices}}
 
 
 def _processor() -> str:

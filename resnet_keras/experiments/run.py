@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from rich.console import Console
 
-from resnet_keras.backends import device
+from resnet_keras.backends import device, distribution
 from resnet_keras.data.dataset import Dataset
 from resnet_keras.errors import InvalidValue
 from resnet_keras.experiments import provenance
@@ -18,7 +18,7 @@ from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import locking, lookup, reading
 from resnet_keras.runs.events import Events
 from resnet_keras.runs.lookup import Resume, ResumePoint
-from resnet_keras.runs.writing import RunFolder
+from resnet_keras.runs.writing import ReadOnlyFolder, RunFolder
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.training.finetuning import start_from
@@ -120,13 +120,19 @@ def run_seeds(
     Raises:
         OSError, ArithmeticError, KeyboardInterrupt: as for `run`.
     """
-    console = console or plain_console()
+    where = distribution.current().where
+    console = (console or plain_console()) if where.leads else Console(quiet=True)
+    where.check(recipe.batch_size, recipe.accumulate)
     seeds = list(outs)
     if (start is None) != (recipe.finetune is None):
         raise InvalidValue("A recipe that fine-tunes and the net to start from go together. Received: one of them.")
     if len(seeds) > 1 and not (train_at_once() and start is None):
-        for seed, out in outs.items():  # before hours of work, not after
-            inspect(network, recipe, data, seed=seed, out=lookup.folder_for(Path(out), resume))
+
+        def look() -> None:
+            for seed, out in outs.items():
+                inspect(network, recipe, data, seed=seed, out=lookup.folder_for(Path(out), resume))
+
+        distribution.shared(look)  # before hours of work, not after
         return [
             run(
                 network,
@@ -141,29 +147,36 @@ def run_seeds(
             )
             for seed in seeds
         ]
-    folders_of = {seed: lookup.folder_for(Path(out), resume) for seed, out in outs.items()}
     with ExitStack() as stack:
-        for out in folders_of.values():
-            stack.enter_context(locking.lock(out))
-        found = {seed: inspect(network, recipe, data, seed=seed, out=out) for seed, out in folders_of.items()}
+
+        def opened() -> tuple[dict[int, Path], dict[int, ResumePoint]]:
+            folders = {seed: lookup.folder_for(Path(out), resume) for seed, out in outs.items()}
+            for out in folders.values():
+                stack.enter_context(locking.lock(out))
+            points = {seed: inspect(network, recipe, data, seed=seed, out=out) for seed, out in folders.items()}
+            return folders, points
+
+        folders_of, found = distribution.shared(opened)
         for seed, out in folders_of.items():
             for warning in found[seed].warnings:
                 say(console, f"WARNING: {warning}", style="bold")
             if (done := found[seed].finished) is not None:
-                if tensorboard:
+                if tensorboard and where.leads:
                     Events(out, done.settings["started"], done.rows)
                 say(console, f"{network.name}: finished before, read from {out}")
         # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
         begun = {seed: (folders_of[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
             alike = {seed: one_run for seed, one_run in begun.items() if one_run[1].recipe == one}
-            _train(network, one, data, alike, console, start, tensorboard=tensorboard)
-        return [found[seed].finished or reading.read(folders_of[seed]) for seed in seeds]
+            with distribution.current().scope():
+                _train(network, one, data, alike, console, start, tensorboard=tensorboard)
+        return distribution.shared(lambda: [found[seed].finished or reading.read(folders_of[seed]) for seed in seeds])
 
 
 def train_at_once() -> bool:
     """Whether one program trains several nets faster: on a CPU, XLA is slow at convolutions of several kernels."""
-    return keras.backend.backend() == "jax" and device.name() != "cpu"
+    alone = distribution.current().where.kind == "single"
+    return alone and keras.backend.backend() == "jax" and device.name() != "cpu"
 
 
 def _train(
@@ -178,7 +191,8 @@ def _train(
 ) -> None:
     """Trains what is not finished, from where it is."""
     mean = None
-    models, folders = [], []
+    models: list[keras.Model] = []
+    folders: list[RunFolder | ReadOnlyFolder] = []
     for seed, (out, found) in begun.items():
         model = build(
             network,
@@ -190,12 +204,15 @@ def _train(
         if recipe.finetune is not None and start is not None:
             start_from(model, start, recipe.finetune)
         elif found.checkpoint is None:  # which holds the mean
-            mean = data.mean() if mean is None else mean
+            mean = distribution.shared(data.mean) if mean is None else mean
             subtract_mean(model, mean)
         here = provenance.describe(model)
         models.append(model)
         settings = settings_of(network, recipe, data, seed) | here
-        folders.append(RunFolder(out, settings, found, tensorboard=tensorboard))
+        if distribution.current().where.leads:
+            folders.append(RunFolder(out, settings, found, tensorboard=tensorboard))
+        else:
+            folders.append(ReadOnlyFolder(out, found))
         if len(models) == 1:
             say(console, *(f"WARNING: {warning}" for warning in data.description.warnings), style="bold")
             say(console, *_header(network, recipe, data, list(begun), here))
@@ -215,6 +232,22 @@ def _continuation(found: ResumePoint, here: Mapping[str, Any]) -> Iterator[str]:
         yield f"  WARNING: other versions than before, so digits may differ: {', '.join(changed)}"
 
 
+def _parts(recipe: Recipe) -> Iterator[str]:
+    """What the header says of several processes or devices."""
+    engine = distribution.current()
+    where = engine.where
+    if where.kind == "single":
+        return
+    processes, devices = (
+        f"{count} {name}{'' if count == 1 else plural}"
+        for count, name, plural in ((where.processes, "process", "es"), (where.devices, "device", "s"))
+    )
+    yield (
+        f"  over    {engine.name}: {processes} of {devices}, {recipe.batch_size // where.parts} of "
+        f"{recipe.batch_size} images on each; batch normalisation {engine.normalises}"
+    )
+
+
 def _header(
     network: Network, recipe: Recipe, data: Dataset, seeds: Sequence[int], here: Mapping[str, Any]
 ) -> Iterator[str]:
@@ -228,6 +261,7 @@ def _header(
         f"  on      {here['backend']} {versions.get(here['backend'], '')} ({here['device']}, {here['compiled']}), "
         f"Keras {versions['keras']}"
     )
+    yield from _parts(recipe)
     yield (
         f"  data    {images.name}: {images.train_images:,} training, {images.validation_images:,} validation, "
         f"{test} test images of {images.image_size} x {images.image_size} pixels"

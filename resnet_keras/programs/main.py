@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from resnet_keras import signals
-from resnet_keras.errors import Diverged, InputOutput, InvalidValue, OtherRun, Stopped, readable
+from resnet_keras.errors import Diverged, InputOutput, InvalidValue, Lost, OtherRun, Stopped, readable
+from resnet_keras.programs.processes import here
+from resnet_keras.spec.distribution import Distribution
 
 INTERRUPTED = 130
 LONGEST_LINE = 1_000
@@ -17,26 +19,47 @@ LONGEST_LINE = 1_000
 
 
 def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Runs a recipe: a known error is printed as one line, without a traceback; a signal ends it in one line too."""
+    """Runs a recipe: a known error is printed as one line, without a traceback; a signal ends it in one line too.
+
+    Of several processes that a launcher started, the first speaks; the others say what it cannot know.
+    """
     signals.raise_on_signals()
+    where = here()
+    if not where.leads:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
     # A viewer that is closed, a full disk under a log: not a reason to lose a run.
     sys.stdout, sys.stderr = _TolerantStream(sys.stdout), _TolerantStream(sys.stderr)
+    _end(where, _run(program, where))
+
+
+def _run(program: Callable[[Sequence[str]], None], where: Distribution) -> int:
+    """The exit code."""
     try:
         program(sys.argv[1:])
     except OtherRun as error:
         _say(error)
         _say_differences(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (InvalidValue, Diverged, InputOutput, Stopped) as error:
-        _say(error)
-        sys.exit(error.exit_code)
+        # The same in all processes, or, of one that is lost, in all others.
+        if where.leads or (isinstance(error, InputOutput) and not isinstance(error, Lost)):
+            _say(error, where)
+        return error.exit_code
     except OSError as error:
-        _say(error)
-        sys.exit(InputOutput.exit_code)
+        _say(error, where)
+        return InputOutput.exit_code
     except KeyboardInterrupt:
-        _say("interrupted")
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
+        _say("interrupted", where)
+        return INTERRUPTED
+    return 0
+
+
+def _end(where: Distribution, code: int) -> NoReturn:
+    if where.processes > 1 and code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # at a usual end, engines wait for the others
+    sys.exit(code)
 
 
 class _TolerantStream:
@@ -67,9 +90,10 @@ class _TolerantStream:
         return getattr(self._stream, name)
 
 
-def _say(message: object) -> None:
+def _say(message: object, where: Distribution | None = None) -> None:
     line = textwrap.shorten(readable(str(message)), LONGEST_LINE, placeholder=" ...")
-    print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
+    rank = "" if where is None or where.leads else f"rank {where.rank}: "
+    print(f"{Path(sys.argv[0]).name}: {rank}{line}", file=sys.stderr)
 
 
 def _say_differences(error: OtherRun) -> None:

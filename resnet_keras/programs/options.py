@@ -5,15 +5,17 @@ Exit codes: 2 usage, 3 diverged, 4 input or output, 5 a damaged file, 128 + n st
 
 import argparse
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn, get_args
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.programs.processes import here
 from resnet_keras.runs import events
 from resnet_keras.runs.lookup import Resume
+from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.recipe import MAX_COUNT, Precision, Recipe
 
 MAX_SEED, MAX_SEEDS = 2**32 - 1, 1_000
@@ -108,6 +110,7 @@ def training_options(
     data: str = SMALL_IMAGES,
     data_required: bool = False,
     several_seeds: bool = False,
+    several_processes: bool = False,
 ) -> OneLineParser:
     """An argument parser with the options of every recipe that trains.
 
@@ -117,6 +120,7 @@ def training_options(
         data: what `--data-dir` names, for the help.
         data_required: whether `--data-dir` has no default.
         several_seeds: whether there is `--seeds`, as for recipes that train one net.
+        several_processes: whether there are `--processes` and `--devices`.
     """
     options = OneLineParser(description)
     add = options.add_argument
@@ -158,6 +162,14 @@ def training_options(
     )
     add("--tensorboard", action="store_true", help="also write TensorBoard events, into each run folder's tensorboard/")
     add("--estimate", action="store_true", help="say how long it will take, and train nothing")
+    if several_processes:
+        add("--processes", type=int, metavar="N", help="start N processes on this machine that train together")
+        add(
+            "--devices",
+            type=int,
+            metavar="N",
+            help="of each process, to compute on (default: one; JAX in several processes: all of each)",
+        )
     add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
     return options
 
@@ -197,6 +209,16 @@ def run_folders(options: argparse.Namespace, name: str) -> dict[int, Path]:
         return {options.seed: options.out or named}
     parent = options.out or Path("runs")
     return {seed: parent / f"{name.replace(' ', '-')}-seed{seed}" for seed in options.seeds}
+
+
+def check_folders(options: argparse.Namespace, folders: Iterable[Path]) -> None:
+    """Tries whether the run folders can be written, where this process will.
+
+    Raises:
+        OSError: one cannot.
+    """
+    for folder in folders if here().leads and not options.estimate else ():
+        check_writable(folder)
 
 
 def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:

@@ -4,40 +4,50 @@ import importlib
 import os
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 
-from resnet_keras.errors import InvalidValue, first_line
+from resnet_keras.errors import InputOutput, InvalidValue, first_line
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.memory import keep_freed_memory
 from resnet_keras.reports.console import say
+from resnet_keras.spec.distribution import launched
 
 ASKED = ("KERAS_TORCH_DEVICE", "JAX_PLATFORMS", "JAX_PLATFORM_NAME", "CUDA_VISIBLE_DEVICES")
 """Variables by which a device is asked for."""
 
 
-def start_backend(console: Console) -> str:
+def start_backend(console: Console, options: Namespace | None = None) -> str:
     """Chooses the backend, imports it with Keras, and has it make a number; returns its name. For programs.
 
     Args:
         console: where it says so, as it takes seconds.
+        options: of a program that several processes may run; None is one that runs alone.
 
     Raises:
-        ValueError: as `choose_backend`, or a device or platform that is not there.
+        ValueError: as `choose_backend`, a device or platform that is not there, or several processes of a program that
+            runs alone.
+        OSError: the other processes are not there.
     """
     name = choose_backend()
+    where = launched(name, os.environ)
+    if options is None and where.processes > 1:
+        raise InvalidValue(f"This program runs in one process. Received: {where.processes} of a launcher.")
     say(console, f"starting {name} ...")
     keep_freed_memory()
     with _quiet():
         # By name: this wing imports no framework, and here the user has just chosen one.
         keras = importlib.import_module("keras")
+        if options is not None:
+            importlib.import_module("resnet_keras.backends.distribution").start(where, options.devices)
         try:
             keras.ops.convert_to_numpy(keras.ops.zeros(()))
         except Exception as error:  # each backend has its own way to say that a device is not there
             asked = ", ".join(f"{key}={os.environ[key]}" for key in ASKED if key in os.environ) or "its default"
-            raise InvalidValue(
+            raise (InvalidValue if where.leads else InputOutput)(
                 f"A backend computes on a device that is there. Received: {name} with {asked} ({first_line(error)})."
             ) from error
     return name
@@ -60,7 +70,7 @@ def _quiet() -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
-        except InvalidValue:
+        except (InvalidValue, InputOutput):
             raise
         except BaseException:
             aside.seek(0)

@@ -32,7 +32,7 @@ DATA_IDENTITY = ("fingerprint", "image_size")
 """The fields of `data` that make it the data that it is: files may be renamed."""
 SETTINGS = {
     *IDENTITY,
-    *("backend", "device", "compiled", "hardware", "versions", "command", "commit"),
+    *("backend", "device", "compiled", "distribution", "hardware", "versions", "command", "commit"),
     *("started", "begun_as", "continued", "ended", "results", "files", "sha256"),
 }
 """Every field of `run.json`. One that is none of them is damage: a flipped bit in the name `sha256`, for one."""

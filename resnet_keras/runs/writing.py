@@ -12,7 +12,7 @@ from resnet_keras.runs.lookup import ResumePoint
 from resnet_keras.spec import records
 from resnet_keras.spec.records import Results, Row
 
-MACHINE = ("device", "compiled", "hardware", "versions", "command", "commit")
+MACHINE = ("device", "compiled", "distribution", "hardware", "versions", "command", "commit")
 """The settings that may be others where a run goes on."""
 
 
@@ -107,13 +107,43 @@ class RunFolder:
         self._digests[reading.METRICS] = storage.Digest.of(data)
 
 
+class ReadOnlyFolder:
+    """A run folder that another process of the run writes; this one is given what it has to know of it.
+
+    Args:
+        path: the folder, as the writer names it.
+        found: what the writer found there.
+    """
+
+    last_checkpoint: Path | None = None
+
+    def __init__(self, path: Path, found: ResumePoint) -> None:
+        self.path = path
+        self.state = found.checkpoint.state if found.checkpoint else None
+
+    def record(self, row: Row) -> None:
+        """Nothing."""
+
+    def save_state(self, state: State) -> Path:
+        """Nothing."""
+        return self.path
+
+    def save_model(self, write: Callable[[Path], None]) -> Path:
+        """Nothing."""
+        return self.path / reading.MODEL
+
+    def finish(self, results: Results) -> None:
+        """Nothing."""
+
+
 def _settings(settings: Mapping[str, Any], found: ResumePoint | None) -> dict[str, Any]:
     """The fields of `run.json` while it runs: a run that goes on keeps its beginning and says where it went on."""
     open_end = {"ended": None, "results": None, "files": None}
     if found is None or found.checkpoint is None:
         return {**settings, "started": _now(), **open_end}
     before = dict(found.settings)
-    changed = {key: settings[key] for key in MACHINE if key in settings and settings[key] != before.get(key)}
+    told = {"distribution": None, **settings}  # a single process says nothing of it
+    changed = {key: told[key] for key in MACHINE if key in told and told[key] != before.get(key)}
     here = {"at": _now(), "iteration": found.checkpoint.state.iteration, **changed}
     recipe = found.recipe.to_dict()
     if reading.json_roundtrip(recipe) != before["recipe"]:

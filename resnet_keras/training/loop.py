@@ -8,10 +8,22 @@ import numpy as np
 
 from resnet_keras.backends.feeding import fed
 from resnet_keras.data.dataset import Batches, TrainingBatches
-from resnet_keras.signals import Stop
 from resnet_keras.training import snapshot
 from resnet_keras.training.logits_model import swap_averages
 from resnet_keras.training.progress import TrainingProgress
+
+
+class Stopping(Protocol):
+    """Whether a signal asked to stop: this process (`signals.Stop`), or one of several."""
+
+    @property
+    def asked(self) -> bool: ...
+
+    @property
+    def asked_here(self) -> bool: ...
+
+    @property
+    def signum(self) -> int | None: ...
 
 
 class Learner(NamedTuple):
@@ -54,15 +66,15 @@ class KerasLoop:
         averaged: whether the averages of the weights are measured, not the weights.
     """
 
-    def __init__(self, progress: TrainingProgress, stop: Stop, parts: int, *, averaged: bool) -> None:
+    def __init__(self, progress: TrainingProgress, stop: Stopping, parts: int, *, averaged: bool) -> None:
         self._progress, self._stop, self._parts, self._averaged = progress, stop, parts, averaged
 
     def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
         """As `Loop.fit`."""
         ((model, stream),), (held,) = learners, metrics
-        watch = _Watch(self._stop, held, self._parts)
+        watch = Watch(self._stop, held, self._parts)
         with fed(stream.batch, batches) as taken:
-            model.fit(taken, shuffle=False, verbose=0, callbacks=_Callbacks(model, [self._progress, watch]))
+            model.fit(taken, shuffle=False, verbose=0, callbacks=Callbacks(model, [self._progress, watch]))
         watch.restore()
         return watch.batches
 
@@ -72,14 +84,14 @@ class KerasLoop:
         if self._averaged:
             swap_averages(model)
         with fed(batches.__getitem__, range(len(batches))) as taken:
-            callbacks = _Callbacks(model, [_Watch(self._stop)])
+            callbacks = Callbacks(model, [Watch(self._stop)])
             measured = model.evaluate(taken, verbose=0, return_dict=True, callbacks=callbacks)
         if self._averaged:
             swap_averages(model)
         return [measured]
 
 
-class _Callbacks(keras.callbacks.CallbackList):
+class Callbacks(keras.callbacks.CallbackList):
     """Gives callbacks the running metrics where they are: Keras's own list makes numbers of them after every step, for
     which the device has to finish the step before the next can be sent to it.
 
@@ -99,7 +111,7 @@ class _Callbacks(keras.callbacks.CallbackList):
             callback.on_test_batch_end(batch, logs)
 
 
-class _Watch(keras.callbacks.Callback):
+class Watch(keras.callbacks.Callback):
     """Ends `fit` and `evaluate` after the update in which a signal came.
 
     Args:
@@ -108,7 +120,7 @@ class _Watch(keras.callbacks.Callback):
         parts: batches per update.
     """
 
-    def __init__(self, stop: Stop, metrics: Mapping[str, np.ndarray] | None = None, parts: int = 1) -> None:
+    def __init__(self, stop: Stopping, metrics: Mapping[str, np.ndarray] | None = None, parts: int = 1) -> None:
         super().__init__()
         self.batches = 0
         self._stop, self._metrics, self._parts = stop, metrics or {}, parts
@@ -138,5 +150,5 @@ class _Watch(keras.callbacks.Callback):
             variable.assign(weights)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if self._stop.asked:
+        if self._stop.asked_here:
             self.model.stop_evaluating = True

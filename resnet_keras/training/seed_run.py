@@ -9,11 +9,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from resnet_keras.backends import distribution
 from resnet_keras.data.dataset import TrainingBatches
 from resnet_keras.errors import Diverged
 from resnet_keras.nets.build import class_names_of, network_of, without_auxiliary
 from resnet_keras.runs.checkpoints import State
-from resnet_keras.runs.writing import RunFolder
+from resnet_keras.runs.writing import ReadOnlyFolder, RunFolder
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Results, Row
 from resnet_keras.spec.schedules import Period
@@ -27,7 +28,7 @@ class SeedRun:
     """A net, and how far it has come: `state` is what a checkpoint would hold."""
 
     def __init__(
-        self, name: str, model: keras.Model, recipe: Recipe, stream: TrainingBatches, folder: RunFolder
+        self, name: str, model: keras.Model, recipe: Recipe, stream: TrainingBatches, folder: RunFolder | ReadOnlyFolder
     ) -> None:
         self.name = name
         self._model, self._recipe, self._folder = model, recipe, folder
@@ -105,7 +106,8 @@ class SeedRun:
         served = without_auxiliary(self._model)
         compile_as_saved(served, self.learner.model, self._recipe)
         network, class_names = network_of(served), class_names_of(self._model)
-        self._folder.save_model(lambda path: write(served, path, network, class_names))
+        with distribution.current().alone():
+            self._folder.save_model(lambda path: write(served, path, network, class_names))
         self._folder.finish(results)
         return results
 

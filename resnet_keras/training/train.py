@@ -7,17 +7,19 @@ from typing import NoReturn
 import keras
 from rich.console import Console
 
+from resnet_keras.backends import distribution
 from resnet_keras.backends.device_images import resident
 from resnet_keras.data.dataset import Batches, Dataset
 from resnet_keras.errors import Diverged, InvalidValue, Stopped
 from resnet_keras.nets.build import class_names_of
-from resnet_keras.runs.writing import RunFolder
+from resnet_keras.runs.writing import ReadOnlyFolder, RunFolder
 from resnet_keras.signals import Stop
 from resnet_keras.spec.class_names import check_same_classes
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Results
 from resnet_keras.spec.schedules import Period
-from resnet_keras.training.loop import KerasLoop, Loop
+from resnet_keras.training.loop import KerasLoop, Loop, Stopping
+from resnet_keras.training.parallel import AgreedStop, ParallelLoop
 from resnet_keras.training.progress import TrainingProgress
 from resnet_keras.training.seed_run import SeedRun, error_percent
 from resnet_keras.training.vectorised import VectorisedLoop
@@ -27,7 +29,7 @@ def train(
     models: Sequence[keras.Model],
     recipe: Recipe,
     data: Dataset,
-    folders: Sequence[RunFolder],
+    folders: Sequence[RunFolder | ReadOnlyFolder],
     *,
     seeds: Sequence[int] = (0,),
     console: Console | None = None,
@@ -66,14 +68,15 @@ def train(
             )
         check_same_classes(model.name, class_names_of(model), images.name, images.class_names)
         model.class_names = images.class_names or class_names_of(model)
+    engine = distribution.current()
+    rows = None if engine.where.processes == 1 else engine.where.rows(recipe.batch_size // recipe.accumulate)
     with ExitStack() as stack:
-        held_out = stack.enter_context(closing(data.validation_batches()))
+        held_out = stack.enter_context(closing(_share(data.validation_batches())))
         progress = stack.enter_context(TrainingProgress(models[0].name, recipe, console))
-        stop = stack.enter_context(Stop())
-        streams = [
-            stack.enter_context(closing(data.stream(recipe.batch_size // recipe.accumulate, seed, recipe.augmentation)))
-            for seed in seeds
-        ]
+        own = stack.enter_context(Stop())
+        stop: Stopping = own if engine.where.processes == 1 else AgreedStop(own)
+        part = recipe.batch_size // recipe.accumulate
+        streams = [stack.enter_context(closing(data.stream(part, seed, recipe.augmentation, rows))) for seed in seeds]
         seed_runs = []
         for model, folder, seed, stream in zip(models, folders, seeds, resident(streams), strict=True):
             name = model.name if len(models) == 1 else f"{model.name} seed {seed}"
@@ -83,7 +86,7 @@ def train(
         tested = data.test_batches()
         errors: list[float | None] = [None] * len(trainer.seed_runs)
         if tested is not None:
-            stack.enter_context(closing(tested))
+            tested = stack.enter_context(closing(_share(tested)))
             progress.now("testing")
             errors = [error_percent(one) for one in trainer.evaluate(trainer.seed_runs, tested)]
         progress.now("saving")
@@ -104,7 +107,7 @@ class _Trainer:
         recipe: Recipe,
         held_out: Batches,
         progress: TrainingProgress,
-        stop: Stop,
+        stop: Stopping,
     ) -> None:
         self.seed_runs = list(seed_runs)
         """Those whose numbers are finite so far."""
@@ -112,8 +115,13 @@ class _Trainer:
         """What is said of the others."""
         self._recipe, self._held_out = recipe, held_out
         self._progress, self._stop = progress, stop
-        kind = KerasLoop if len(seed_runs) == 1 else VectorisedLoop
-        self._loop: Loop = kind(progress, stop, recipe.accumulate, averaged=recipe.average_over > 0)
+        averaged = recipe.average_over > 0
+        self._loop: Loop
+        if distribution.current().where.kind != "single":
+            self._loop = ParallelLoop(progress, stop, recipe.accumulate, averaged=averaged)
+        else:
+            kind = KerasLoop if len(seed_runs) == 1 else VectorisedLoop
+            self._loop = kind(progress, stop, recipe.accumulate, averaged=averaged)
         progress.skip(min(seed_run.state.iteration for seed_run in seed_runs))
 
     def train(self) -> None:
@@ -186,6 +194,12 @@ class _Trainer:
             self._stop.signum,
             f"saved at iteration {group[0].state.iteration:,} in {_names(group)}; the same command goes on from there",
         )
+
+
+def _share(batches: Batches) -> Batches:
+    """Of images to measure on, those of this process."""
+    where = distribution.current().where
+    return batches if where.processes == 1 else batches.share(where.share(batches.images))
 
 
 def _names(seed_runs: Sequence[SeedRun]) -> str:

@@ -12,10 +12,9 @@ import numpy as np
 
 from resnet_keras.data.dataset import Batches
 from resnet_keras.errors import InvalidValue
-from resnet_keras.signals import Stop
 from resnet_keras.training import snapshot
 from resnet_keras.training.logits_model import swap_averages
-from resnet_keras.training.loop import Learner
+from resnet_keras.training.loop import Learner, Stopping
 from resnet_keras.training.progress import TrainingProgress
 
 Kind = Literal["train", "test"]
@@ -31,7 +30,7 @@ class VectorisedLoop:
         ValueError: the backend is not JAX.
     """
 
-    def __init__(self, progress: TrainingProgress, stop: Stop, parts: int, *, averaged: bool) -> None:
+    def __init__(self, progress: TrainingProgress, stop: Stopping, parts: int, *, averaged: bool) -> None:
         if keras.backend.backend() != "jax":
             backend = keras.backend.backend()
             raise InvalidValue(f"Several nets are trained at once on JAX. Received: {backend}. Train them one by one.")

@@ -55,7 +55,7 @@ def test_the_validation_error_is_that_of_centre_crops(straight, folder):
 
 
 def test_it_goes_on_where_it_was_interrupted(straight, folder, tmp_path, monkeypatch):
-    real, calls = loop._Watch.on_train_batch_end, []
+    real, calls = loop.Watch.on_train_batch_end, []
 
     def interrupted(self, *arguments, **named):
         calls.append(None)
@@ -64,7 +64,7 @@ def test_it_goes_on_where_it_was_interrupted(straight, folder, tmp_path, monkeyp
         real(self, *arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Watch, "on_train_batch_end", interrupted)
+        patch.setattr(loop.Watch, "on_train_batch_end", interrupted)
         with pytest.raises(Stopped):
             run(NET, RECIPE, photographs.load(folder, SIZE), seed=1, out=tmp_path / "run")
     # The mean of the photographs comes from the checkpoint, not from reading them again.

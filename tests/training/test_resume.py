@@ -69,7 +69,7 @@ def interrupt(monkeypatch, owner, name, call):
     monkeypatch.setattr(owner, name, counted)
 
 
-UPDATE, TEST_STEP = (loop._Watch, "on_train_batch_end"), (loop._Watch, "on_test_batch_end")
+UPDATE, TEST_STEP = (loop.Watch, "on_train_batch_end"), (loop.Watch, "on_test_batch_end")
 POINTS = {
     "inside a period": (*UPDATE, 1),
     "the last update of a period": (*UPDATE, 2),

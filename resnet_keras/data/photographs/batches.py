@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path, PurePath
@@ -67,14 +67,18 @@ class Photographs:
         )
 
     def stream(
-        self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop = IMAGENET.augmentation
+        self,
+        batch_size: int,
+        seed: int,
+        augmentation: PaddedCrop | ScaledCrop = IMAGENET.augmentation,
+        rows: range | None = None,
     ) -> "PhotographStream":
         """Training batches: resized, cropped, mirrored, with a colour shift."""
         if not isinstance(augmentation, ScaledCrop):
             raise InvalidValue(
                 f"Photographs are resized and cropped. Received: {augmentation!r} for {self.train.name}."
             )
-        return PhotographStream(self.train, self.image_size, batch_size, seed, augmentation, self.workers)
+        return PhotographStream(self.train, self.image_size, batch_size, seed, augmentation, self.workers, rows)
 
     def validation_batches(self, batch_size: int = EVALUATION_BATCH) -> "CentreCrops":
         """The validation photographs' centre crops, in the order of the data set."""
@@ -187,13 +191,21 @@ class PhotographStream(TrainingBatches):
         seed: random seed of order and augmentation.
         augmentation: of each photograph.
         workers: threads that decode.
+        rows: of each batch, those that are read; None is all.
     """
 
     def __init__(
-        self, split: Split, image_size: int, batch_size: int, seed: int, augmentation: ScaledCrop, workers: int
+        self,
+        split: Split,
+        image_size: int,
+        batch_size: int,
+        seed: int,
+        augmentation: ScaledCrop,
+        workers: int,
+        rows: range | None = None,
     ) -> None:
         self._split, self._size, self._seed, self._augmentation = split, image_size, seed, augmentation
-        self.batch_size = batch_size
+        self.batch_size, self._rows = batch_size, rows or range(batch_size)
         self._order = lru_cache(maxsize=2)(order)
         self._prefetch = Prefetch(self._items, self._make, ahead=BATCHES_AHEAD, workers=workers)
 
@@ -201,7 +213,7 @@ class PhotographStream(TrainingBatches):
         """The crops and labels of update number `iteration`, counted from 0; those that follow are begun.
 
         Returns:
-            uint8 of shape (batch_size, size, size, 3) and int32 of shape (batch_size,).
+            uint8 of shape (rows, size, size, 3) and int32 of shape (rows,).
 
         Raises:
             OSError: a photograph that cannot be read or decoded; one line with its path.
@@ -214,7 +226,7 @@ class PhotographStream(TrainingBatches):
 
     def _items(self, iteration: int) -> list[_Item]:
         images = len(self._split)
-        positions = range(iteration * self.batch_size, (iteration + 1) * self.batch_size)
+        positions = (iteration * self.batch_size + row for row in self._rows)
         return [
             (position // images, int(self._order(self._seed, position // images, images)[position % images]))
             for position in positions
@@ -238,12 +250,17 @@ class CentreCrops(Batches):
 
     def __init__(self, split: Split, image_size: int, batch_size: int, workers: int) -> None:
         super().__init__(len(split), batch_size)
-        self._split, self._view = split, SingleView(image_size)
+        self._split, self._view, self._workers = split, SingleView(image_size), workers
         self._prefetch = Prefetch(self.indices, self._make, ahead=BATCHES_AHEAD, workers=workers)
 
     def batch(self, indices: range) -> Batch:
         """The crops and labels; those of the batches that follow are begun."""
         return _stacked(self._prefetch.take(indices.start // self._batch_size))
+
+    def share(self, images: range) -> "CentreCrops":
+        """As `Batches.share`; no other photograph is read."""
+        part = replace(self._split, indices=self._split.indices[images.start : images.stop])
+        return CentreCrops(part, self._view.size, self._batch_size, self._workers)
 
     def close(self) -> None:
         """Ends the threads; nothing else is lost."""

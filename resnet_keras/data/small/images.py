@@ -41,6 +41,10 @@ class ArrayBatches(Batches):
         part = slice(indices.start, indices.stop)
         return self.x[part], self.y[part]
 
+    def share(self, images: range) -> "ArrayBatches":
+        """As `Batches.share`."""
+        return ArrayBatches(*self.batch(images))
+
 
 @dataclass(frozen=True)
 class ImageData:
@@ -128,11 +132,13 @@ class ImageData:
             warnings=self.warnings,
         )
 
-    def stream(self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop) -> Stream:
+    def stream(
+        self, batch_size: int, seed: int, augmentation: PaddedCrop | ScaledCrop, rows: range | None = None
+    ) -> Stream:
         """Training batches: padded, cropped and mirrored."""
         if not isinstance(augmentation, PaddedCrop):
             raise InvalidValue(f"Images in memory are padded and cropped. Received: {augmentation!r} for {self.name}.")
-        return Stream(self.x_train, self.y_train, batch_size, seed, augmentation)
+        return Stream(self.x_train, self.y_train, batch_size, seed, augmentation, rows)
 
     def validation_batches(self) -> ArrayBatches:
         """The held-out images."""

@@ -48,6 +48,7 @@ class Stream(TrainingBatches):
         batch_size: images per batch.
         seed: random seed of order and augmentation.
         augmentation: of each image.
+        rows: of each batch, those that are given; None is all.
     """
 
     x: np.ndarray
@@ -55,6 +56,7 @@ class Stream(TrainingBatches):
     batch_size: int
     seed: int
     augmentation: PaddedCrop
+    rows: range | None = None
     _order: Callable[[int, int, int], np.ndarray] = field(init=False, repr=False)
     _augmentation: Callable[[int, int, int, int], Augmentation] = field(init=False, repr=False)
 
@@ -76,11 +78,11 @@ class Stream(TrainingBatches):
         """What update number `iteration`, counted from 0, takes of the images.
 
         Returns:
-            int32 of shape (batch_size, 4): the image's index, where its crop begins in the padded image (top, left, in
+            int32 of shape (rows, 4): the image's index, where its crop begins in the padded image (top, left, in
             pixels), and 1 where it is mirrored, else 0.
         """
-        images = len(self.x)
-        positions = np.arange(iteration * self.batch_size, (iteration + 1) * self.batch_size)
+        images, rows = len(self.x), self.rows or range(self.batch_size)
+        positions = np.arange(rows.start, rows.stop) + iteration * self.batch_size
         parts = []
         for epoch in np.unique(positions // images).tolist():
             indices = self._order(self.seed, epoch, images)[positions[positions // images == epoch] % images]
@@ -95,7 +97,7 @@ class Stream(TrainingBatches):
         """The images and labels of update number `iteration`, counted from 0.
 
         Returns:
-            uint8 of shape (batch_size, size, size, 3) and int32 of shape (batch_size,).
+            uint8 of shape (rows, size, size, 3) and int32 of shape (rows,).
         """
         indices, top, left, mirrored = self.crops(iteration).T
         x = self._windows[indices, top, left].reshape(len(indices), *self.x.shape[1:])

@@ -1,0 +1,1 @@
+"""What each backend's own engine does where several processes or devices compute one run."""

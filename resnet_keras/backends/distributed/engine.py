@@ -1,0 +1,90 @@
+"""What training asks of an engine, and one that has nothing to do: a single process on one device."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from resnet_keras.data.dataset import Batches
+from resnet_keras.errors import Lost, first_line
+from resnet_keras.spec.distribution import Distribution
+
+START_SECONDS = 45
+"""That processes wait for each other at the start."""
+
+
+class Engine:
+    """A single process on one device; the engines of several override what they have to.
+
+    Args:
+        where: this process among all.
+    """
+
+    name = "one process"
+    normalises: ClassVar[str] = "over its whole batch"
+    """Over what batch normalisation takes its statistics, as the header says it."""
+    apart = False
+    """Whether each process has running metrics and moving statistics of its own rows only."""
+    failures: tuple[type[Exception], ...] = ()
+    """What is raised where another process is gone."""
+
+    def __init__(self, where: Distribution) -> None:
+        self.where = where
+
+    def scope(self) -> Any:
+        """A context in which nets are built, trained and measured."""
+        return nullcontext()
+
+    def alone(self) -> Any:
+        """A context for what one process does without the others, as saving a net."""
+        return nullcontext()
+
+    def attach(self, model: keras.Model) -> None:
+        """Makes each update of a compiled model one by the mean of all processes' gradients."""
+
+    def later(self, array: np.ndarray) -> Callable[[], np.ndarray]:
+        """Begins to sum an array over all processes; what it returns waits for the sum.
+
+        Args:
+            array: uint8, int32 or float32, of one shape in all processes.
+        """
+        return lambda: array
+
+    def total(self, array: np.ndarray) -> np.ndarray:
+        """The sum over all processes."""
+        with self.watched():
+            return self.later(array)()
+
+    def measure(
+        self, model: keras.Model, batches: Batches, asked: Callable[[], bool], keras_way: Callable[[], object]
+    ) -> list[np.ndarray]:
+        """The values of a model's metrics after this process's batches.
+
+        Args:
+            model: compiled.
+            batches: those of this process.
+            asked: whether to stop before the end.
+            keras_way: what measures by Keras's `evaluate`.
+        """
+        if len(batches):
+            keras_way()
+        else:
+            model.reset_metrics()
+        return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.metrics_variables]
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Inside, what a lost process raises here is said in one line.
+
+        Raises:
+            OSError: another process is gone.
+        """
+        try:
+            yield
+        except self.failures as error:
+            raise Lost(
+                f"All {self.where.processes} processes of a run train together. Received: one that is gone "
+                f"({first_line(error)[:120]}). The same command goes on from the last checkpoint."
+            ) from error

@@ -1,0 +1,131 @@
+"""Several processes on this machine, each running the same command: `torchrun`'s agent on PyTorch, and on JAX and
+TensorFlow, which have no launcher of their own, the variables that they document.
+
+No framework is imported here but the agent.
+"""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, Lost, Stopped
+
+PATIENCE_S = 30.0
+"""That processes have to save and end once one is gone or a signal came; as `torchrun` gives them."""
+SAID = {kind.exit_code for kind in (InvalidValue, Diverged, InputOutput, Damaged)}
+"""Exit codes of processes that have said why."""
+
+
+def launch(backend: str, processes: int, arguments: Sequence[str]) -> int:
+    """Runs a command in several processes until all have ended, or one has failed and the others were ended.
+
+    Args:
+        backend: Keras's name of it.
+        processes: how many.
+        arguments: of this Python.
+
+    Returns:
+        The exit code of all: 0, or that of the one that failed first, which has said why.
+
+    Raises:
+        OSError: a process was killed, or ended without a word; its rank is named.
+    """
+    codes = _torchrun(processes, arguments) if backend == "torch" else _spawn(backend, processes, arguments)
+    failed = {rank: code for rank, code in codes.items() if code}
+    if not failed:
+        return 0
+    # Those that lost another end in order; who was killed did not.
+    rank, code = min(failed.items(), key=lambda pair: (pair[1] > 0, pair[1] == InputOutput.exit_code, pair[0]))
+    if code in SAID or code > 128:
+        return code
+    how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    raise Lost(
+        f"All {processes} processes of a run train together. Received: rank {rank}, {how}. "
+        "The same command goes on from the last checkpoint."
+    )
+
+
+def _torchrun(processes: int, arguments: Sequence[str]) -> Mapping[int, int]:
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the one line is ours
+    config = LaunchConfig(1, 1, processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the command `torchrun` does
+    try:
+        elastic_launch(config, sys.executable)(*arguments)
+    except ChildFailedError as error:
+        return {rank: failure.exitcode for rank, failure in error.failures.items()}
+    except SignalException as error:  # which it has passed on
+        return {0: 128 + int(error.sigval)}
+    return {}
+
+
+def _spawn(backend: str, processes: int, arguments: Sequence[str]) -> Mapping[int, int]:
+    ports = free_ports(processes)
+    begun = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env=os.environ | variables_of(backend, rank, ports),
+            start_new_session=True,  # a terminal's Ctrl-C comes to this process alone, which passes it on
+        )
+        for rank in range(processes)
+    ]
+    try:
+        while all(one.poll() in (None, 0) for one in begun) and any(one.poll() is None for one in begun):
+            time.sleep(0.1)
+    except Stopped as stopped:
+        _end(begun, stopped.exit_code - 128)
+        return {0: stopped.exit_code}
+    codes = {rank: code for rank, one in enumerate(begun) if (code := one.poll()) is not None}
+    _end(begun, signal.SIGTERM)
+    return codes
+
+
+def _end(begun: Sequence["subprocess.Popen[bytes]"], signum: int) -> None:
+    for one in begun:
+        if one.poll() is None:
+            one.send_signal(signum)
+    latest = time.monotonic() + PATIENCE_S
+    for one in begun:
+        try:
+            one.wait(max(0.1, latest - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            one.kill()
+            one.wait()
+
+
+def variables_of(backend: str, rank: int, ports: Sequence[int]) -> dict[str, str]:
+    """What says to a process which one of all it is.
+
+    Args:
+        backend: "jax" or "tensorflow".
+        rank: of the process.
+        ports: of this machine, one for each process.
+    """
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    if backend == "jax":
+        return {
+            "KERAS_DISTRIBUTION_JOB_ADDRESSES": addresses[0],
+            "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(ports)),
+            "KERAS_DISTRIBUTION_PROCESS_ID": str(rank),
+            "JAX_LOCAL_DEVICE_IDS": str(rank),
+        }
+    config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
+    return {"TF_CONFIG": json.dumps(config)}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listened on a moment ago."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports

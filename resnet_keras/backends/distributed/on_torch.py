@@ -1,0 +1,110 @@
+"""PyTorch: processes that `torchrun` starts, one for each device, over NCCL or Gloo.
+
+Keras's `fit` on a model inside `DistributedDataParallel` does not synchronise, and says nothing. Here the gradients of
+all processes are averaged where PyTorch has just computed them, in buckets like those of that class, while the rest of
+the backward pass goes on.
+
+Upstream lacks: `keras.distribution` on PyTorch.
+Delete when: Keras has it there, and `tests/backends/test_processes.py` passes with it.
+"""
+
+import atexit
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+import torch.distributed as group
+
+from resnet_keras.backends.distributed.engine import START_SECONDS, Engine
+from resnet_keras.errors import InputOutput, first_line
+from resnet_keras.spec.distribution import Distribution
+
+BUCKET = 25 * 2**20
+"""Bytes of gradients that travel together, as in `DistributedDataParallel`."""
+
+
+class TorchEngine(Engine):
+    """One of the processes of a group."""
+
+    normalises = "over the part of each process"
+    apart = True
+    failures = (RuntimeError, group.DistError)
+
+    def __init__(self, where: Distribution) -> None:
+        super().__init__(where)
+        on_gpu = torch.cuda.is_available() and os.environ.get("KERAS_TORCH_DEVICE", "cuda").startswith("cuda")
+        if on_gpu:
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", where.rank)))
+        self.name = "torch.distributed over NCCL" if on_gpu else "torch.distributed over Gloo"
+        address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        try:
+            patience = timedelta(seconds=START_SECONDS)
+            store, rank, size = next(group.rendezvous("env://", where.rank, where.processes, timeout=patience))
+            store.set_timeout(patience)
+            group.init_process_group(
+                "cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size
+            )
+            self.total(np.zeros(1, np.float32))
+        except (RuntimeError, ValueError) as error:
+            raise InputOutput(
+                f"All {where.processes} processes meet at MASTER_ADDR:MASTER_PORT within {START_SECONDS} seconds. "
+                f"Received: rank {where.rank} at {address} ({first_line(error)[:200]})."
+            ) from error
+        atexit.register(group.destroy_process_group)
+
+    def attach(self, model: keras.Model) -> None:
+        """As `Engine.attach`."""
+        _Gradients([variable.value for variable in model.trainable_variables], self)
+
+    def later(self, array: np.ndarray) -> Callable[[], np.ndarray]:
+        """As `Engine.later`."""
+        tensor = torch.from_numpy(np.array(array))
+        work = group.all_reduce(tensor, async_op=True)
+
+        def wait() -> np.ndarray:
+            work.wait()
+            return tensor.numpy()
+
+        return wait
+
+
+class _Gradients:
+    """Averages gradients over all processes, as the backward pass gives them."""
+
+    def __init__(self, parameters: list[Any], engine: TorchEngine) -> None:
+        self._engine = engine
+        self._left = self._count = len(parameters)
+        self._bucket: list[Any] = []
+        self._bytes = 0
+        self._sent: list[tuple[list[Any], Any, Any]] = []
+        for parameter in parameters:
+            parameter.register_post_accumulate_grad_hook(self._computed)
+
+    def _computed(self, parameter: Any) -> None:
+        self._bucket.append(parameter.grad)
+        self._bytes += parameter.grad.nbytes
+        self._left -= 1
+        if self._bytes >= BUCKET or not self._left:
+            self._send()
+        if not self._left:
+            self._left = self._count
+            self._receive()
+
+    def _send(self) -> None:
+        flat = torch.cat([gradient.reshape(-1) for gradient in self._bucket])
+        with self._engine.watched():
+            self._sent.append((self._bucket, flat, group.all_reduce(flat, async_op=True)))
+        self._bucket, self._bytes = [], 0
+
+    def _receive(self) -> None:
+        for gradients, flat, work in self._sent:
+            with self._engine.watched():
+                work.wait()
+            flat /= self._engine.where.processes
+            for gradient, mean in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
+                gradient.copy_(mean.view(gradient.shape))
+        self._sent = []

@@ -1,0 +1,92 @@
+"""Several processes or devices that compute one run, by the backend's own engine: `start` once, then `current`.
+
+PyTorch     torch.distributed, one process for each device
+JAX         keras.distribution.DataParallel over the devices of all processes
+TensorFlow  tf.distribute.MirroredStrategy over the devices of one process
+"""
+
+import pickle
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import keras
+import numpy as np
+
+from resnet_keras.backends.distributed.engine import Engine
+from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.distribution import Distribution
+
+Result = TypeVar("Result")
+
+_engine = Engine(Distribution())
+
+
+def current() -> Engine:
+    """The engine of this process."""
+    return _engine
+
+
+def start(where: Distribution, devices: int | None = None) -> Engine:
+    """Meets the other processes, before anything is computed.
+
+    Args:
+        where: as `spec.distribution.launched` found it.
+        devices: of this process to compute on; None is one, or what the engine takes where there are other processes.
+
+    Raises:
+        OSError: the others are not there.
+        ValueError: more devices than there are.
+    """
+    global _engine
+    if where.processes == 1 and devices in (None, 1):
+        return _engine
+    backend = keras.backend.backend()
+    if backend == "torch":
+        if devices not in (None, 1):
+            raise InvalidValue(
+                f"PyTorch takes one process for each device. Received: --devices {devices}. Use --processes {devices}."
+            )
+        from resnet_keras.backends.distributed.on_torch import TorchEngine
+
+        _engine = TorchEngine(where)
+    elif backend == "jax":
+        from resnet_keras.backends.distributed.on_jax import JaxEngine
+
+        _engine = JaxEngine(where, devices)
+    else:
+        from resnet_keras.backends.distributed.on_tensorflow import TensorFlowEngine
+
+        _engine = TensorFlowEngine(where, devices)
+    return _engine
+
+
+def shared(work: Callable[[], Result]) -> Result:
+    """What work gives in the process of rank 0, in all of them. It is done there alone.
+
+    Raises:
+        SystemExit: in the other processes, where it raised: with the same exit code.
+    """
+    engine = current()
+    if engine.where.processes == 1:
+        return work()
+    found: Result | None = None
+    if not engine.where.leads:
+        failed, found = pickle.loads(_broadcast(b""))  # of a process of the same run
+        if failed is not None:
+            raise SystemExit(failed)
+        return cast(Result, found)
+    try:
+        found = work()
+    except BaseException as error:
+        _broadcast(pickle.dumps((getattr(error, "exit_code", 1), None)))
+        raise
+    _broadcast(pickle.dumps((None, found)))
+    return found
+
+
+def _broadcast(data: bytes) -> bytes:
+    """The bytes of rank 0; all others give none."""
+    engine = current()
+    length = int.from_bytes(engine.total(np.frombuffer(len(data).to_bytes(8, "big"), np.uint8)).tobytes(), "big")
+    sent = np.frombuffer(data, np.uint8) if engine.where.leads else np.zeros(length, np.uint8)
+    return engine.total(sent).tobytes()

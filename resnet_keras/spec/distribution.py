@@ -1,0 +1,149 @@
+"""Over how many processes and devices a run is computed, as the backend's own launcher says it in the environment.
+
+    PyTorch     torchrun: RANK, WORLD_SIZE
+    TensorFlow  TF_CONFIG
+    JAX         KERAS_DISTRIBUTION_PROCESS_ID and _NUM_PROCESSES, as `keras.distribution.initialize` reads them; srun,
+                mpirun and Cloud TPU pods, as `jax.distributed.initialize` finds them
+
+A recipe stays what it is: its batch is the global one, of which each device computes an equal part.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from resnet_keras.errors import InvalidValue, shown
+
+Kind = Literal["single", "local devices", "processes"]
+MAX_PROCESSES = 4096
+JAX_LAUNCHERS = (
+    ("KERAS_DISTRIBUTION_PROCESS_ID", "KERAS_DISTRIBUTION_NUM_PROCESSES", "KERAS_DISTRIBUTION_JOB_ADDRESSES"),
+    ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NODELIST"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_MCA_orte_hnp_uri"),
+)
+"""What holds the rank and the number of processes, and what else has to be there: a batch script of Slurm itself is no
+step of several tasks."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Where this process stands among all that compute one run.
+
+    Attributes:
+        rank: of this process; number 0 leads, and alone writes.
+        processes: how many.
+        devices: that each process computes on.
+    """
+
+    rank: int = 0
+    processes: int = 1
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.processes <= MAX_PROCESSES and 0 <= self.rank < self.processes and self.devices >= 1):
+            raise InvalidValue(
+                f"Processes are 1 to {MAX_PROCESSES:,}, their ranks count from 0, each with a device. "
+                f"Received: rank {self.rank} of {self.processes}, {self.devices} devices."
+            )
+
+    @property
+    def kind(self) -> Kind:
+        """One of three."""
+        if self.processes > 1:
+            return "processes"
+        return "local devices" if self.devices > 1 else "single"
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the run folder and speaks to the user."""
+        return self.rank == 0
+
+    @property
+    def parts(self) -> int:
+        """Devices of all processes."""
+        return self.processes * self.devices
+
+    def rows(self, batch_size: int) -> range:
+        """Those of a global batch that this process computes."""
+        each = batch_size // self.processes
+        return range(self.rank * each, (self.rank + 1) * each)
+
+    def share(self, images: int) -> range:
+        """The images that this process measures an error on, of all; the shares differ by one at most."""
+        first, stop = (images * rank // self.processes for rank in (self.rank, self.rank + 1))
+        return range(first, stop)
+
+    def check(self, batch_size: int, accumulate: int = 1) -> None:
+        """Whether each device gets an equal part of a batch.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        unit = self.parts * accumulate
+        if batch_size % unit:
+            low = batch_size // unit * unit
+            near = " or ".join(str(size) for size in (low, low + unit) if size)
+            parts = f" in {accumulate} parts" if accumulate > 1 else ""
+            raise InvalidValue(
+                f"Each device computes an equal part of a batch. Received: a batch of {batch_size}{parts} for "
+                f"{self.processes} processes of {self.devices}. Nearest: --batch-size {near}."
+            )
+
+
+def launched(backend: str, environment: Mapping[str, str]) -> Distribution:
+    """What a launcher says of this process; a single one where there was none.
+
+    Args:
+        backend: Keras's name of it.
+        environment: of this process.
+
+    Raises:
+        ValueError: variables that contradict each other.
+    """
+    match backend:
+        case "torch":
+            return _numbered(environment, "RANK", "WORLD_SIZE")
+        case "tensorflow":
+            return _tf_config(environment["TF_CONFIG"]) if environment.get("TF_CONFIG") else Distribution()
+        case _:
+            for rank, processes, other in JAX_LAUNCHERS:
+                if rank in environment and processes in environment and other in environment:
+                    return _numbered(environment, rank, processes)
+            return _tpu(environment)
+
+
+def _numbered(environment: Mapping[str, str], rank: str, processes: str) -> Distribution:
+    if rank not in environment or processes not in environment:
+        return Distribution()
+    try:
+        return Distribution(int(environment[rank]), int(environment[processes]))
+    except ValueError:
+        raise InvalidValue(
+            f"A launcher numbers its 1 to {MAX_PROCESSES:,} processes from 0. Received: {rank}={environment[rank]}, "
+            f"{processes}={environment[processes]}."
+        ) from None
+
+
+def _tpu(environment: Mapping[str, str]) -> Distribution:
+    hosts = environment.get("TPU_WORKER_HOSTNAMES", "").split(",")
+    rank = environment.get("TPU_WORKER_ID", "")
+    return Distribution(int(rank), len(hosts)) if len(hosts) > 1 and rank.isdecimal() else Distribution()
+
+
+def _tf_config(text: str) -> Distribution:
+    try:
+        config: Any = json.loads(text)
+        cluster, task = config.get("cluster") or {}, config.get("task") or {}
+        workers = {kind: len(cluster.get(kind, ())) for kind in ("chief", "worker")}
+        if not any(workers.values()):
+            return Distribution()
+        if task["type"] not in workers or set(cluster) - set(workers):
+            raise ValueError("there are chief and worker")
+        rank = int(task["index"]) + (workers["chief"] if task["type"] == "worker" else 0)
+        return Distribution(rank, sum(workers.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidValue(
+            "TF_CONFIG names the hosts of all workers and which one this is. "
+            f"Received: {shown(text)} ({type(error).__name__}: {error})."
+        ) from None

@@ -1,0 +1,150 @@
+"""Several real processes on this machine, over loopback: the same run as one, and what becomes of it when one is gone.
+
+`workers.py` runs all of them once for this file.
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import BACKEND, ROOT, run_json, run_python, small_arrays
+
+from resnet_keras.runs import checkpoints, reading
+from resnet_keras.spec.records import TIMES
+
+pytestmark = [
+    pytest.mark.skipif(BACKEND == "tensorflow", reason="one process on TensorFlow"),
+    pytest.mark.skipif(sys.platform == "win32", reason="forks"),
+]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The folder of the runs, what came of each, and what was said."""
+    folder = tmp_path_factory.mktemp("processes")
+    done = run_python("-m", "backends.workers", str(folder), PYTHONPATH=str(ROOT / "tests"), OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    cases = {one.pop("case"): one for one in map(json.loads, done.stdout.splitlines())}
+    return folder, cases, done.stderr
+
+
+def arrays(path):
+    """Weights, momentum and, by themselves, the moving statistics."""
+    state = checkpoints.newest(path)[0].state
+    assert state.iteration == 20
+    moving = {name for name in state.arrays if "moving_" in name}
+    return {name: state.arrays[name] for name in state.arrays.keys() - moving}, {
+        name: state.arrays[name] for name in moving
+    }
+
+
+def rows(path):
+    return [row._replace(**dict.fromkeys(TIMES, 0.0)) for row in reading.read(path).rows]
+
+
+def test_two_processes_make_the_run_of_one(ran):
+    """JAX normalises over the whole batch; elsewhere each process over its part, as one does with a batch in parts."""
+    folder, cases, said = ran
+    assert cases["two"]["codes"] == [0, 0], said
+    same = folder / ("one" if BACKEND == "jax" else "parts")
+    (mine, moving), (other, theirs) = arrays(folder / "two"), arrays(same)
+    other.pop("optimizer/gradient_accumulator", None)
+    for name in mine:
+        np.testing.assert_allclose(mine[name], other[name], rtol=1e-4, atol=2e-6, err_msg=name)
+    if BACKEND == "jax":
+        for name in moving:
+            np.testing.assert_allclose(moving[name], theirs[name], rtol=1e-4, atol=2e-6, err_msg=name)
+    for mine_row, other_row in zip(rows(folder / "two"), rows(same), strict=True):
+        assert mine_row.train_error == pytest.approx(other_row.train_error, abs=1e-3)
+        assert mine_row.cross_entropy == pytest.approx(other_row.cross_entropy, abs=1e-4)
+
+
+def test_a_run_that_stops_goes_on_with_as_many_or_fewer(ran):
+    """The signal came to one of two; both stopped after the same update."""
+    folder, cases, said = ran
+    assert cases["two, stopped"]["codes"] == [143, 143], said
+    assert said.count("saved at iteration 1") == 2
+    assert cases["then two"]["codes"] == [0, 0], said
+    assert cases["then one"]["codes"] == [0], said
+    (straight, _), (again, _) = arrays(folder / "two"), arrays(folder / "then-two")
+    for name in straight:
+        np.testing.assert_array_equal(straight[name], again[name], err_msg=name)
+    assert rows(folder / "then-one")[0] == rows(folder / "two")[0]
+    assert len(rows(folder / "then-one")) == 2
+    (went_on,) = run_json(folder / "then-one")["continued"]
+    assert went_on["distribution"] is None
+    assert run_json(folder / "then-two")["distribution"]["processes"] == 2
+    assert not run_json(folder / "then-two")["continued"][0].keys() & {"distribution"}
+
+
+def test_a_run_of_which_one_process_is_killed_ends_and_loses_nothing(ran):
+    folder, cases, said = ran
+    survivor, killed = cases["killed"]["codes"]
+    assert killed == -9
+    assert survivor != 0
+    assert cases["killed"]["seconds"] < 60
+    assert cases["after the kill"]["codes"] == [0, 0], said
+    (straight, _), (again, _) = arrays(folder / "two"), arrays(folder / "killed")
+    for name in straight:
+        np.testing.assert_array_equal(straight[name], again[name], err_msg=name)
+
+
+def test_processes_that_do_not_come_are_one_line(ran):
+    """The second of two, whose first is not there; its patience is shortened to three seconds."""
+    _, cases, said = ran
+    assert cases["alone"]["codes"] != [0]
+    assert cases["alone"]["seconds"] < 60
+    if BACKEND == "torch":
+        assert cases["alone"]["codes"] == [4]
+        assert "All 2 processes meet at MASTER_ADDR:MASTER_PORT within 3 seconds" in said
+
+
+def test_one_process_writes_and_speaks(ran):
+    folder, _, _ = ran
+    text = (folder / "two.txt").read_text(encoding="utf-8")
+    assert text.count("over    ") == text.count("2 processes of 1 device, 6 of 12 images on each") == 1
+    assert text.count("iteration 20 of 20") == 1
+    assert not list((folder / "two").glob("**/new-*"))
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """A recipe that starts two processes itself, for which the launcher of each backend is real."""
+    folder = tmp_path_factory.mktemp("program")
+    np.savez(folder / "small.npz", **small_arrays(60))
+    arguments = ["--depth", "8", "--iterations", "2", "--data-dir", str(folder / "small.npz"), "--processes", "2"]
+    return folder, ["recipes/cifar10.py", *arguments, "--out", str(folder / "run")]
+
+
+def test_a_recipe_starts_its_processes_itself(program):
+    folder, command = program
+    done = run_python(*command, "--batch-size", "6", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 processes of 1 device, 3 of 6 images on each") == 1
+    assert done.stdout.count("load it: ") == 1
+    assert reading.read(folder / "run").results is not None
+    assert keras.models.load_model(folder / "run" / "model.keras").predict(np.zeros((1, 8, 8, 3)), verbose=0).shape
+
+
+@pytest.mark.parametrize("variable", [None, "3"], ids=["here", "under a launcher"])
+def test_a_batch_or_number_that_does_not_fit_is_one_line_at_once(program, variable):
+    _, command = program
+    said = {} if variable is None else launcher_variables(int(variable))
+    done = run_python(*command, "--batch-size", "5", **said)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert (
+        "Nearest: --batch-size 4 or 6" if variable is None else "says how many processes there are: 3"
+    ) in done.stderr
+
+
+def launcher_variables(processes):
+    if BACKEND == "torch":
+        return {"RANK": "0", "WORLD_SIZE": str(processes)}
+    return {
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": "127.0.0.1:1",
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(processes),
+        "KERAS_DISTRIBUTION_PROCESS_ID": "0",
+    }
