@@ -14,7 +14,7 @@ from dataclasses import replace
 from resnet_keras.data.small import sources
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import check_folders, recipe_from, run_folders, training_options
+from resnet_keras.programs.options import check_folders, planned, recipe_from, run_folders, training_options
 from resnet_keras.programs.processes import start_processes
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
@@ -47,7 +47,7 @@ def program(arguments: Sequence[str]) -> None:
     from resnet_keras.experiments.run import run_seeds
 
     if options.estimate:
-        say(console, *estimate(architecture, recipe, data, seed=options.seed).lines())
+        say(console, *estimate(architecture, recipe, data, seed=options.seed, **planned(options)).lines())
         return
     finished = run_seeds(
         architecture,

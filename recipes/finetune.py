@@ -25,6 +25,7 @@ from resnet_keras.programs.options import (
     check_folders,
     file_path,
     photograph_options,
+    planned,
     recipe_from,
     training_options,
 )
@@ -73,7 +74,7 @@ def program(arguments: Sequence[str]) -> None:
         )
         recipe = replace(recipe, augmentation=ScaledCrop())
     if options.estimate:
-        say(console, *estimate(start.for_images(data), recipe, data, seed=options.seed).lines())
+        say(console, *estimate(start.for_images(data), recipe, data, seed=options.seed, **planned(options)).lines())
         return
     out = options.out or Path("runs") / f"{start.network.name.replace(' ', '-')}-finetuned-seed{options.seed}"
     check_folders(options, [out])

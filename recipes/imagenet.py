@@ -8,6 +8,7 @@
 600,000 iterations of 256 photographs, learning rate 0.1 divided by 10 when the validation error plateaus. --recipe
 steps is the form of most ports: 90 epochs, divided by 10 after 30 and 60. --recipe modern falls as a cosine, with label
 smoothing, averaged weights, residuals that start at 0, and the stride of a bottleneck unit in its 3x3 convolution.
+--recipe large is for many devices: batches of 8,192 at 32 times the rate, after a warm-up (Goyal et al. 2017).
 
 --architecture vgg-16, vgg-19, googlenet, prelu-net-a, -b, -c or bn-inception is trained by its own paper's recipe;
 GoogLeNet with its two auxiliary classifiers, which the saved net no longer has.
@@ -30,6 +31,7 @@ from resnet_keras.programs.options import (
     PHOTOGRAPHS,
     check_folders,
     photograph_options,
+    planned,
     recipe_from,
     run_folders,
     training_options,
@@ -41,10 +43,10 @@ from resnet_keras.reports.console import plain_console, say
 from resnet_keras.spec.baselines.recipes import COMPARISON_SYSTEMS
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.paper_nets import imagenet
-from resnet_keras.spec.paper_recipes import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
+from resnet_keras.spec.paper_recipes import IMAGENET, IMAGENET_LARGE, IMAGENET_MODERN, IMAGENET_STEPS
 from resnet_keras.spec.recipe import Recipe
 
-RECIPES = {"paper": IMAGENET, "steps": IMAGENET_STEPS, "modern": IMAGENET_MODERN}
+RECIPES = {"paper": IMAGENET, "steps": IMAGENET_STEPS, "modern": IMAGENET_MODERN, "large": IMAGENET_LARGE}
 
 
 def asked_for(options: Namespace) -> tuple[Network, Recipe]:
@@ -59,7 +61,7 @@ def asked_for(options: Namespace) -> tuple[Network, Recipe]:
                 raise InvalidValue(f"--{option} is of plain and residual nets. Received: it with --architecture.")
         system = COMPARISON_SYSTEMS[options.architecture]
         return system.network(options.image_size), system.recipe
-    stride_in = "3x3" if options.recipe == "modern" else "1x1"
+    stride_in = "3x3" if options.recipe in ("modern", "large") else "1x1"
     architecture = imagenet(options.depth, options.shortcut, stride_in=stride_in, image_size=options.image_size)
     return replace(architecture, shortcut=None) if options.plain else architecture, RECIPES[options.recipe]
 
@@ -109,7 +111,7 @@ def program(arguments: Sequence[str]) -> None:
     from resnet_keras.experiments.run import run_seeds
 
     if options.estimate:
-        say(console, *estimate(architecture, recipe, data, seed=options.seed).lines())
+        say(console, *estimate(architecture, recipe, data, seed=options.seed, **planned(options)).lines())
         return
     finished = run_seeds(
         architecture,

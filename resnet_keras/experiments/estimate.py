@@ -8,7 +8,7 @@ large matrices and by a sum of long vectors on the same backend and device.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -44,6 +44,8 @@ class Estimate:
         operations_per_second, bytes_per_second: the machine's best.
         measurement: seconds that one measurement of the validation error takes.
         recipe: what was asked for.
+        devices: that compute an update together, each its part of the batch; `update` and `cost` are of one part.
+        exchange: seconds in which they sum their gradients.
     """
 
     update: float
@@ -52,6 +54,8 @@ class Estimate:
     bytes_per_second: float
     measurement: float
     recipe: Recipe
+    devices: int = 1
+    exchange: float = 0.0
 
     @property
     def periods(self) -> int:
@@ -61,7 +65,7 @@ class Estimate:
     @property
     def seconds(self) -> float:
         """Of the whole run."""
-        return self.recipe.iterations * self.update + self.periods * self.measurement
+        return self.recipe.iterations * (self.update + self.exchange) + self.periods * self.measurement / self.devices
 
     @property
     def bound(self) -> float:
@@ -73,7 +77,8 @@ class Estimate:
         arithmetic = self.cost.operations / self.operations_per_second
         memory = self.cost.bytes / self.bytes_per_second
         yield (
-            f"  update  {1000 * self.update:,.1f} ms measured, {self.recipe.batch_size / self.update:,.0f} images/s; "
+            f"  update  {1000 * self.update:,.1f} ms measured, "
+            f"{self.recipe.batch_size / self.devices / self.update:,.0f} images/s; "
             f"at least {1000 * self.bound:,.1f} ms ({self.bound / self.update:.0%})"
         )
         yield (
@@ -82,13 +87,34 @@ class Estimate:
             f"{self.cost.bytes / 1e6:,.0f} MB at {self.bytes_per_second / 1e9:,.1f} GB/s: "
             f"{'memory' if memory > arithmetic else 'arithmetic'} is the limit"
         )
+        if self.devices > 1:
+            together = self.update + self.exchange
+            yield (
+                f"  over    {self.devices} devices, {self.recipe.batch_size // self.devices} images on each: "
+                f"{1000 * self.update:,.1f} ms and {1000 * self.exchange:,.1f} ms for the gradients' sum, "
+                f"{self.recipe.batch_size / together:,.0f} images/s, {self.update / together:.0%} of the time computing"
+            )
         yield (
             f"  run     {self.recipe.iterations:,} updates and {self.periods:,} measurements "
             f"of {self.measurement:,.1f} s: {clock(self.seconds)}"
         )
 
 
-def estimate(network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0) -> Estimate:
+def exchange(parameters: int, devices: int, link: float) -> float:
+    """Seconds in which devices in a ring sum their gradients: 2 (N - 1) / N of the bytes pass each link (Patarasuk and
+    Yuan 2009), none of it while something is computed.
+
+    Args:
+        parameters: float32 numbers.
+        devices: N.
+        link: bytes per second.
+    """
+    return 2 * (devices - 1) / devices * 4 * parameters / link
+
+
+def estimate(
+    network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0, devices: int = 1, link: float = 12.5e9
+) -> Estimate:
     """Trains for a few seconds on the images themselves and throws the net away.
 
     Args:
@@ -96,7 +122,10 @@ def estimate(network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0) 
         recipe: how to train.
         data: what on.
         seed: random seed of the initial weights, the order and the augmentation.
+        devices: that will compute together; measured is the part of a batch that one of them computes, on this one.
+        link: bytes that pass between two of them in a second.
     """
+    asked, recipe = recipe, replace(recipe, batch_size=recipe.batch_size // devices)
     model = build(network, weight_decay=recipe.weight_decay, seed=seed, precision=recipe.precision)
     trained = training_model(model, recipe)
     trained.optimizer.learning_rate = recipe.learning_rate / 1000  # the numbers do not matter, but that they are finite
@@ -138,7 +167,8 @@ def estimate(network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0) 
         measurement = first + each * (len(held_out) - 1)
     update = float(np.median(measured))
     rates = operations_per_second(recipe.precision), bytes_per_second()
-    return Estimate(update, cost(network, recipe), *rates, measurement, recipe)
+    summed = exchange(network.parameters, devices, link) * parts  # the sum of each part of a batch
+    return Estimate(update, cost(network, recipe), *rates, measurement, asked, devices, summed)
 
 
 def operations_per_second(precision: Precision) -> float:

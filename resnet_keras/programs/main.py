@@ -3,6 +3,7 @@
 import os
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +52,15 @@ def _run(program: Callable[[Sequence[str]], None], where: Distribution) -> int:
     except KeyboardInterrupt:
         _say("interrupted", where)
         return INTERRUPTED
+    except SystemExit as error:
+        if where.processes == 1 or not isinstance(error.code, int):
+            raise
+        return error.code
+    except Exception:
+        if where.processes == 1:
+            raise
+        traceback.print_exc()
+        return 1
     return 0
 
 

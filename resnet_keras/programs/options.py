@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.processes import here
@@ -18,6 +18,8 @@ from resnet_keras.runs.lookup import Resume
 from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.recipe import MAX_COUNT, Precision, Recipe
 
+LINK = 12.5
+"""Gigabytes per second: a network of 100 Gbit/s."""
 MAX_SEED, MAX_SEEDS = 2**32 - 1, 1_000
 
 
@@ -170,6 +172,13 @@ def training_options(
             metavar="N",
             help="of each process, to compute on (default: one; JAX in several processes: all of each)",
         )
+        add(
+            "--link",
+            type=float,
+            default=LINK,
+            metavar="GB/S",
+            help=f"what passes between two devices, for --estimate with --devices or --processes (default: {LINK:g})",
+        )
     add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
     return options
 
@@ -219,6 +228,17 @@ def check_folders(options: argparse.Namespace, folders: Iterable[Path]) -> None:
     """
     for folder in folders if here().leads and not options.estimate else ():
         check_writable(folder)
+
+
+def planned(options: argparse.Namespace) -> dict[str, Any]:
+    """What `estimate` is asked of several devices, of which there may be one here.
+
+    Raises:
+        ValueError: no link.
+    """
+    if not 0 < options.link < float("inf"):
+        raise InvalidValue(f"Something passes between two devices. Received: --link {options.link:g}.")
+    return {"devices": (options.processes or 1) * (options.devices or 1), "link": options.link * 1e9}
 
 
 def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:

@@ -32,7 +32,7 @@ def start_processes(options: Namespace, recipe: Recipe) -> None:
         raise InvalidValue(f"The launcher says how many processes there are: {where.processes}. Received: {asked}.")
     planned = where if asked is None else Distribution(0, asked)
     Distribution(0, planned.processes, options.devices or 1).check(recipe.batch_size, recipe.accumulate)
-    if asked in (None, 1) or where.processes > 1:
+    if asked in (None, 1) or where.processes > 1 or options.estimate:
         return
     if backend == "tensorflow":
         raise InvalidValue(

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
@@ -42,7 +42,8 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
         # By name: this wing imports no framework, and here the user has just chosen one.
         keras = importlib.import_module("keras")
         if options is not None:
-            importlib.import_module("resnet_keras.backends.distribution").start(where, options.devices)
+            devices = None if options.estimate else options.devices
+            importlib.import_module("resnet_keras.backends.distribution").start(where, devices)
         try:
             keras.ops.convert_to_numpy(keras.ops.zeros(()))
         except Exception as error:  # each backend has its own way to say that a device is not there
@@ -55,27 +56,32 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, what is written to the process's standard error goes nowhere, unless an import fails.
+    """Inside, what is written to the process's standard error and output goes nowhere, unless an import fails.
 
     Upstream lacks: TensorFlow's loaders write before any setting of theirs is read, and `TF_CPP_MIN_LOG_LEVEL` is not
-    read by TensorFlow 2.21. Delete when: `import tensorflow` is silent on a machine without a GPU.
+    read by TensorFlow 2.21; JAX's Gloo says whom it has connected. Delete when: `import tensorflow` is silent on a
+    machine without a GPU, and `recipes/cifar10.py --processes 2` with JAX prints no line of Gloo.
     """
-    sys.stderr.flush()
-    try:
-        held = os.dup(2)
-    except OSError:  # a process without standard error
-        yield
-        return
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    held = {}
+    for number in (1, 2):
+        with suppress(OSError):  # a process without it
+            held[number] = os.dup(number)
     with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
+        for number in held:
+            os.dup2(aside.fileno(), number)
         try:
             yield
         except (InvalidValue, InputOutput):
             raise
         except BaseException:
             aside.seek(0)
-            os.write(held, aside.read())
+            if 2 in held:
+                os.write(held[2], aside.read())
             raise
         finally:
-            os.dup2(held, 2)
-            os.close(held)
+            for number, stream in held.items():
+                os.dup2(stream, number)
+                os.close(stream)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from resnet_keras.spec.augmentation import ScaledCrop
 from resnet_keras.spec.recipe import Recipe
-from resnet_keras.spec.schedules import Cosine, Plateau, Steps, Warmup
+from resnet_keras.spec.schedules import Cosine, Plateau, Ramp, Steps, Warmup
 
 CIFAR10 = Recipe()
 """Section 4.2, below 110 layers."""
@@ -35,6 +35,19 @@ IMAGENET_MODERN = replace(
 )
 """Of He et al. 2019, "Bag of Tricks": cosine, label smoothing and a zero gamma; with averaged weights. Its bottleneck
 units carry the stride in the 3x3 convolution (`Architecture.stride_in`)."""
+LARGE_BATCH = 8_192
+IMAGENET_LARGE = replace(
+    IMAGENET_STEPS,
+    iterations=round(90 * IMAGENET_EPOCH * IMAGENET.batch_size / LARGE_BATCH),
+    schedule=Steps(tuple(round(epoch * IMAGENET_EPOCH * IMAGENET.batch_size / LARGE_BATCH) for epoch in (30, 60, 80))),
+    batch_size=LARGE_BATCH,
+    learning_rate=0.1 * LARGE_BATCH / IMAGENET.batch_size,
+    warmup=Ramp(round(5 * IMAGENET_EPOCH * IMAGENET.batch_size / LARGE_BATCH), start=IMAGENET.batch_size / LARGE_BATCH),
+    zero_gamma=True,
+    evaluate_every=round(IMAGENET_EPOCH * IMAGENET.batch_size / LARGE_BATCH),
+)
+"""Of Goyal et al. 2017, for 256 GPUs: the rate grows with the batch, after a warm-up of 5 epochs; divided by 10 after
+30, 60 and 80 of 90. Its bottleneck units carry the stride in the 3x3 convolution."""
 FINETUNE = Recipe(
     iterations=400,
     schedule=Steps((200, 300)),

@@ -16,7 +16,7 @@ from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.checks import is_count
 from resnet_keras.spec.finetune import FineTune
 from resnet_keras.spec.records import Row
-from resnet_keras.spec.schedules import Cosine, Exponential, Period, Plateau, Schedule, Steps, Warmup
+from resnet_keras.spec.schedules import Cosine, Exponential, Period, Plateau, Ramp, Schedule, Steps, Warmup
 
 MAX_COUNT = 10**9
 """Of anything that a recipe counts: a slip of the finger is told before it fills the memory."""
@@ -50,7 +50,7 @@ class Recipe:
         momentum: of SGD.
         weight_decay: L2, added to the gradient as `weight_decay * w` for every trained number; `build` takes it, since
             in Keras a layer carries its own.
-        warmup: a lower learning rate at the start, or None.
+        warmup: a lower learning rate at the start, until an error is reached or as a ramp, or None.
         augmentation: of the training images.
         label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
         zero_gamma: whether the last normalisation of each residual starts at 0 (Goyal et al. 2017), not 1.
@@ -68,7 +68,7 @@ class Recipe:
     accumulate: int = 1
     momentum: float = 0.9
     weight_decay: float = 1e-4
-    warmup: Warmup | None = None
+    warmup: Warmup | Ramp | None = None
     augmentation: PaddedCrop | ScaledCrop = PADDED_BY_FOUR
     label_smoothing: float = 0.0
     zero_gamma: bool = False
@@ -119,6 +119,7 @@ class Recipe:
             self,
             iterations=iterations,
             schedule=self.schedule.rescaled(share),
+            warmup=self.warmup.rescaled(share) if isinstance(self.warmup, Ramp) else self.warmup,
             average_over=self.average_over and max(1, round(self.average_over * share)),
             evaluate_every=max(50, min(self.evaluate_every, iterations // 20)),
         )
@@ -133,14 +134,18 @@ class Recipe:
         )
 
     def learning_rate_of(self, period: Period, rows: Sequence[Row]) -> float:
-        """The learning rate of a period after these rows: the warm-up lasts until one has a low enough error."""
+        """The learning rate of a period after these rows: a warm-up lasts until one has a low enough error."""
+        if isinstance(self.warmup, Ramp):
+            rate = self.learning_rate * self.warmup.share(period.start)
+            return rate * self.schedule.share(period.start, self.iterations, rows)
         if self.warmup and all(row.train_error >= self.warmup.until_train_error for row in rows):
             return self.warmup.learning_rate
         return self.learning_rate * self.schedule.share(period.start, self.iterations, rows)
 
     def periods(self) -> Iterator[Period]:
         """The schedule, cut where the learning rate changes and every `evaluate_every`, but not within half of it."""
-        fixed = {0, self.iterations, *(cut for cut in self.schedule.cuts() if cut < self.iterations)}
+        cuts = (*self.schedule.cuts(), *(self.warmup.cuts() if isinstance(self.warmup, Ramp) else ()))
+        fixed = {0, self.iterations, *(cut for cut in cuts if cut < self.iterations)}
         marks = {
             mark
             for mark in range(0, self.iterations, self.evaluate_every)
@@ -166,7 +171,7 @@ class Recipe:
             ValueError, TypeError, KeyError: they are not a recipe's.
         """
         made = {
-            "warmup": fields["warmup"] and Warmup(**fields["warmup"]),
+            "warmup": fields["warmup"] and (Ramp if "stairs" in fields["warmup"] else Warmup)(**fields["warmup"]),
             "schedule": _made(SCHEDULES, fields["schedule"]),
             "augmentation": _made(AUGMENTATIONS, fields["augmentation"]),
             "finetune": FineTune(**fields["finetune"]) if fields.get("finetune") else None,

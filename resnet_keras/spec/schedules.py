@@ -174,6 +174,46 @@ class Warmup:
 
 
 @dataclass(frozen=True)
+class Ramp:
+    """Goyal et al. 2017, section 2.2: a large batch's rate is reached by a line from that of a small one, in 5 epochs.
+
+    Theirs rises at every update; this one in stairs, at measurements of the errors, as every rate here.
+
+    Attributes:
+        iterations: until the recipe's own rate.
+        start: what of it the first updates are made with, as a share.
+        stairs: how many.
+    """
+
+    iterations: int
+    start: float
+    stairs: int = 20
+
+    def __post_init__(self) -> None:
+        counted = all(is_count(number) and number >= 1 for number in (self.iterations, self.stairs))
+        if not (counted and self.stairs <= self.iterations and 0 < self.start <= 1):
+            raise InvalidValue(
+                f"A ramp rises from a share of the rate, in 1 update or more a stair. Received: {self!r}."
+            )
+
+    def cuts(self) -> tuple[int, ...]:
+        """Iterations at which the rate rises."""
+        return tuple(round(self.iterations * stair / self.stairs) for stair in range(1, self.stairs + 1))
+
+    def share(self, iteration: int) -> float:
+        """What of the recipe's rate the updates of the stair from `iteration` on are made with: its middle's."""
+        if iteration >= self.iterations:
+            return 1.0
+        stair = sum(iteration >= cut for cut in self.cuts())
+        return self.start + (1 - self.start) * (stair + 0.5) / self.stairs
+
+    def rescaled(self, share: float) -> "Ramp":
+        """The same for a run of this share of the iterations."""
+        iterations = max(1, round(self.iterations * share))
+        return Ramp(iterations, self.start, min(self.stairs, iterations))
+
+
+@dataclass(frozen=True)
 class Period:
     """Iterations `start` to `stop` (exclusive) at one learning rate; the errors are measured at its end."""
 

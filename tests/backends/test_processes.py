@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 
 import keras
@@ -14,19 +15,26 @@ from conftest import BACKEND, ROOT, run_json, run_python, small_arrays
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.spec.records import TIMES
 
-pytestmark = [
-    pytest.mark.skipif(BACKEND == "tensorflow", reason="one process on TensorFlow"),
-    pytest.mark.skipif(sys.platform == "win32", reason="forks"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
+several = pytest.mark.skipif(BACKEND == "tensorflow", reason="one process on TensorFlow")
+CASES = {
+    "torch": ("one in two parts",),
+    "jax": ("one", "two devices"),
+    "tensorflow": ("one in two parts", "two devices"),
+}[BACKEND]
+PROCESSES = ("two", "two, stopped", "then one", "then two", "killed", "after the kill", "alone")
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """The folder of the runs, what came of each, and what was said."""
     folder = tmp_path_factory.mktemp("processes")
-    done = run_python("-m", "backends.workers", str(folder), PYTHONPATH=str(ROOT / "tests"), OMP_NUM_THREADS="1")
+    cases = CASES if BACKEND == "tensorflow" else CASES + PROCESSES
+    done = run_python(
+        "-m", "backends.workers", str(folder), *cases, PYTHONPATH=str(ROOT / "tests"), OMP_NUM_THREADS="1"
+    )
     assert done.returncode == 0, done.stderr
-    cases = {one.pop("case"): one for one in map(json.loads, done.stdout.splitlines())}
+    cases = {one.pop("case"): one for one in map(json.loads, re.findall(r"^{.*}$", done.stdout, re.M))}
     return folder, cases, done.stderr
 
 
@@ -44,23 +52,27 @@ def rows(path):
     return [row._replace(**dict.fromkeys(TIMES, 0.0)) for row in reading.read(path).rows]
 
 
-def test_two_processes_make_the_run_of_one(ran):
-    """JAX normalises over the whole batch; elsewhere each process over its part, as one does with a batch in parts."""
+@pytest.mark.parametrize("name", ["two", "two devices"])
+def test_two_processes_or_devices_make_the_run_of_one(ran, name):
+    """JAX normalises over the whole batch; elsewhere each over its part, as one process does with a batch in parts."""
     folder, cases, said = ran
-    assert cases["two"]["codes"] == [0, 0], said
+    if name not in cases:
+        pytest.skip("not on this backend")
+    assert cases[name]["codes"] in ([0], [0, 0]), said
+    made = folder / name.rpartition("two ")[2]
     same = folder / ("one" if BACKEND == "jax" else "parts")
-    (mine, moving), (other, theirs) = arrays(folder / "two"), arrays(same)
-    other.pop("optimizer/gradient_accumulator", None)
-    for name in mine:
+    (mine, moving), (other, theirs) = arrays(made), arrays(same)
+    for name in mine.keys() - {"optimizer/iteration"}:  # Keras counts the parts of a batch
         np.testing.assert_allclose(mine[name], other[name], rtol=1e-4, atol=2e-6, err_msg=name)
     if BACKEND == "jax":
         for name in moving:
             np.testing.assert_allclose(moving[name], theirs[name], rtol=1e-4, atol=2e-6, err_msg=name)
-    for mine_row, other_row in zip(rows(folder / "two"), rows(same), strict=True):
+    for mine_row, other_row in zip(rows(made), rows(same), strict=True):
         assert mine_row.train_error == pytest.approx(other_row.train_error, abs=1e-3)
         assert mine_row.cross_entropy == pytest.approx(other_row.cross_entropy, abs=1e-4)
 
 
+@several
 def test_a_run_that_stops_goes_on_with_as_many_or_fewer(ran):
     """The signal came to one of two; both stopped after the same update."""
     folder, cases, said = ran
@@ -79,6 +91,7 @@ def test_a_run_that_stops_goes_on_with_as_many_or_fewer(ran):
     assert not run_json(folder / "then-two")["continued"][0].keys() & {"distribution"}
 
 
+@several
 def test_a_run_of_which_one_process_is_killed_ends_and_loses_nothing(ran):
     folder, cases, said = ran
     survivor, killed = cases["killed"]["codes"]
@@ -91,6 +104,7 @@ def test_a_run_of_which_one_process_is_killed_ends_and_loses_nothing(ran):
         np.testing.assert_array_equal(straight[name], again[name], err_msg=name)
 
 
+@several
 def test_processes_that_do_not_come_are_one_line(ran):
     """The second of two, whose first is not there; its patience is shortened to three seconds."""
     _, cases, said = ran
@@ -101,6 +115,7 @@ def test_processes_that_do_not_come_are_one_line(ran):
         assert "All 2 processes meet at MASTER_ADDR:MASTER_PORT within 3 seconds" in said
 
 
+@several
 def test_one_process_writes_and_speaks(ran):
     folder, _, _ = ran
     text = (folder / "two.txt").read_text(encoding="utf-8")
@@ -118,6 +133,7 @@ def program(tmp_path_factory):
     return folder, ["recipes/cifar10.py", *arguments, "--out", str(folder / "run")]
 
 
+@several
 def test_a_recipe_starts_its_processes_itself(program):
     folder, command = program
     done = run_python(*command, "--batch-size", "6", OMP_NUM_THREADS="1")
@@ -128,6 +144,7 @@ def test_a_recipe_starts_its_processes_itself(program):
     assert keras.models.load_model(folder / "run" / "model.keras").predict(np.zeros((1, 8, 8, 3)), verbose=0).shape
 
 
+@several
 @pytest.mark.parametrize("variable", [None, "3"], ids=["here", "under a launcher"])
 def test_a_batch_or_number_that_does_not_fit_is_one_line_at_once(program, variable):
     _, command = program

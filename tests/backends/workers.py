@@ -1,4 +1,4 @@
-"""Runs that one, two or more processes compute together, in a process of its own: `python -m backends.workers FOLDER`.
+"""Runs that one, two or more processes compute together: `python -m backends.workers FOLDER CASE ...`.
 
 A process that has imported Keras, and computed nothing yet, forks one for each rank: seconds of importing are spent
 once. One line of JSON for each case goes to the standard output: exit codes by rank, seconds.
@@ -65,14 +65,14 @@ def variables(rank: int, free: list[int]) -> dict[str, str]:
     return variables_of(BACKEND, rank, free)
 
 
-def fork(name: str, rank: int, environment: dict[str, str], work: Callable[[int], object]) -> int:
+def fork(name: str, rank: int, environment: dict[str, str], work: Callable[[int], object], devices: int | None) -> int:
     sys.stdout.flush()
     if pid := os.fork():
         return pid
     code = RAISED
     try:
         os.environ.update(environment)
-        distribution.start(launched(BACKEND, os.environ))
+        distribution.start(launched(BACKEND, os.environ), devices)
         work(rank)
         code = 0
     except BaseException as error:
@@ -85,11 +85,22 @@ def fork(name: str, rank: int, environment: dict[str, str], work: Callable[[int]
         os._exit(code)
 
 
-def together(name: str, work: Callable[[int], object], processes: int = 2, ranks: range | None = None) -> dict:
+def together(
+    name: str,
+    work: Callable[[int], object],
+    processes: int = 2,
+    *,
+    ranks: range | None = None,
+    devices: int | None = None,
+    **environment: str,
+) -> dict:
     """What came of some work in so many processes, or in some of them."""
     free, begun = free_ports(processes), time.monotonic()
     ranks = ranks or range(processes)
-    pids = {rank: fork(name, rank, variables(rank, free) if processes > 1 else {}, work) for rank in ranks}
+    pids = {
+        rank: fork(name, rank, environment | (variables(rank, free) if processes > 1 else {}), work, devices)
+        for rank in ranks
+    }
     codes: dict[int, int] = {}
     while len(codes) < len(pids) and time.monotonic() - begun < PATIENCE_S:
         for rank, pid in pids.items():
@@ -140,6 +151,13 @@ def cases(folder: Path) -> dict[str, Callable[[], dict]]:
     return {
         "one": lambda: together("one", train(folder / "one"), 1),
         "one in two parts": lambda: together("parts", train(folder / "parts", replace(RECIPE, accumulate=2)), 1),
+        "two devices": lambda: together(
+            "devices",
+            train(folder / "devices"),
+            1,
+            devices=2,
+            XLA_FLAGS="--xla_force_host_platform_device_count=2",  # JAX's way to try it on a CPU
+        ),
         "two": lambda: together("two", train(folder / "two")),
         "two, stopped": lambda: together("stop", train(folder / "stop", at=14, signum=signal.SIGTERM)),
         "then one": lambda: together("then one", train(copied("stop", "then-one")), 1),
@@ -153,7 +171,7 @@ def cases(folder: Path) -> dict[str, Callable[[], dict]]:
 def main() -> None:
     folder = Path(sys.argv[1])
     for name, case in cases(folder).items():
-        if len(sys.argv) == 2 or name in sys.argv[2:]:
+        if name in sys.argv[2:]:
             print(json.dumps({"case": name, **case()}), flush=True)
 
 

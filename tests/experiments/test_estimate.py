@@ -47,6 +47,24 @@ def test_the_time_of_a_run_is_that_of_its_updates_and_measurements(small_data, m
     assert "1,000 updates and 20 measurements" in "\n".join(one.lines())
 
 
+def test_the_exchange_of_gradients_by_hand():
+    """ResNet-50 over 64 devices at 12.5 GB/s: 102 MB, of which 2 · 63 / 64 pass each link."""
+    assert estimate.exchange(25_557_032, 64, 12.5e9) == pytest.approx(0.0161, abs=1e-4)
+    assert estimate.exchange(25_557_032, 1, 12.5e9) == 0
+
+
+def test_the_time_over_several_devices_is_that_of_a_part_and_the_exchange(small_data, monkeypatch):
+    monkeypatch.setattr(estimate, "SECONDS", 0.3)
+    monkeypatch.setattr(estimate, "MATRIX", 256)
+    monkeypatch.setattr(estimate, "VECTOR", 1 << 20)
+    net, recipe = cifar10(8, num_classes=3, image_size=8), replace(CIFAR10, batch_size=24).rescaled(1_000)
+    one = estimate.estimate(net, recipe, small_data, devices=4, link=1e6)
+    summed = 2 * 3 / 4 * 4 * net.parameters / 1e6
+    assert one.seconds == pytest.approx(1_000 * (one.update + summed) + 20 * one.measurement / 4)
+    assert one.cost == cost(net, replace(recipe, batch_size=6))
+    assert "4 devices, 6 images on each" in "\n".join(one.lines())
+
+
 def test_seconds_as_a_clock_shows_them():
     assert [clock(seconds) for seconds in (20, 245, 3_845, 200_000)] == ["0:20", "4:05", "1:04:05", "55:33:20"]
 

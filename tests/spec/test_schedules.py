@@ -10,9 +10,9 @@ import pytest
 from resnet_keras import CIFAR10, InvalidValue, Recipe, cifar10_recipe
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.baselines.recipes import BN_INCEPTION, GOOGLENET, PRELU_NET, VGG
-from resnet_keras.spec.paper_recipes import IMAGENET, IMAGENET_MODERN, IMAGENET_STEPS
+from resnet_keras.spec.paper_recipes import IMAGENET, IMAGENET_LARGE, IMAGENET_MODERN, IMAGENET_STEPS
 from resnet_keras.spec.records import Row
-from resnet_keras.spec.schedules import Cosine, Exponential, Plateau, Steps
+from resnet_keras.spec.schedules import Cosine, Exponential, Plateau, Ramp, Steps
 
 pytestmark = pytest.mark.any_backend
 
@@ -22,6 +22,7 @@ RECIPES = {
     "ImageNet": IMAGENET,
     "ImageNet, steps": IMAGENET_STEPS,
     "ImageNet, modern": IMAGENET_MODERN,
+    "ImageNet, large batches": IMAGENET_LARGE,
     "VGG": VGG,
     "PReLU-net": PRELU_NET,
     "GoogLeNet": GOOGLENET,
@@ -125,6 +126,24 @@ def test_an_average_reaches_over_the_same_share_of_a_shorter_run():
     assert IMAGENET_MODERN.rescaled(4_500).average_over == 100  # 10,000 of 450,000
 
 
+def test_large_batches_are_those_of_goyal_et_al():
+    """Section 5.1: 0.1 · kn / 256 with kn = 8,192, by 5 epochs from 0.1; divided at 30, 60 and 80 of 90."""
+    one = IMAGENET_LARGE
+    epoch = 1_280_000 / 8_192
+    assert (one.batch_size, one.learning_rate, one.zero_gamma, one.weight_decay) == (8_192, 3.2, True, 1e-4)
+    assert one.iterations == round(90 * epoch)
+    assert one.schedule == Steps((round(30 * epoch), round(60 * epoch), round(80 * epoch)))
+    periods = list(one.periods())
+    rates = [one.learning_rate_of(period, ()) for period in periods]
+    warm = [(period, rate) for period, rate in zip(periods, rates, strict=True) if period.start < round(5 * epoch)]
+    assert len(warm) == 20
+    assert warm[-1][0].stop == round(5 * epoch)
+    for period, rate in warm:  # theirs, at the middle of a stair
+        line = 0.1 + (3.2 - 0.1) * (period.start + period.stop) / 2 / (5 * epoch)
+        assert rate == pytest.approx(line, abs=0.01)
+    assert list(dict.fromkeys(rates[20:])) == pytest.approx([3.2, 0.32, 0.032, 0.0032])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -133,6 +152,9 @@ def test_an_average_reaches_over_the_same_share_of_a_shorter_run():
         lambda: Plateau(divisions=0),
         lambda: Exponential(1.0, 10),
         lambda: Exponential(0.9, 0),
+        lambda: Ramp(0, 0.1),
+        lambda: Ramp(10, 0.0),
+        lambda: Ramp(10, 0.1, stairs=11),
         lambda: PaddedCrop(-1),
         lambda: ScaledCrop((100, 480)),
         lambda: ScaledCrop((480, 256)),

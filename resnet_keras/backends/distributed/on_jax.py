@@ -68,6 +68,7 @@ class JaxEngine(Engine):
             out_shardings=NamedSharding(self._each.mesh, PartitionSpec()),
         )
         self._measure: dict[int, Callable[..., Any]] = {}
+        self.total(np.zeros(1, np.float32))  # connects them, of which XLA's Gloo tells
 
     @contextmanager
     def alone(self) -> Iterator[None]:

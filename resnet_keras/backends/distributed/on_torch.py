@@ -20,7 +20,7 @@ import torch
 import torch.distributed as group
 
 from resnet_keras.backends.distributed.engine import START_SECONDS, Engine
-from resnet_keras.errors import InputOutput, first_line
+from resnet_keras.errors import InputOutput, InvalidValue, first_line
 from resnet_keras.spec.distribution import Distribution
 
 BUCKET = 25 * 2**20
@@ -38,7 +38,12 @@ class TorchEngine(Engine):
         super().__init__(where)
         on_gpu = torch.cuda.is_available() and os.environ.get("KERAS_TORCH_DEVICE", "cuda").startswith("cuda")
         if on_gpu:
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", where.rank)))
+            number, there = int(os.environ.get("LOCAL_RANK", where.rank)), torch.cuda.device_count()
+            if number >= there:
+                raise InvalidValue(
+                    f"Each process has a GPU of its own. Received: {number + 1} or more for {there} GPUs."
+                )
+            torch.cuda.set_device(number)
         self.name = "torch.distributed over NCCL" if on_gpu else "torch.distributed over Gloo"
         address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         try:
