@@ -78,6 +78,7 @@ def test_trials_are_runs_and_a_diverged_one_is_no_end(small_data, tmp_path, monk
         tune.search(tune.Search("random", SHORT.rescaled(4), small_data, 0), tmp_path, 3, QUIET)
 
 
+@pytest.mark.any_backend
 def test_a_killed_search_goes_on(small_npz, tmp_path):
     out = tmp_path / "search"
     command = options(small_npz, out, "--search", "random", "--trials", "2", "--iterations", "120")

@@ -87,6 +87,7 @@ def applications(net):
     return net
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("name", "depth"),
     [
