@@ -1,4 +1,4 @@
-"""A model that calls its layers directly says what the model says whose layers Keras calls."""
+"""A model as a program of PyTorch's kernels says what the model says whose layers Keras calls."""
 
 import weakref
 
@@ -18,8 +18,8 @@ def numpy(tensor):
     return np.array(keras.ops.convert_to_numpy(tensor))
 
 
-def calls_directly(model):
-    return type(model).__name__ == "_DirectlyCalled"
+def is_program(model):
+    return type(model).__name__ == "_Program"
 
 
 def test_tensors_that_several_layers_take():
@@ -28,7 +28,7 @@ def test_tensors_that_several_layers_take():
     twice = keras.layers.Add()([x, x])
     several = keras.layers.Concatenate()([twice, keras.layers.Activation("relu")(x), image])
     model = keras.Model(image, keras.layers.Add()([several, several]))
-    assert calls_directly(with_backend_kernels(model))
+    assert is_program(with_backend_kernels(model))
     np.testing.assert_allclose(numpy(with_backend_kernels(model)(IMAGES)), numpy(model(IMAGES)), rtol=1e-6)
 
 
@@ -43,7 +43,7 @@ def test_layers_know_whether_it_trains(training):
 def test_pixels_of_8_bits():
     net = build(cifar10(8, num_classes=3, image_size=8))
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
-    assert calls_directly(with_backend_kernels(net))
+    assert is_program(with_backend_kernels(net))
     np.testing.assert_allclose(numpy(with_backend_kernels(net)(pixels)), numpy(net(pixels)), rtol=1e-4)
 
 
@@ -53,7 +53,7 @@ def test_nested_models():
     inner = keras.Model(inner_input, keras.layers.Add()([inner_input, keras.layers.ZeroPadding2D(0)(inner_input)]))
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, keras.layers.Activation("relu")(inner(inner(image))))
-    assert calls_directly(with_backend_kernels(model))
+    assert is_program(with_backend_kernels(model))
     np.testing.assert_allclose(numpy(with_backend_kernels(model)(IMAGES)), np.maximum(4 * IMAGES, 0), rtol=1e-6)
 
 
@@ -64,12 +64,12 @@ def test_what_is_more_than_layers_of_tensors_is_called_by_keras():
 
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, Scaled()(image, by=3.0))
-    assert not calls_directly(with_backend_kernels(model))
+    assert not is_program(with_backend_kernels(model))
     np.testing.assert_allclose(numpy(with_backend_kernels(model)(IMAGES)), 3 * IMAGES, rtol=1e-6)
     named = keras.Model(image, keras.layers.Activation("relu")(inputs=image))
-    assert not calls_directly(with_backend_kernels(named))
+    assert not is_program(with_backend_kernels(named))
     two = keras.Model(image, [image, keras.layers.Activation("relu")(image)])
-    assert not calls_directly(with_backend_kernels(two))
+    assert not is_program(with_backend_kernels(two))
     for mine, other in zip(with_backend_kernels(two)(IMAGES), (IMAGES, np.maximum(IMAGES, 0)), strict=True):
         np.testing.assert_allclose(numpy(mine), other)
 
@@ -83,7 +83,7 @@ def test_nested_models_that_keras_calls():
     sequential = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Activation("relu")])
     of_two = keras.Model([first, second], keras.layers.Subtract()([first, second]))
     model = keras.Model(image, of_two([sequential(image), Own()(image)]))
-    assert calls_directly(with_backend_kernels(model))
+    assert is_program(with_backend_kernels(model))
     np.testing.assert_allclose(
         numpy(with_backend_kernels(model)(IMAGES)), np.maximum(IMAGES, 0) - IMAGES - 1, rtol=1e-5, atol=1e-6
     )
@@ -95,11 +95,46 @@ def test_what_keras_does_around_a_call_is_done_where_it_matters():
     whole = keras.layers.Activation("linear", dtype="float32", activity_regularizer=keras.regularizers.L2(1.0))(half)
     model = keras.Model(image, whole)
     one = with_backend_kernels(model)
-    assert calls_directly(one)
+    assert is_program(one)
     output = one(IMAGES)
     assert str(output.dtype) == "torch.float32"
     assert numpy(output).max() != IMAGES.max()  # it was rounded to 8 bits on the way
     assert float(sum(one.losses)) > 0
+
+
+def test_what_another_layer_reads_is_not_overwritten():
+    """A normalisation and a sum are overwritten by the ReLU that alone reads them: here others read them too."""
+    image = keras.Input((8, 8, 3))
+    norm = keras.layers.BatchNormalization()(image)
+    relu = keras.layers.Activation("relu")(norm)
+    total = keras.layers.Add()([norm, relu])
+    twice = keras.layers.Add()([total, total])
+    model = keras.Model(image, keras.layers.Add()([keras.layers.Activation("relu")(twice), twice]))
+    one = with_backend_kernels(model)
+    assert is_program(one)
+    mean, deviation = IMAGES.mean((0, 1, 2)), IMAGES.std((0, 1, 2))
+    z = (IMAGES - mean) / np.sqrt(deviation**2 + 1e-3)
+    expected = 2 * (z + np.maximum(z, 0))
+    np.testing.assert_allclose(numpy(one(IMAGES, training=True)), np.maximum(expected, 0) + expected, atol=1e-4)
+    of_norm = keras.Model(image, keras.layers.BatchNormalization()(image))
+    also_its_output = keras.Model(image, keras.layers.Activation("relu")(of_norm(image)))
+    assert numpy(with_backend_kernels(of_norm)(IMAGES)).min() < 0
+    assert numpy(with_backend_kernels(also_its_output)(IMAGES)).min() == 0
+
+
+def test_a_convolution_pads_itself_where_nothing_else_takes_what_was_padded():
+    image = keras.Input((8, 8, 3))
+    padded = keras.layers.ZeroPadding2D((2, 1))(image)
+    x = keras.layers.Conv2D(4, 3, strides=2)(padded)
+    again = keras.layers.Conv2D(4, 3)(keras.layers.ZeroPadding2D(((1, 0), (0, 2)))(x))  # not alike on both sides
+    both = keras.layers.Conv2D(4, 3, padding="same")(keras.layers.ZeroPadding2D(1)(again))
+    alone, shared = keras.Model(image, both), keras.Model(image, [x, padded])
+    for model in (alone, keras.Model(image, x), keras.Model(image, keras.layers.Flatten()(padded))):
+        assert is_program(with_backend_kernels(model))
+        np.testing.assert_allclose(numpy(with_backend_kernels(model)(IMAGES)), numpy(model(IMAGES)), atol=1e-5)
+    flat = [keras.layers.Flatten()(one) for one in shared.outputs]
+    model = keras.Model(image, keras.layers.Concatenate()(flat))
+    np.testing.assert_allclose(numpy(with_backend_kernels(model)(IMAGES)), numpy(model(IMAGES)), atol=1e-5)
 
 
 def test_what_is_computed_last_is_alone_in_memory():
