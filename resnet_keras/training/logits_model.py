@@ -145,7 +145,8 @@ def compile_as_saved(model: keras.Model, trained: keras.Model, recipe: Recipe) -
     for layer in every_layer(model):  # on TensorFlow, `model.trainable` does not reach them
         layer.trainable = True
     with _float32():
-        optimizer = keras.optimizers.SGD(float(trained.optimizer.learning_rate), momentum=recipe.momentum, name="sgd")
+        rate = float(keras.ops.convert_to_numpy(trained.optimizer.learning_rate))
+        optimizer = keras.optimizers.SGD(rate, momentum=recipe.momentum, name="sgd")
         optimizer.build(model.trainable_variables)
     held = {_slot(variable): variable for variable in trained.optimizer.variables}
     for variable in optimizer.variables:

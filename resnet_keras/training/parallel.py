@@ -90,8 +90,9 @@ class ParallelLoop:
             model.fit(taken, shuffle=False, verbose=0, callbacks=Callbacks(model, callbacks))
         watch.restore()
         if self._engine.apart:
-            for variables, mean in ((_moving(model), True), (model.metrics_variables, False)):
-                self._set(variables, [keras.ops.convert_to_numpy(one) for one in variables], mean=mean)
+            moving, metrics_now = _moving(model), model.metrics_variables
+            self._set(moving, [self._engine.moving(one) for one in moving], mean=True)
+            self._set(metrics_now, [np.array(keras.ops.convert_to_numpy(one)) for one in metrics_now])
         self._agree()
         return watch.batches
 

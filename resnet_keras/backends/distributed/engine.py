@@ -44,6 +44,10 @@ class Engine:
     def attach(self, model: keras.Model) -> None:
         """Makes each update of a compiled model one by the mean of all processes' gradients."""
 
+    def moving(self, variable: keras.Variable) -> np.ndarray:
+        """A moving statistic of this process: the mean over its devices."""
+        return np.array(keras.ops.convert_to_numpy(variable))
+
     def later(self, array: np.ndarray) -> Callable[[], np.ndarray]:
         """Begins to sum an array over all processes; what it returns waits for the sum.
 

@@ -20,6 +20,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from resnet_keras.backends.distributed.engine import START_SECONDS, Engine
+from resnet_keras.backends.distributed.meeting import meet
 from resnet_keras.data.dataset import Batches
 from resnet_keras.errors import InputOutput, InvalidValue, first_line
 from resnet_keras.spec.distribution import Distribution
@@ -115,6 +116,7 @@ def _meet(where: Distribution) -> None:
             "num_processes": where.processes,
             "process_id": where.rank,
         }
+        meet(known["coordinator_address"], where, START_SECONDS)
     try:
         jax.distributed.initialize(
             **known, initialization_timeout=START_SECONDS, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
