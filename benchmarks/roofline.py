@@ -76,7 +76,7 @@ def table() -> Table:
                 for passes in (LEAST_PASSES, OP_BY_OP):
                     seconds, limit = least_seconds(setting, gpu, passes)
                     by = ", arithmetic" if limit == "arithmetic" else ""
-                    cells.append(f"{_rounded(batch_size / seconds)} ({1e3 * seconds:.2g} ms{by})")
+                    cells.append(f"{_rounded(batch_size / seconds)} ({float(f'{1e3 * seconds:.2g}'):g} ms{by})")
             rows.append((net, precision, str(batch_size), str(setting.architecture.image_size), *cells))
     head = [f"{gpu.name} {way}" for gpu in GPUS for way in ("fused", "op by op")]
     return Table(("net", "precision", "batch", "pixels", "GFLOP", *head), tuple(rows))
