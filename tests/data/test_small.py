@@ -253,6 +253,18 @@ def test_cifar10_is_read_from_both_formats_of_tensorflow_datasets(prepared, file
         assert len(data.x_test) == 10
 
 
+def test_a_damaged_record_among_many_is_named_in_one_line(prepared):
+    folder = prepared[0]("array_record")
+    (file,) = folder.rglob("*train.array_record*")
+    content = bytearray(file.read_bytes())
+    inside = content.index(b"\x89PNG", 30_000) + 1_000
+    content[inside : inside + 100] = bytes(100)
+    file.write_bytes(content)
+    with pytest.raises(InputOutput, match=r"image \d+ of train in .* could not be read") as caught:
+        sources.load(folder)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_set_without_test_images_is_refused(tmp_path):
     tfds = pytest.importorskip("tensorflow_datasets")
     features = {"image": tfds.features.Image(shape=(32, 32, 3)), "label": tfds.features.ClassLabel(num_classes=10)}

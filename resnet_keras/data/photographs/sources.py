@@ -69,6 +69,9 @@ class _Files:
                 f"A photograph is a file that can be read. Received: {path} ({error.strerror})."
             ) from None
 
+    def examples(self) -> Iterator[Example]:
+        return map(self.example, range(len(self)))
+
     def location(self, index: int) -> str:
         return str(self.root / self.names[index])
 

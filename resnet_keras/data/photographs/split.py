@@ -4,7 +4,7 @@ A `Split` gives photograph number i at any time and from any thread, which an or
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
@@ -33,6 +33,10 @@ class Reader(Protocol):
 
     def example(self, index: int) -> Example:
         """Number `index` of the part."""
+        ...
+
+    def examples(self) -> Iterator[Example]:
+        """All of the part, in order, as fast as they can be read."""
         ...
 
     def location(self, index: int) -> str:

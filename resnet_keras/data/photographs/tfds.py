@@ -3,7 +3,7 @@
 import hashlib
 import struct
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -23,12 +23,17 @@ TFDS_PARTS: dict[Part | Literal["test"], tuple[str, ...]] = {
 """What TensorFlow Datasets calls the parts of photographs, and of small images; the first that is there counts."""
 
 
+TOGETHER = 1_000
+"""Examples that are read at a time, where all are read."""
+
+
 @dataclass(frozen=True)
 class _Records:
-    """Photographs of a prepared data set; `stored` gives an example's features, the image still encoded."""
+    """Photographs of a prepared data set; `one` and `several` give features of examples, the images still encoded."""
 
     count: int
-    stored: Callable[[int], Any]
+    one: Callable[[int], Any]
+    several: Callable[[Sequence[int]], Sequence[Any]]
     where: str
 
     def __len__(self) -> int:
@@ -36,8 +41,7 @@ class _Records:
 
     def example(self, index: int) -> Example:
         try:
-            features = self.stored(index)
-            return Example(bytes(features["image"]), int(features["label"]))
+            return _example(self.one(index))
         except InputOutput:
             raise
         except Exception as error:  # whatever array_record and TensorFlow Datasets raise for damaged files
@@ -46,8 +50,22 @@ class _Records:
                 f"{self.location(index)} could not be read ({lines[0] if lines else type(error).__name__})."
             ) from error
 
+    def examples(self) -> Iterator[Example]:
+        """All of them, of which many are read at a time: one by one, reading small images takes three times as long."""
+        for first in range(0, self.count, TOGETHER):
+            indices = range(first, min(first + TOGETHER, self.count))
+            try:
+                found = [_example(features) for features in self.several(list(indices))]
+            except Exception:  # one is damaged: that one is named
+                found = [self.example(index) for index in indices]
+            yield from found
+
     def location(self, index: int) -> str:
         return f"image {index} of {self.where}"
+
+
+def _example(features: Any) -> Example:
+    return Example(bytes(features["image"]), int(features["label"]))
 
 
 def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
@@ -83,13 +101,17 @@ def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
     count = info.splits[split].num_examples
     skip = {"image": tfds.decode.SkipDecoding()}
     if str(info.file_format.value) == "array_record":
-        stored = builder.as_data_source(split=split, decoders=skip).__getitem__
+        stored = builder.as_data_source(split=split, decoders=skip)
+        one, several = stored.__getitem__, stored.__getitems__
     else:
         record = _tfrecords(info, split)
         deserialize = partial(info.features.deserialize_example_np, decoders=skip)
 
-        def stored(index: int) -> Any:
+        def one(index: int) -> Any:
             return deserialize(record(index))
+
+        def several(indices: Sequence[int]) -> Sequence[Any]:
+            return [one(index) for index in indices]
 
     label = info.features["label"]
     digest = hashlib.sha256(f"{info.full_name} {split} {count}".encode()).hexdigest()
@@ -97,7 +119,7 @@ def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
         name=info.name,
         source=f"TensorFlow Datasets {info.full_name}",
         class_names=tuple(label.names),
-        reader=_Records(count, stored, f"{split} in {folder}"),
+        reader=_Records(count, one, several, f"{split} in {folder}"),
         fingerprint=digest[:16],
         indices=np.arange(count),
     )

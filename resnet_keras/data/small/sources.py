@@ -157,8 +157,7 @@ def _decoded(part: "Split") -> tuple[np.ndarray, np.ndarray]:
 
     y = np.empty(len(part), np.int32)
     x = np.empty(0, np.uint8)
-    for index in range(len(part)):
-        example = part.reader.example(index)
+    for index, example in enumerate(part.reader.examples()):
         try:
             image = np.asarray(Image.open(io.BytesIO(example.image)).convert("RGB"))
         except Exception as error:  # whatever Pillow raises for damaged files
