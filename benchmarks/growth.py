@@ -1,6 +1,7 @@
 """How time and memory grow with depth, batch, image size and number of images, on each backend: measured, and drawn.
 
     python benchmarks/growth.py --measure --json results/performance/growth.json
+    python benchmarks/growth.py --measure --memory --json memory.json     where times say nothing: memory alone
     python benchmarks/growth.py --json results/performance/growth.json --out docs/images/growth
 
 Every point is a process of its own, in which `train` makes a few periods of updates: the median of their images per
@@ -28,6 +29,9 @@ from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.runs import storage
 
 BASE = Setting("torch", "resnet-20", batch_size=32, image_size=32, images=10_000)
+PERIODS = 4
+"""Of updates, of which the first is not counted."""
+TIMES = ("images_per_second", "first_update_seconds", "load")
 COLOURS = {"tensorflow": "#d95f02", "jax": "#1b9e77", "torch": "#7570b3"}
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
@@ -84,24 +88,33 @@ def normal(setting: Setting) -> Setting:
     return replace(setting, image_size=setting.architecture.image_size, images=images)
 
 
-def measure(setting: Setting, limit: float) -> dict[str, Any]:
-    """A point, in a process of its own."""
+def measure(setting: Setting, limit: float, *, memory: bool) -> dict[str, Any]:
+    """A point, in a process of its own; with `memory` nothing of its time."""
     about = {"setting": asdict(setting), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "load": os.getloadavg()[0]}
     environment = os.environ | {"KERAS_BACKEND": setting.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(Path(__file__).with_name("point.py")), setting.to_json()]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("point.py")),
+        setting.to_json(),
+        str(1 if memory else PERIODS),
+    ]
     try:
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                               timeout=limit, check=False)  # fmt: skip
     except subprocess.TimeoutExpired:
         return about | {"error": f"it took longer than {limit:.0f} s"}
-    return about | (json.loads(done.stdout) if not done.returncode else {"error": f"exit code {done.returncode}"})
+    if done.returncode:
+        return about | {"error": f"exit code {done.returncode}"}
+    found = about | json.loads(done.stdout)
+    return {name: value for name, value in found.items() if not (memory and name in TIMES)}
 
 
 def said(one: dict[str, Any]) -> str:
     """A line on a point."""
     if "error" in one:
         return one["error"]
-    return f"{statistics.median(one['images_per_second']):.3g} images/s, {(one['peak_bytes'] or 0) / 1e6:,.0f} MB"
+    rates, memory = one.get("images_per_second"), f"{(one['peak_bytes'] or 0) / 1e6:,.0f} MB"
+    return f"{statistics.median(rates):.3g} images/s, {memory}" if rates else memory
 
 
 def setting_of(one: dict[str, Any]) -> Setting:
@@ -113,11 +126,13 @@ def read(path: Path) -> list[dict[str, Any]]:
     """What was measured: the setting and images per second of each, and its memory where that is said."""
     found = []
     for one in json.loads(path.read_text(encoding="utf-8")):
+        if "setting" not in one or "error" in one:
+            continue
         rates = one.get("images_per_second")
         rates = rates["train"] if isinstance(rates, dict) else rates
-        if rates:
-            peak = one.get("device_peak_bytes") or one.get("peak_bytes")
-            found.append({"setting": normal(setting_of(one)), "rate": statistics.median(rates), "peak": peak})
+        rate = statistics.median(rates) if rates else None
+        peak = one.get("device_peak_bytes") or one.get("peak_bytes")
+        found.append({"setting": normal(setting_of(one)), "rate": rate, "peak": peak})
     return found
 
 
@@ -136,13 +151,14 @@ def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
             above, below = panels[:, column]
             ticks = sorted({axis.number(normal(replace(BASE, **{axis.field: value}))) for value in axis.values})
             for backend in get_args(Backend):
-                of = {axis.number(one["setting"]): one for one in results
-                      if one["setting"].backend == backend and axis.holds(one["setting"])}  # fmt: skip
-                numbers = sorted(of)
+                here = [one for one in results if one["setting"].backend == backend and axis.holds(one["setting"])]
                 line = {"color": COLOURS[backend], "marker": "o", "markersize": 4, "label": NAMES[backend]}
-                above.plot(numbers, [1e3 / of[number]["rate"] for number in numbers], **line)
-                kept = [number for number in numbers if of[number]["peak"]]
-                below.plot(kept, [of[number]["peak"] / 1e9 for number in kept], **line)
+                for panel, field, drawn in (
+                    (above, "rate", lambda rate: 1e3 / rate),
+                    (below, "peak", lambda peak: peak / 1e9),
+                ):
+                    of = {axis.number(one["setting"]): drawn(one[field]) for one in here if one[field]}
+                    panel.plot(sorted(of), [of[number] for number in sorted(of)], **line)
             for panel in (above, below):
                 panel.set_xscale("log")
                 panel.set_yscale("log")
@@ -179,6 +195,7 @@ def program(arguments: Sequence[str]) -> None:
     add = parser.add_argument
     add("--measure", action="store_true", help="measure the points that --json has not, and write them there")
     add("--backend", nargs="+", choices=get_args(Backend), default=get_args(Backend), help="(default: all)")
+    add("--memory", action="store_true", help="with --measure: memory alone")
     add("--limit", type=float, default=300.0, metavar="S", help="seconds of a point, at most (default: 300)")
     add(
         "--json",
@@ -197,7 +214,7 @@ def program(arguments: Sequence[str]) -> None:
         for setting in points([name for name in options.backend if find_spec(name)]):
             if setting in known:
                 continue
-            results.append(one := measure(setting, options.limit))
+            results.append(one := measure(setting, options.limit, memory=options.memory))
             print(f"{setting.label}, {setting.images:,} images: {said(one)}", flush=True)
             storage.atomic_write(target, (json.dumps(results, indent=2) + "\n").encode())
     if options.out:

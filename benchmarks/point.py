@@ -1,6 +1,6 @@
 """One point of `growth.py`, in this process: images per second of `train`, and the most memory held.
 
-KERAS_BACKEND=torch python benchmarks/point.py SETTING    with a `Setting` as JSON; prints JSON
+KERAS_BACKEND=torch python benchmarks/point.py SETTING PERIODS    the first a `Setting` as JSON; prints JSON
 """
 
 import json
@@ -13,17 +13,17 @@ import ours
 import startup
 from setting import Setting
 
-UPDATES, PERIODS = 4, 4
-"""Of a period, and so many of them; the first is not counted."""
+UPDATES = 4
+"""Of a period; the first period is not counted."""
 
 
-def measure(setting: Setting) -> dict[str, Any]:
+def measure(setting: Setting, periods: int) -> dict[str, Any]:
     """Images per second of each period but the first, seconds to the first update, and bytes."""
     data, rates, first = setting.data(), [], []
     begun = time.perf_counter()
     with ours.called_after_first_step(lambda: first.append(time.perf_counter() - begun)):
         ours.train_in_periods(
-            setting, data, period=UPDATES, periods=PERIODS, after=lambda row: rates.append(row.images_per_second)
+            setting, data, period=UPDATES, periods=periods, after=lambda row: rates.append(row.images_per_second)
         )
     return {
         "images_per_second": rates[1:],
@@ -35,5 +35,5 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with redirect_stdout(sys.stderr):  # what frameworks print is no JSON
-        said = measure(Setting.from_json(sys.argv[1]))
+        said = measure(Setting.from_json(sys.argv[1]), int(sys.argv[2]))
     print(json.dumps(said))
