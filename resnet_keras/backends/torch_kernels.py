@@ -26,21 +26,21 @@ class Moments:
     alone takes longer than its few numbers."""
 
     def __init__(self) -> None:
-        self._seen: list[tuple[keras.layers.BatchNormalization, Tensor, Tensor]] = []
+        self._seen: dict[int, tuple[keras.layers.BatchNormalization, Tensor, Tensor]] = {}
 
     def see(self, norm: keras.layers.BatchNormalization, mean: Tensor, inverse: Tensor) -> None:
         """Takes a batch's mean and 1 / sqrt(variance + epsilon) of each channel."""
-        if any(one is norm for one, _, _ in self._seen):
+        if id(norm) in self._seen:
             self.move()
-        self._seen.append((norm, mean, inverse))
+        self._seen[id(norm)] = norm, mean, inverse
 
     def move(self) -> None:
         """Takes the moving statistics on by what was seen, as the stock layer does: the variance is divided by n."""
         import torch
 
         with torch.no_grad():
-            for momentum, epsilon in {(norm.momentum, norm.epsilon) for norm, _, _ in self._seen}:
-                same = [one for one in self._seen if (one[0].momentum, one[0].epsilon) == (momentum, epsilon)]
+            for momentum, epsilon in {(norm.momentum, norm.epsilon) for norm, _, _ in self._seen.values()}:
+                same = [one for one in self._seen.values() if (one[0].momentum, one[0].epsilon) == (momentum, epsilon)]
                 norms, means, inverses = map(list, zip(*same, strict=True))
                 variances = torch._foreach_pow(inverses, -2.0)
                 torch._foreach_sub_(variances, epsilon)

@@ -159,3 +159,18 @@ def test_what_is_computed_last_is_alone_in_memory():
     with torch.no_grad():
         model(IMAGES)
     assert max(most) <= 2
+
+
+def test_a_normalisation_that_is_called_twice_moves_twice():
+    """And two whose momentum differs: each by its own."""
+    image = keras.Input((8, 8, 3))
+    norm = keras.layers.BatchNormalization(momentum=0.9)
+    other = keras.layers.BatchNormalization(momentum=0.5)
+    x = 3 * IMAGES + 2
+    with_backend_kernels(keras.Model(image, other(norm(norm(image)))))(x, training=True)
+    mean, first = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    second = first / (first + 1e-3)
+    third = second / (second + 1e-3)
+    np.testing.assert_allclose(numpy(norm.moving_mean), 0.9 * 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(numpy(norm.moving_variance), 0.9 * (0.9 + 0.1 * first) + 0.1 * second, rtol=1e-5)
+    np.testing.assert_allclose(numpy(other.moving_variance), 0.5 + 0.5 * third, rtol=1e-5)
