@@ -22,7 +22,7 @@ CASES = {
     "jax": ("one", "two devices"),
     "tensorflow": ("one in two parts", "two devices"),
 }[BACKEND]
-PROCESSES = ("two", "two, stopped", "then one", "then two", "killed", "after the kill", "alone")
+PROCESSES = ("two", "two, stopped", "then one", "then two", "killed", "after the kill", "alone", "taken")
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +106,13 @@ def test_a_run_of_which_one_process_is_killed_ends_and_loses_nothing(ran):
 
 @several
 def test_processes_that_do_not_come_are_one_line(ran):
-    """The second of two, whose first is not there; its patience is shortened to three seconds."""
+    """The second of two, whose first is not there, and the first, whose port is; patience is three seconds here."""
     _, cases, said = ran
-    assert cases["alone"]["codes"] != [0]
-    assert cases["alone"]["seconds"] < 60
-    if BACKEND == "torch":
-        assert cases["alone"]["codes"] == [4]
-        assert "All 2 processes meet at MASTER_ADDR:MASTER_PORT within 3 seconds" in said
+    for name, rank in (("alone", 1), ("taken", 0)):
+        assert cases[name]["codes"] == [4], said
+        assert cases[name]["seconds"] < 60
+        (line,) = re.findall(rf"^{name}, rank {rank}: InputOutput: .*$", said, re.M)
+        assert re.search("in use|All 2 processes meet at", line)
 
 
 @several
@@ -165,3 +165,40 @@ def launcher_variables(processes):
         "KERAS_DISTRIBUTION_NUM_PROCESSES": str(processes),
         "KERAS_DISTRIBUTION_PROCESS_ID": "0",
     }
+
+
+KILLED_ONCE = """
+import os, signal, sys
+sys.path.insert(0, "recipes")
+import cifar10
+from resnet_keras.programs.main import main
+from resnet_keras.training import loop
+
+real, made = loop.Watch.on_train_batch_end, []
+
+def counted(watch, batch, logs=None):
+    made.append(batch)
+    if len(made) == 60 and os.environ["RANK"] + os.environ["TORCHELASTIC_RESTART_COUNT"] == "10":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(watch, batch, logs)
+
+loop.Watch.on_train_batch_end = counted
+main(cifar10.program)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND != "torch", reason="torchrun's")
+def test_torchrun_brings_a_run_back_of_which_a_process_was_killed(program, tmp_path):
+    """After 60 of 100 updates, of which the first 50 are in a checkpoint."""
+    _, (_, *options) = program
+    script = tmp_path / "killed_once.py"
+    script.write_text(KILLED_ONCE, encoding="utf-8")
+    at = options.index("--processes")
+    arguments = [*options[:at], "--iterations", "100", "--batch-size", "6", "--out", str(tmp_path / "run")]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    done = run_python(*launcher, str(script), *arguments, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    finished = reading.read(tmp_path / "run")
+    assert [row.iteration for row in finished.rows] == [50, 100]
+    assert [one["iteration"] for one in finished.settings["continued"]] == [50]

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -89,13 +90,14 @@ def together(
     name: str,
     work: Callable[[int], object],
     processes: int = 2,
+    free: list[int] | None = None,
     *,
     ranks: range | None = None,
     devices: int | None = None,
     **environment: str,
 ) -> dict:
     """What came of some work in so many processes, or in some of them."""
-    free, begun = free_ports(processes), time.monotonic()
+    free, begun = free or free_ports(processes), time.monotonic()
     ranks = ranks or range(processes)
     pids = {
         rank: fork(name, rank, environment | (variables(rank, free) if processes > 1 else {}), work, devices)
@@ -141,12 +143,13 @@ def cases(folder: Path) -> dict[str, Callable[[], dict]]:
         shutil.copytree(folder / start, folder / name)
         return folder / name
 
-    def fast(name: str) -> dict:
-        engine.START_SECONDS = 3
-        for part in ("on_torch", "on_jax", "on_tensorflow"):
-            if module := sys.modules.get(f"resnet_keras.backends.distributed.{part}"):
-                module.START_SECONDS = 3
-        return together(name, train(folder / name), ranks=range(1, 2))
+    def impatient(name: str, rank: int, free: list[int] | None = None) -> dict:
+        engine.START_SECONDS = 3  # read where a child imports its engine
+        return together(name, train(folder / name), 2, free, ranks=range(rank, rank + 1))
+
+    def taken() -> dict:
+        with socket.create_server(("0.0.0.0", 0)) as server:
+            return impatient("taken", 0, [server.getsockname()[1], 0])
 
     return {
         "one": lambda: together("one", train(folder / "one"), 1),
@@ -164,7 +167,8 @@ def cases(folder: Path) -> dict[str, Callable[[], dict]]:
         "then two": lambda: together("then two", train(copied("stop", "then-two"))),
         "killed": lambda: together("killed", train(folder / "killed", at=14, signum=signal.SIGKILL)),
         "after the kill": lambda: together("after", train(folder / "killed")),
-        "alone": lambda: fast("alone"),
+        "alone": lambda: impatient("alone", 1),
+        "taken": taken,
     }
 
 
