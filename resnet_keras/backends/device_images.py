@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from resnet_keras.backends import device
+from resnet_keras.backends import device, distribution
 from resnet_keras.data.dataset import TrainingBatches
 from resnet_keras.data.small.stream import Stream
 
@@ -32,6 +32,8 @@ def resident(streams: Sequence[TrainingBatches]) -> Sequence[TrainingBatches]:
     """
     if keras.backend.backend() not in ("jax", "torch") or device.name() == "cpu":
         return streams
+    if keras.backend.backend() == "jax" and distribution.current().where.kind != "single":
+        return streams  # a batch is made one array of all devices from the memory of the hosts
     held = [stream for stream in streams if isinstance(stream, Stream)]
     if len(held) < len(streams) or not held or held[0].x.nbytes > MAX_BYTES:
         return streams

@@ -86,7 +86,7 @@ class ParallelLoop:
         callbacks = [self._progress, watch]
         if isinstance(self._stop, AgreedStop):
             callbacks.insert(0, _Agreement(self._stop, self._parts))
-        with self._engine.watched(), fed(stream.batch, batches) as taken:
+        with self._engine.stepping(), fed(stream.batch, batches) as taken:
             model.fit(taken, shuffle=False, verbose=0, callbacks=Callbacks(model, callbacks))
         watch.restore()
         if self._engine.apart:
@@ -106,8 +106,7 @@ class ParallelLoop:
             with fed(batches.__getitem__, range(len(batches))) as taken:
                 model.evaluate(taken, verbose=0, callbacks=Callbacks(model, [Watch(self._stop)]))
 
-        with self._engine.watched():
-            counted = self._engine.measure(model, batches, lambda: self._stop.asked_here, keras_way)
+        counted = self._engine.measure(model, batches, lambda: self._stop.asked_here, keras_way)
         self._set(model.metrics_variables, counted)
         measured = {name: float(value) for name, value in model.get_metrics_result().items()}
         if self._averaged:

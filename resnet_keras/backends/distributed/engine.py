@@ -78,6 +78,14 @@ class Engine:
             model.reset_metrics()
         return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.metrics_variables]
 
+    def stepping(self) -> Any:
+        """A context in which steps are made, where a step itself meets the other processes."""
+        return nullcontext()
+
+    def is_loss(self, error: Exception) -> bool:
+        """Whether one of `failures` says that another process is gone."""
+        return self.where.processes > 1
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Inside, what a lost process raises here is said in one line.
@@ -88,6 +96,8 @@ class Engine:
         try:
             yield
         except self.failures as error:
+            if not self.is_loss(error):
+                raise
             raise Lost(
                 f"All {self.where.processes} processes of a run train together. Received: one that is gone "
                 f"({first_line(error)[:120]}). The same command goes on from the last checkpoint."

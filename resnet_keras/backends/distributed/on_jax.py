@@ -81,6 +81,14 @@ class JaxEngine(Engine):
         finally:
             keras.distribution.set_distribution(held)
 
+    def stepping(self) -> Any:
+        """As `Engine.stepping`."""
+        return self.watched()
+
+    def is_loss(self, error: Exception) -> bool:
+        """As `Engine.is_loss`; a device whose memory is full is another matter."""
+        return super().is_loss(error) and "RESOURCE_EXHAUSTED" not in str(error)
+
     def later(self, array: np.ndarray) -> Callable[[], np.ndarray]:
         """As `Engine.later`."""
         total = self._sum(jax.make_array_from_process_local_data(self._each, array[None]))
