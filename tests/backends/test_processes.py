@@ -6,6 +6,7 @@
 import json
 import re
 import sys
+import time
 
 import keras
 import numpy as np
@@ -178,13 +179,29 @@ real, made = loop.Watch.on_train_batch_end, []
 
 def counted(watch, batch, logs=None):
     made.append(batch)
-    if len(made) == 60 and os.environ["RANK"] + os.environ["TORCHELASTIC_RESTART_COUNT"] == "10":
+    rank = os.environ.get("RANK", os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID"))
+    first = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
+    if len(made) == int(os.environ["KILL_AT"]) and rank == "1" and first:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(watch, batch, logs)
 
 loop.Watch.on_train_batch_end = counted
 main(cifar10.program)
 """
+
+
+@several
+def test_a_program_names_the_rank_of_a_process_that_was_killed(program, tmp_path):
+    _, (_, *options) = program
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED_ONCE, encoding="utf-8")
+    arguments = [*options, "--batch-size", "6", "--out", str(tmp_path / "run")]
+    begun = time.monotonic()
+    done = run_python(str(script), *arguments, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), KILL_AT="2")
+    assert done.returncode == 4
+    assert "All 2 processes of a run train together. Received: rank 1, ended by SIGKILL." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - begun < 120  # of which most is importing
 
 
 @pytest.mark.slow
@@ -197,7 +214,7 @@ def test_torchrun_brings_a_run_back_of_which_a_process_was_killed(program, tmp_p
     at = options.index("--processes")
     arguments = [*options[:at], "--iterations", "100", "--batch-size", "6", "--out", str(tmp_path / "run")]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
-    done = run_python(*launcher, str(script), *arguments, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
+    done = run_python(*launcher, str(script), *arguments, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), KILL_AT="60")
     assert done.returncode == 0, done.stderr
     finished = reading.read(tmp_path / "run")
     assert [row.iteration for row in finished.rows] == [50, 100]

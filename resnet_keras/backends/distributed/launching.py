@@ -7,6 +7,7 @@ No framework is imported here but the agent.
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -57,7 +58,15 @@ def _torchrun(processes: int, arguments: Sequence[str]) -> Mapping[int, int]:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the one line is ours
-    config = LaunchConfig(1, 1, processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=secrets.token_hex(8),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the command `torchrun` does
     try:
         elastic_launch(config, sys.executable)(*arguments)
