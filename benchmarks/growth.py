@@ -15,7 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, get_args
 
 from setting import Backend, Setting
 
+from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.runs import storage
@@ -136,48 +137,76 @@ def read(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+class Measure(NamedTuple):
+    """What is drawn of a point.
+
+    Attributes:
+        label: as the figure has it.
+        field: of what `read` gives.
+        of: that field, in the unit of the label.
+    """
+
+    label: str
+    field: str
+    of: Callable[[float], float]
+
+
+MEASURES = (
+    Measure("milliseconds per image", "rate", lambda rate: 1e3 / rate),
+    Measure("most memory held, GB", "peak", lambda peak: peak / 1e9),
+)
+
+
+def lines(results: Sequence[dict[str, Any]], axis: Axis, measure: Measure) -> dict[Backend, dict[int, float]]:
+    """What was measured along an axis: numbers by where they lie, of each backend."""
+    return {
+        backend: {
+            axis.number(one["setting"]): measure.of(one[measure.field])
+            for one in results
+            if one["setting"].backend == backend and one[measure.field] and axis.holds(one["setting"])
+        }
+        for backend in get_args(Backend)
+    }
+
+
 def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
-    """Time above, memory below, a column for each axis."""
+    """Time above, memory below, a column for each axis; those along which nothing was measured are left out.
+
+    Raises:
+        ValueError: nothing grows in these results.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter, NullLocator
 
     from resnet_keras.plotting import style
 
+    found = {(axis, measure): lines(results, axis, measure) for axis in AXES for measure in MEASURES}
+    grown = {which for which, of in found.items() if max(map(len, of.values())) > 1}
+    axes = [axis for axis in AXES if any((axis, measure) in grown for measure in MEASURES)]
+    measures = [measure for measure in MEASURES if any((axis, measure) in grown for axis in AXES)]
+    if not axes:
+        raise InvalidValue("A figure of growth has two points along one axis. Received: results without such points.")
     with mpl.rc_context(style.STYLE):
-        figure = Figure(figsize=(12.5, 5.6), layout="constrained")
-        panels = figure.subplots(2, len(AXES), sharey="row", sharex="col")
-        for column, axis in enumerate(AXES):
-            above, below = panels[:, column]
+        figure = Figure(figsize=(0.5 + 3.1 * len(axes), 0.3 + 2.7 * len(measures)), layout="constrained")
+        panels = figure.subplots(len(measures), len(axes), sharey="row", sharex="col", squeeze=False)
+        for column, axis in enumerate(axes):
             ticks = sorted({axis.number(normal(replace(BASE, **{axis.field: value}))) for value in axis.values})
-            for backend in get_args(Backend):
-                here = [one for one in results if one["setting"].backend == backend and axis.holds(one["setting"])]
-                line = {"color": COLOURS[backend], "marker": "o", "markersize": 4, "label": NAMES[backend]}
-                for panel, field, drawn in (
-                    (above, "rate", lambda rate: 1e3 / rate),
-                    (below, "peak", lambda peak: peak / 1e9),
-                ):
-                    of = {axis.number(one["setting"]): drawn(one[field]) for one in here if one[field]}
-                    panel.plot(sorted(of), [of[number] for number in sorted(of)], **line)
-            for panel in (above, below):
-                panel.set_xscale("log")
-                panel.set_yscale("log")
-                panel.set_xlim(ticks[0] / 1.4, ticks[-1] * 1.4)
-                if not any(len(line.get_xdata()) for line in panel.get_lines()):
-                    panel.text(0.5, 0.5, "not measured", transform=panel.transAxes, ha="center", color="#777777")
+            for panel, measure in zip(panels[:, column], measures, strict=True):
+                for backend, of in found[axis, measure].items():
+                    where = sorted(of)
+                    panel.plot(where, [of[number] for number in where], color=COLOURS[backend], marker="o",
+                               markersize=4, label=NAMES[backend])  # fmt: skip
+                panel.set(xscale="log", yscale="log", xlim=(ticks[0] / 1.4, ticks[-1] * 1.4))
                 panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
                 panel.xaxis.set_minor_locator(NullLocator())
-            below.set_xlabel(axis.label)
-            if axis.power:
-                guide(above, ticks, axis.power)
-        for panel, label in ((panels[0, 0], "milliseconds per image"), (panels[1, 0], "most memory held, GB")):
-            panel.set_ylabel(label)
-        for row in panels:
-            if not any(len(line.get_xdata()) for panel in row for line in panel.get_lines()):
-                row[0].set_ylim(0.3, 3)
-            for panel in row:
                 panel.yaxis.set_minor_formatter(NullFormatter())
                 panel.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+                if axis.power and measure is MEASURES[0]:
+                    guide(panel, ticks, axis.power)
+            panels[-1, column].set_xlabel(axis.label)
+        for panel, measure in zip(panels[:, 0], measures, strict=True):
+            panel.set_ylabel(measure.label)
         panels[0, -1].legend(frameon=False)
     style.save(figure, out)
 
