@@ -82,7 +82,8 @@ class _Gradients:
 
     def __init__(self, parameters: list[Any], engine: TorchEngine) -> None:
         self._engine = engine
-        self._left = self._count = len(parameters)
+        self._count = len(parameters)
+        self._computed_now: set[int] = set()
         self._bucket: list[Any] = []
         self._bytes = 0
         self._sent: list[tuple[list[Any], Any, Any]] = []
@@ -90,13 +91,16 @@ class _Gradients:
             parameter.register_post_accumulate_grad_hook(self._computed)
 
     def _computed(self, parameter: Any) -> None:
+        if id(parameter) in self._computed_now:  # else averages would fall out of step, in silence
+            raise InvalidValue("Each backward pass gives every trained number a gradient. Received: one without.")
+        self._computed_now.add(id(parameter))
         self._bucket.append(parameter.grad)
         self._bytes += parameter.grad.nbytes
-        self._left -= 1
-        if self._bytes >= BUCKET or not self._left:
+        done = len(self._computed_now) == self._count
+        if self._bytes >= BUCKET or done:
             self._send()
-        if not self._left:
-            self._left = self._count
+        if done:
+            self._computed_now.clear()
             self._receive()
 
     def _send(self) -> None:
