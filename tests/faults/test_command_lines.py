@@ -32,11 +32,12 @@ KINDS = {
     "--scales": "count", "--weights": "rate", "--preprocessing": "choice", "--limit": "count", "--json": "path",
     "--cache": "path", "--images": "count", "--accumulate": "count", "--precision": "choice", "--recipe": "choice",
     "--skip-bad": "count", "--seeds": "seeds", "--workers": "count",
+    "--processes": "count", "--devices": "count", "--link": "rate",
 }
 RECIPES = {
     "cifar10.py": (["--depth", "8"], ["--iterations", "--batch-size", "--learning-rate", "--seed", "--depth",
                                       "--shortcut", "--resume", "--out", "--data-dir", "--accumulate", "--precision",
-                                      "--seeds"]),
+                                      "--seeds", "--processes", "--devices", "--link"]),
     "imagenet.py": (["--depth", "18"], ["--iterations", "--batch-size", "--learning-rate", "--seed", "--depth",
                                         "--shortcut", "--resume", "--out", "--data-dir", "--accumulate", "--precision",
                                         "--recipe", "--image-size", "--skip-bad", "--workers", "--seeds"]),
