@@ -99,7 +99,7 @@ class _Recorder:
                 needed |= {id(tensor) for tensor in call.inputs}
         if not needed <= made:
             return None
-        calls = _without_padding(calls[::-1])
+        calls = self._without_padding(calls[::-1])
         readers = _readers(calls) + Counter([id(model.outputs[0])])
         overwritable = {id(call.output) for call in calls if type(call.layer) in OVERWRITABLE}
         last_use = {id(tensor): call for call in calls for tensor in call.inputs}
@@ -129,6 +129,11 @@ class _Recorder:
         layer = call.layer
         if isinstance(layer, keras.Model) and getattr(layer, "inputs", None) and (run := self.program(layer)):
             return run
+        return self._own_kernel(call, mine) or _called_by_keras(layer, call.listed)
+
+    def _own_kernel(self, call: _Call, mine: Sequence[bool]) -> Kernel | None:
+        """None where PyTorch has none that computes the same."""
+        layer = call.layer
         make, types = KERNELS.get(type(layer)), {tensor.dtype for tensor in call.inputs}
         shapes = {tuple(tensor.shape) for tensor in call.inputs}
         simple = len(shapes) == 1 and len(call.inputs[0].shape) == 4 and all(map(keras.backend.is_float_dtype, types))
@@ -137,22 +142,23 @@ class _Recorder:
             place = Place([one and not converted for one in mine], call.padding, self.moments)
             if (kernel := make(layer, place)) is not None:
                 return _converting(kernel, layer.compute_dtype) if converted else kernel
-        return _called_by_keras(layer, call.listed)
+        return None
 
-
-def _without_padding(calls: Sequence[_Call]) -> list[_Call]:
-    """The same calls; convolutions pad their images themselves, where nothing else takes what a layer has padded."""
-    readers, made_by = _readers(calls), {id(call.output): call for call in calls}
-    kept = {id(call): call for call in calls}
-    for call in calls:
-        before = made_by.get(id(call.inputs[0]))
-        if type(call.layer) is not keras.layers.Conv2D or call.layer.padding != "valid" or before is None:
-            continue
-        padding = padding_of(before.layer)
-        if padding and readers[id(before.output)] == 1 and before.layer.compute_dtype == call.layer.compute_dtype:
-            kept[id(call)] = call._replace(inputs=before.inputs, padding=padding)
-            del kept[id(before)]
-    return list(kept.values())
+    def _without_padding(self, calls: Sequence[_Call]) -> list[_Call]:
+        """The same calls; convolutions pad their images themselves, where they alone take what a layer has padded."""
+        readers, made_by = _readers(calls), {id(call.output): call for call in calls}
+        kept = {id(call): call for call in calls}
+        for call in calls:
+            before = made_by.get(id(call.inputs[0]))
+            if type(call.layer) is not keras.layers.Conv2D or call.layer.padding != "valid" or before is None:
+                continue
+            padding = padding_of(before.layer)
+            if padding and readers[id(before.output)] == 1 and before.layer.compute_dtype == call.layer.compute_dtype:
+                alone = call._replace(inputs=before.inputs, padding=padding)
+                if self._own_kernel(alone, [False]) is not None:
+                    kept[id(call)] = alone
+                    del kept[id(before)]
+        return list(kept.values())
 
 
 def _readers(calls: Sequence[_Call]) -> Counter[int]:

@@ -128,6 +128,8 @@ def test_a_convolution_pads_itself_where_nothing_else_takes_what_was_padded():
     x = keras.layers.Conv2D(4, 3, strides=2)(padded)
     again = keras.layers.Conv2D(4, 3)(keras.layers.ZeroPadding2D(((1, 0), (0, 2)))(x))  # not alike on both sides
     both = keras.layers.Conv2D(4, 3, padding="same")(keras.layers.ZeroPadding2D(1)(again))
+    by_keras = keras.layers.Conv2D(4, 3, activation="relu")(keras.layers.ZeroPadding2D(1)(both))
+    both = keras.layers.Conv2D(4, 3, activity_regularizer="l2")(keras.layers.ZeroPadding2D(1)(by_keras))
     alone, shared = keras.Model(image, both), keras.Model(image, [x, padded])
     for model in (alone, keras.Model(image, x), keras.Model(image, keras.layers.Flatten()(padded))):
         assert is_program(with_backend_kernels(model))
