@@ -15,6 +15,7 @@ from resnet_keras.plotting.terminal import BRAILLE, terminal_curves
 
 pytestmark = pytest.mark.any_backend
 WATCH = "recipes/watch.py"
+UNFINISHED = "tests/files/8d48f2f/torch/interrupted"
 
 
 def test_dots_are_where_the_errors_are():
@@ -46,16 +47,16 @@ def test_finished_runs_are_shown_and_it_ends(tmp_path):
 
 def test_a_run_that_has_not_ended_is_watched_until_ctrl_c():
     process = subprocess.Popen(
-        [sys.executable, WATCH, "results/cifar10", "--every", "0.2"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, WATCH, UNFINISHED, "--every", "0.2"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     line = ""
     until = time.monotonic() + 120
-    while "ResNet-20" not in line and time.monotonic() < until:
+    while "ResNet-6" not in line and time.monotonic() < until:
         line = process.stdout.readline()
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
-    once = run_python(WATCH, "results/cifar10", "--once")
+    once = run_python(WATCH, UNFINISHED, "--once")
     assert once.returncode == 0
     assert "running, or interrupted" in once.stdout
 
