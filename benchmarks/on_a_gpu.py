@@ -1,7 +1,7 @@
 """What ten minutes of a GPU are to measure, the most wanted first; what the time left is too short for is not begun.
 
     python benchmarks/on_a_gpu.py --out results/performance/gpu
-    python benchmarks/on_a_gpu.py --out /tmp/short --short     the same commands with tiny nets, to try them anywhere
+    python benchmarks/on_a_gpu.py --out short --short          the same commands with tiny nets, to try them anywhere
 
 Each step is a command that is printed before it runs, in a process of its own; one that fails or takes too long is told
 and passed over. Then `python benchmarks/roofline.py --measured OUT/*.json` prints what was measured beside what the GPU

@@ -5,7 +5,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from conftest import ROOT, run_python
+from conftest import run_python
 from made_runs import a_run
 
 from resnet_keras.reports.published import IMAGENET_TABLES
