@@ -14,9 +14,9 @@ def keep_freed_memory() -> None:
     """Has glibc keep what is freed, so that the arrays of each update need no new pages; elsewhere nothing.
 
     Upstream lacks: by default glibc gives the end of its memory back as soon as arrays there are freed, and the system
-    clears new pages for the next ones: on a CPU a sixth of an update of ResNet-20 (docs/performance.md). The variables
-    MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ do the same, but only from before a process starts. Delete when:
-    TensorFlow and PyTorch keep arrays on a CPU, as they do on a GPU.
+    clears new pages for the next ones (docs/performance.md). The variables MALLOC_MMAP_THRESHOLD_ and
+    MALLOC_TRIM_THRESHOLD_ do the same, but only from before a process starts. Delete when: TensorFlow and PyTorch keep
+    arrays on a CPU, as they do on a GPU.
     """
     if sys.platform != "linux":
         return

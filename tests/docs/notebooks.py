@@ -39,7 +39,7 @@ def notebook(name: str) -> nbformat.NotebookNode:
     page = f"docs/tutorials/{name}.md"
     made = new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
     text = (pages.ROOT / page).read_text(encoding="utf-8")
-    places = [(match.start(), match.end()) for match in pages._BLOCK.finditer(text)]
+    places = [(match.start(), match.end()) for match in pages.BLOCK.finditer(text)]
     between = [text[end:start] for (_, end), (start, _) in pairwise([(0, 0), *places, (len(text), 0)])]
     cells = made.cells
     for words, block in zip(between, [*pages.blocks(page), None], strict=True):

@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 EXECUTED = ("bash", "python")
 SHOWN = ("text", "bibtex")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_BLOCK = re.compile(
+BLOCK = re.compile(
     r"^(?P<indent> *)(?:<!-- test: (?P<rule>[^\n]*?) -->\n+ *)?"
     r"```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
@@ -76,7 +76,7 @@ def blocks(page: str) -> list[Block]:
     """The blocks of a page, in order; an indented one (in a list or a tab) without its indent."""
     text = (ROOT / page).read_text(encoding="utf-8")
     found = []
-    for match in _BLOCK.finditer(text):
+    for match in BLOCK.finditer(text):
         indent = len(match["indent"])
         lines = [line[indent:] for line in match["text"].splitlines()]
         line = text.count("\n", 0, match.start("text")) + 1
