@@ -205,6 +205,24 @@ def test_a_program_names_the_rank_of_a_process_that_was_killed(program, tmp_path
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="XLA's")
+@pytest.mark.parametrize(
+    ("kind", "text", "tells"),
+    [
+        ("JaxRuntimeError", "FAILED_PRECONDITION: Buffer Definition Event: Gloo all-reduce failed", True),
+        ("JaxRuntimeError", "RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.", False),
+        ("ValueError", "UNKNOWN: Gloo all-reduce failed: Read error [127.0.0.1]:649: Connection reset by peer", True),
+        ("ValueError", "Incompatible shapes for broadcasting: (2,) and (3,)", False),
+    ],
+)
+def test_what_xla_raises_of_a_process_that_is_gone_is_told_from_other_errors(kind, text, tells):
+    from jax.errors import JaxRuntimeError
+
+    from resnet_keras.backends.distributed.on_jax import tells_of_loss
+
+    assert tells_of_loss({"JaxRuntimeError": JaxRuntimeError, "ValueError": ValueError}[kind](text)) is tells
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "torch", reason="torchrun's")
 def test_torchrun_brings_a_run_back_of_which_a_process_was_killed(program, tmp_path):

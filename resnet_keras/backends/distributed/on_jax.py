@@ -28,6 +28,9 @@ from resnet_keras.spec.distribution import Distribution
 HEARTBEAT_SECONDS = 20
 """After which JAX takes a silent process for lost, where no connection says so before."""
 
+LOSSES = tuple(f"{status}: " for status in ("UNKNOWN", "UNAVAILABLE", "INTERNAL", "ABORTED", "CANCELLED"))
+"""How a ValueError begins in which XLA carries a status: Gloo's of a connection that was reset is UNKNOWN."""
+
 
 class JaxEngine(Engine):
     """The devices of this process, and of the others where there are any.
@@ -39,7 +42,7 @@ class JaxEngine(Engine):
 
     name = "keras.distribution.DataParallel"
     normalises = "over the whole batch"
-    failures = (jax.errors.JaxRuntimeError,)
+    failures = (jax.errors.JaxRuntimeError, ValueError)
 
     def __init__(self, where: Distribution, devices: int | None) -> None:
         if where.processes > 1:
@@ -86,8 +89,8 @@ class JaxEngine(Engine):
         return self.watched()
 
     def is_loss(self, error: Exception) -> bool:
-        """As `Engine.is_loss`; a device whose memory is full is another matter."""
-        return super().is_loss(error) and "RESOURCE_EXHAUSTED" not in str(error)
+        """As `Engine.is_loss`."""
+        return super().is_loss(error) and tells_of_loss(error)
 
     def later(self, array: np.ndarray) -> Callable[[], np.ndarray]:
         """As `Engine.later`."""
@@ -112,6 +115,16 @@ class JaxEngine(Engine):
             if asked():
                 break
         return [np.asarray(value) for value in state[2]]
+
+
+def tells_of_loss(error: Exception) -> bool:
+    """Whether XLA says that another process is gone; of which of these two types, its place in the program decides.
+
+    A device whose memory is full is another matter, and so is a value that Python refused.
+    """
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        return "RESOURCE_EXHAUSTED" not in str(error)
+    return str(error).startswith(LOSSES)
 
 
 def _meet(where: Distribution) -> None:
