@@ -26,12 +26,13 @@ def current() -> Engine:
     return _engine
 
 
-def start(where: Distribution, devices: int | None = None) -> Engine:
+def start(where: Distribution, devices: int | None = None, *, synchronized: bool = False) -> Engine:
     """Meets the other processes, before anything is computed.
 
     Args:
         where: as `spec.distribution.launched` found it.
         devices: of this process to compute on; None is one, or what the engine takes where there are other processes.
+        synchronized: whether batch normalisation takes the statistics of the whole batch, as it always does on JAX.
 
     Raises:
         OSError: the others are not there.
@@ -48,7 +49,7 @@ def start(where: Distribution, devices: int | None = None) -> Engine:
             )
         from resnet_keras.backends.distributed.on_torch import TorchEngine
 
-        _engine = TorchEngine(where)
+        _engine = TorchEngine(where, synchronized=synchronized)
     elif backend == "jax":
         from resnet_keras.backends.distributed.on_jax import JaxEngine
 
@@ -56,7 +57,7 @@ def start(where: Distribution, devices: int | None = None) -> Engine:
     else:
         from resnet_keras.backends.distributed.on_tensorflow import TensorFlowEngine
 
-        _engine = TensorFlowEngine(where, devices)
+        _engine = TensorFlowEngine(where, devices, synchronized=synchronized)
     return _engine
 
 

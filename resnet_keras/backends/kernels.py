@@ -14,7 +14,10 @@ from typing import Any
 
 import keras
 
+from resnet_keras.backends import distribution
 from resnet_keras.backends.torch_program import as_program
+from resnet_keras.errors import InvalidValue
+from resnet_keras.nets.build import every_layer
 
 Tensor = Any
 """A `keras.KerasTensor` or a backend's tensor: Keras has no public name for either."""
@@ -25,7 +28,12 @@ def with_backend_kernels(model: keras.Model) -> keras.Model:
 
     Args:
         model: a functional model, nested ones included; it stays as it is.
+
+    Raises:
+        ValueError: batch normalisation is to be synchronised, and is of a form that cannot be.
     """
+    if distribution.current().synchronized:
+        _check_normalizations(model)
     match keras.backend.backend():
         case "tensorflow":
             return keras.models.clone_model(model, clone_function=_fused, recursive=True)
@@ -52,15 +60,26 @@ def set_kernel_memory_format(variables: Iterable[keras.Variable]) -> None:
             held.data = held.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
 
 
+def _check_normalizations(model: keras.Model) -> None:
+    norms = [layer for layer in every_layer(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    if odd := [norm.name for norm in norms if not _is_usual(norm)]:
+        raise InvalidValue(
+            "Batch normalisation over channels, with scale and shift, is synchronised. "
+            f"Received: a net with {odd[0]!r}. Leave out --sync-batch-norm."
+        )
+
+
 def _fused(layer: keras.layers.Layer) -> keras.layers.Layer:
     """In the place of a layer; itself where there is nothing to gain."""
-    if type(layer) is not keras.layers.BatchNormalization or layer.axis not in (-1, 3) or not _is_usual(layer):
-        return layer
-    return layer if layer.activity_regularizer is not None else _Normalization(layer)
+    return _Normalization(layer) if _is_usual(layer) else layer
 
 
-def _is_usual(norm: keras.layers.BatchNormalization) -> bool:
-    return bool(norm.scale and norm.center and not norm.renorm and norm.input_spec.ndim == 4)
+def _is_usual(layer: keras.layers.Layer) -> bool:
+    """Whether it is batch normalisation with nothing about it that its kernels do not know."""
+    if type(layer) is not keras.layers.BatchNormalization or layer.axis not in (-1, 3):
+        return False
+    known = layer.scale and layer.center and not layer.renorm and layer.activity_regularizer is None
+    return bool(known and layer.input_spec.ndim == 4)
 
 
 class _Normalization(keras.layers.Layer):
@@ -80,11 +99,16 @@ class _Normalization(keras.layers.Layer):
         norm = self.stock
         if not (training and norm.trainable):
             return norm(inputs, training=False)
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta), epsilon=norm.epsilon
-        )
-        # The kernel's variance is divided by n - 1, that of the stock layer by n.
-        values = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[3], variance.dtype)
-        for moving, now in ((norm.moving_mean, mean), (norm.moving_variance, variance * (values - 1) / values)):
+        gamma, beta = tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta)
+        if distribution.current().synchronized:
+            mean, variance = distribution.current().moments(inputs)
+            scale = gamma * tf.math.rsqrt(variance + norm.epsilon)
+            outputs = tf.cast(tf.cast(inputs, scale.dtype) * scale + (beta - mean * scale), inputs.dtype)
+        else:
+            outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, gamma, beta, epsilon=norm.epsilon)
+            # The kernel's variance is divided by n - 1, that of the stock layer by n.
+            values = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[3], variance.dtype)
+            variance *= (values - 1) / values
+        for moving, now in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
             moving.assign(moving * norm.momentum + now * (1.0 - norm.momentum))
         return outputs

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import keras
 
+from resnet_keras.backends import distribution
+
 Tensor = Any
 """A backend's tensor: Keras has no public name for it."""
 Kernel = Callable[[Sequence[Tensor], bool | None], Tensor]
@@ -107,6 +109,12 @@ def normalization(layer: keras.layers.BatchNormalization, place: Place) -> Kerne
         (x,) = inputs
         if not (training and layer.trainable):
             return torch.nn.functional.batch_norm(x, moving_mean, moving_variance, gamma, beta, eps=epsilon)
+        if distribution.current().synchronized:
+            mean, variance = distribution.current().moments(x)
+            inverse = (variance + epsilon).rsqrt()
+            moments.see(layer, mean.detach(), inverse.detach())
+            scale = (gamma * inverse).view(1, -1, 1, 1)
+            return (x * scale + (beta.view(1, -1, 1, 1) - mean.view(1, -1, 1, 1) * scale)).to(x.dtype)
         outputs, mean, inverse = torch.native_batch_norm(x, gamma, beta, None, None, True, 0.0, epsilon)
         moments.see(layer, mean, inverse)
         return outputs

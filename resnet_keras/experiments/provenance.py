@@ -45,7 +45,8 @@ def _distribution() -> dict[str, Any]:
     where = engine.where
     if where.kind == "single":
         return {}
-    return {"distribution": {"engine": engine.name, "processes": where.processes, "devices": where.devices}}
+    said = {"engine": engine.name, "processes": where.processes, "devices": where.devices}
+    return {"distribution": said | {"batch_normalization": engine.normalisation}}
 
 
 def _processor() -> str:

@@ -244,7 +244,7 @@ def _parts(recipe: Recipe) -> Iterator[str]:
     )
     yield (
         f"  over    {engine.name}: {processes} of {devices}, {recipe.batch_size // where.parts} of "
-        f"{recipe.batch_size} images on each; batch normalisation {engine.normalises}"
+        f"{recipe.batch_size} images on each; batch normalisation {engine.normalisation}"
     )
 
 

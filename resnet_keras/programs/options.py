@@ -173,6 +173,11 @@ def training_options(
             help="of each process, to compute on (default: one; JAX in several processes: all of each)",
         )
         add(
+            "--sync-batch-norm",
+            action="store_true",
+            help="normalise over the whole batch, not over the part of each device (JAX always does)",
+        )
+        add(
             "--link",
             type=float,
             default=LINK,

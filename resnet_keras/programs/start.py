@@ -43,7 +43,9 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
         keras = importlib.import_module("keras")
         if options is not None:
             devices = None if options.estimate else options.devices
-            importlib.import_module("resnet_keras.backends.distribution").start(where, devices)
+            importlib.import_module("resnet_keras.backends.distribution").start(
+                where, devices, synchronized=options.sync_batch_norm
+            )
         try:
             keras.ops.convert_to_numpy(keras.ops.zeros(()))
         except Exception as error:  # each backend has its own way to say that a device is not there

@@ -19,11 +19,14 @@ from resnet_keras.spec.records import TIMES
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 several = pytest.mark.skipif(BACKEND == "tensorflow", reason="one process on TensorFlow")
 CASES = {
-    "torch": ("one in two parts",),
+    "torch": ("one", "one in two parts", "two, synchronised"),
     "jax": ("one", "two devices"),
-    "tensorflow": ("one in two parts", "two devices"),
+    "tensorflow": ("one", "one in two parts", "two devices", "two devices, synchronised"),
 }[BACKEND]
-PROCESSES = ("two", "two, stopped", "then one", "then two", "killed", "after the kill", "alone", "taken")
+PROCESSES = (
+    "two", "two, stopped", "then one", "then two", "one, stopped", "one, then two",
+    "killed", "after the kill", "alone", "taken",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +56,22 @@ def rows(path):
     return [row._replace(**dict.fromkeys(TIMES, 0.0)) for row in reading.read(path).rows]
 
 
-@pytest.mark.parametrize("name", ["two", "two devices"])
+@pytest.mark.parametrize("name", ["two", "two devices", "two, synchronised", "two devices, synchronised"])
 def test_two_processes_or_devices_make_the_run_of_one(ran, name):
-    """JAX normalises over the whole batch; elsewhere each over its part, as one process does with a batch in parts."""
+    """JAX normalises over the whole batch, and so do others where asked; else each over its part, as one process does
+    with a batch in parts."""
     folder, cases, said = ran
     if name not in cases:
         pytest.skip("not on this backend")
     assert cases[name]["codes"] in ([0], [0, 0]), said
-    made = folder / name.rpartition("two ")[2]
-    same = folder / ("one" if BACKEND == "jax" else "parts")
+    synchronised = name.endswith("synchronised")
+    made = folder / ("synchronised" if synchronised else name.rpartition("two ")[2])
+    whole = BACKEND == "jax" or synchronised
+    same = folder / ("one" if whole else "parts")
     (mine, moving), (other, theirs) = arrays(made), arrays(same)
     for name in mine.keys() - {"optimizer/iteration"}:  # Keras counts the parts of a batch
         np.testing.assert_allclose(mine[name], other[name], rtol=1e-4, atol=2e-6, err_msg=name)
-    if BACKEND == "jax":
+    if whole:
         for name in moving:
             np.testing.assert_allclose(moving[name], theirs[name], rtol=1e-4, atol=2e-6, err_msg=name)
     for mine_row, other_row in zip(rows(made), rows(same), strict=True):
@@ -78,7 +84,7 @@ def test_a_run_that_stops_goes_on_with_as_many_or_fewer(ran):
     """The signal came to one of two; both stopped after the same update."""
     folder, cases, said = ran
     assert cases["two, stopped"]["codes"] == [143, 143], said
-    assert said.count("saved at iteration 1") == 2
+    assert len(re.findall(r"^stop, rank \d: Stopped: .* saved at iteration 1", said, re.M)) == 2
     assert cases["then two"]["codes"] == [0, 0], said
     assert cases["then one"]["codes"] == [0], said
     (straight, _), (again, _) = arrays(folder / "two"), arrays(folder / "then-two")
@@ -90,6 +96,23 @@ def test_a_run_that_stops_goes_on_with_as_many_or_fewer(ran):
     assert went_on["distribution"] is None
     assert run_json(folder / "then-two")["distribution"]["processes"] == 2
     assert not run_json(folder / "then-two")["continued"][0].keys() & {"distribution"}
+
+
+@several
+def test_a_run_of_one_process_goes_on_with_two(ran):
+    folder, cases, said = ran
+    assert cases["one, stopped"]["codes"] == [143], said
+    assert cases["one, then two"]["codes"] == [0, 0], said
+    made = folder / "one-then-two"
+    assert [row.iteration for row in rows(made)] == [10, 20]
+    assert rows(made)[0] == rows(folder / "one")[0]
+    (went_on,) = run_json(made)["continued"]
+    assert went_on["iteration"] == 14
+    assert went_on["distribution"]["processes"] == 2
+    if BACKEND == "jax":  # which normalises over the whole batch in any number of them
+        (straight, _), (again, _) = arrays(folder / "one"), arrays(made)
+        for name in straight:
+            np.testing.assert_allclose(again[name], straight[name], rtol=1e-4, atol=2e-6, err_msg=name)
 
 
 @several

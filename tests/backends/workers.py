@@ -12,9 +12,11 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import keras
 from conftest import small_arrays
@@ -40,6 +42,7 @@ RECIPE = Recipe(
 )  # fmt: skip
 RAISED = 99
 PATIENCE_S = 300.0
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def data():
@@ -66,14 +69,14 @@ def variables(rank: int, free: list[int]) -> dict[str, str]:
     return variables_of(BACKEND, rank, free)
 
 
-def fork(name: str, rank: int, environment: dict[str, str], work: Callable[[int], object], devices: int | None) -> int:
+def fork(name: str, rank: int, environment: dict[str, str], work: Callable[[int], object], **asked: Any) -> int:
     sys.stdout.flush()
     if pid := os.fork():
         return pid
     code = RAISED
     try:
         os.environ.update(environment)
-        distribution.start(launched(BACKEND, os.environ), devices)
+        distribution.start(launched(BACKEND, os.environ), **asked)
         work(rank)
         code = 0
     except BaseException as error:
@@ -93,14 +96,14 @@ def together(
     free: list[int] | None = None,
     *,
     ranks: range | None = None,
-    devices: int | None = None,
+    asked: Mapping[str, Any] = NOTHING,
     **environment: str,
 ) -> dict:
-    """What came of some work in so many processes, or in some of them."""
+    """What came of some work in so many processes, or in some of them; `asked` is of `distribution.start`."""
     free, begun = free or free_ports(processes), time.monotonic()
     ranks = ranks or range(processes)
     pids = {
-        rank: fork(name, rank, environment | (variables(rank, free) if processes > 1 else {}), work, devices)
+        rank: fork(name, rank, environment | (variables(rank, free) if processes > 1 else {}), work, **asked)
         for rank in ranks
     }
     codes: dict[int, int] = {}
@@ -117,15 +120,15 @@ def together(
     return {"codes": [codes[rank] for rank in ranks], "seconds": round(time.monotonic() - begun, 1)}
 
 
-def train(out: Path, recipe: Recipe = RECIPE, *, at: int = 0, signum: int = 0) -> Callable[[int], object]:
-    """A run; with `signum`, rank 1 sends itself that after so many updates."""
+def train(out: Path, recipe: Recipe = RECIPE, *, at: int = 0, signum: int = 0, to: int = 1) -> Callable[[int], object]:
+    """A run; with `signum`, the process of one rank sends itself that after so many updates."""
 
     def work(rank: int) -> None:
         real, made = loop.Watch.on_train_batch_end, []
 
         def counted(watch, batch, logs=None):
             made.append(batch)
-            if rank == 1 and len(made) == at:
+            if rank == to and len(made) == at:
                 signal.raise_signal(signum)
             return real(watch, batch, logs)
 
@@ -147,6 +150,10 @@ def cases(folder: Path) -> dict[str, Callable[[], dict]]:
         engine.START_SECONDS = 3  # read where a child imports its engine
         return together(name, train(folder / name), 2, free, ranks=range(rank, rank + 1))
 
+    def devices(name: str, asked: Mapping[str, Any]) -> dict:
+        xla = "--xla_force_host_platform_device_count=2"  # JAX's way to try it on a CPU
+        return together(name, train(folder / name), 1, asked=asked, XLA_FLAGS=xla)
+
     def taken() -> dict:
         with socket.create_server(("0.0.0.0", 0)) as server:
             return impatient("taken", 0, [server.getsockname()[1], 0])
@@ -154,14 +161,14 @@ def cases(folder: Path) -> dict[str, Callable[[], dict]]:
     return {
         "one": lambda: together("one", train(folder / "one"), 1),
         "one in two parts": lambda: together("parts", train(folder / "parts", replace(RECIPE, accumulate=2)), 1),
-        "two devices": lambda: together(
-            "devices",
-            train(folder / "devices"),
-            1,
-            devices=2,
-            XLA_FLAGS="--xla_force_host_platform_device_count=2",  # JAX's way to try it on a CPU
-        ),
+        "two devices": lambda: devices("devices", {"devices": 2}),
+        "two devices, synchronised": lambda: devices("synchronised", {"devices": 2, "synchronized": True}),
         "two": lambda: together("two", train(folder / "two")),
+        "two, synchronised": lambda: together(
+            "synchronised", train(folder / "synchronised"), asked={"synchronized": True}
+        ),
+        "one, stopped": lambda: together("begun", train(folder / "begun", at=14, signum=signal.SIGTERM, to=0), 1),
+        "one, then two": lambda: together("one, then two", train(copied("begun", "one-then-two"))),
         "two, stopped": lambda: together("stop", train(folder / "stop", at=14, signum=signal.SIGTERM)),
         "then one": lambda: together("then one", train(copied("stop", "then-one")), 1),
         "then two": lambda: together("then two", train(copied("stop", "then-two"))),

@@ -11,6 +11,7 @@ from resnet_keras.data.dataset import Batches
 from resnet_keras.errors import Lost, first_line
 from resnet_keras.spec.distribution import Distribution
 
+WHOLE = "over the whole batch"
 START_SECONDS = 45
 """That processes wait for each other at the start."""
 
@@ -20,18 +21,33 @@ class Engine:
 
     Args:
         where: this process among all.
+        synchronized: whether batch normalisation takes the statistics of the whole batch, where an engine has a choice.
     """
 
     name = "one process"
-    normalises: ClassVar[str] = "over its whole batch"
-    """Over what batch normalisation takes its statistics, as the header says it."""
+    normalises: ClassVar[str] = WHOLE
+    """Over what batch normalisation takes its statistics where they are not synchronised, as the header says it."""
     apart = False
     """Whether each process has running metrics and moving statistics of its own rows only."""
     failures: tuple[type[Exception], ...] = ()
     """What is raised where another process is gone."""
 
-    def __init__(self, where: Distribution) -> None:
+    def __init__(self, where: Distribution, *, synchronized: bool = False) -> None:
         self.where = where
+        self.synchronized = synchronized and self.normalises != WHOLE
+
+    @property
+    def normalisation(self) -> str:
+        """Over what batch normalisation takes its statistics, as the header says it."""
+        return WHOLE if self.synchronized else self.normalises
+
+    def moments(self, images: Any) -> tuple[Any, Any]:
+        """Mean and variance of each channel over the parts of a batch that all processes and devices have.
+
+        Args:
+            images: the part of this one, in the order of the backend's kernels.
+        """
+        raise NotImplementedError(f"{self.name} normalises {self.normalises}.")
 
     def scope(self) -> Any:
         """A context in which nets are built, trained and measured."""

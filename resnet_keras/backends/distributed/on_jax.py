@@ -41,7 +41,6 @@ class JaxEngine(Engine):
     """
 
     name = "keras.distribution.DataParallel"
-    normalises = "over the whole batch"
     failures = (jax.errors.JaxRuntimeError, ValueError)
 
     def __init__(self, where: Distribution, devices: int | None) -> None:

@@ -27,20 +27,21 @@ class TensorFlowEngine(Engine):
     Args:
         where: this process, which is alone.
         devices: of it; None is one.
+        synchronized: as of `Engine`.
     """
 
     name = "tf.distribute.MirroredStrategy"
     normalises = "over the part of each device"
     apart = True
 
-    def __init__(self, where: Distribution, devices: int | None) -> None:
+    def __init__(self, where: Distribution, devices: int | None, *, synchronized: bool = False) -> None:
         if where.processes > 1:
             raise InvalidValue(
                 "On TensorFlow one process computes a run, as Keras's fit fails in MultiWorkerMirroredStrategy. "
                 f"Received: TF_CONFIG with {where.processes} workers. Use --devices, or JAX or PyTorch."
             )
         count = devices or 1
-        super().__init__(replace(where, devices=count))
+        super().__init__(replace(where, devices=count), synchronized=synchronized)
         kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
         there = len(tf.config.list_physical_devices(kind))
         if kind == "CPU":  # to try it: cores are parts of one device until they are told apart
@@ -61,6 +62,10 @@ class TensorFlowEngine(Engine):
     def moving(self, variable: keras.Variable) -> np.ndarray:
         """As `Engine.moving`."""
         return np.mean([one.numpy() for one in variable.value.values], axis=0)
+
+    def moments(self, images: Any) -> tuple[Any, Any]:
+        """As `Engine.moments`; batch, rows, columns, channels."""
+        return keras.ops.moments(tf.cast(images, tf.float32), axes=(0, 1, 2), synchronized=True)
 
     def measure(
         self, model: keras.Model, batches: Batches, asked: Callable[[], bool], keras_way: Callable[[], object]

@@ -28,14 +28,14 @@ BUCKET = 25 * 2**20
 
 
 class TorchEngine(Engine):
-    """One of the processes of a group."""
+    """One of the processes of a group. Arguments as of `Engine`."""
 
     normalises = "over the part of each process"
     apart = True
     failures = (RuntimeError, group.DistError)
 
-    def __init__(self, where: Distribution) -> None:
-        super().__init__(where)
+    def __init__(self, where: Distribution, *, synchronized: bool = False) -> None:
+        super().__init__(where, synchronized=synchronized)
         on_gpu = torch.cuda.is_available() and os.environ.get("KERAS_TORCH_DEVICE", "cuda").startswith("cuda")
         if on_gpu:
             number, there = int(os.environ.get("LOCAL_RANK", where.rank)), torch.cuda.device_count()
@@ -61,6 +61,22 @@ class TorchEngine(Engine):
             ) from error
         atexit.register(group.destroy_process_group)
 
+    def moments(self, images: Any) -> tuple[Any, Any]:
+        """As `Engine.moments`; batch, channels, rows, columns.
+
+        PyTorch's own `SyncBatchNorm` computes on GPUs only.
+        """
+        images = images.float()
+        mean = _Mean.apply(images.mean((0, 2, 3)), self)
+        return mean, _Mean.apply((images - mean.view(1, -1, 1, 1)).square().mean((0, 2, 3)), self)
+
+    def mean(self, tensor: Any) -> Any:
+        """That of the tensors of all processes."""
+        total = tensor.clone()
+        with self.watched():
+            group.all_reduce(total)
+        return total / self.where.processes
+
     def attach(self, model: keras.Model) -> None:
         """As `Engine.attach`."""
         _Gradients([variable.value for variable in model.trainable_variables], self)
@@ -75,6 +91,19 @@ class TorchEngine(Engine):
             return tensor.numpy()
 
         return wait
+
+
+class _Mean(torch.autograd.Function):
+    """Over all processes, forwards; and so backwards, as each has the mean of its own images for a loss."""
+
+    @staticmethod
+    def forward(context: Any, tensor: Any, engine: TorchEngine) -> Any:
+        context.engine = engine
+        return engine.mean(tensor)
+
+    @staticmethod
+    def backward(context: Any, gradient: Any) -> Any:
+        return context.engine.mean(gradient), None
 
 
 class _Gradients:
