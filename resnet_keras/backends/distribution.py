@@ -2,7 +2,7 @@
 
 PyTorch     torch.distributed, one process for each device
 JAX         keras.distribution.DataParallel over the devices of all processes
-TensorFlow  tf.distribute.MirroredStrategy over the devices of one process
+TensorFlow  tf.distribute, MirroredStrategy over the devices of one process and MultiWorkerMirroredStrategy between many
 """
 
 import pickle
@@ -42,11 +42,9 @@ def start(where: Distribution, devices: int | None = None, *, synchronized: bool
     if where.processes == 1 and devices in (None, 1):
         return _engine
     backend = keras.backend.backend()
+    if devices not in (None, 1) and (backend == "torch" or (backend == "tensorflow" and where.processes > 1)):
+        raise InvalidValue(f"Each process computes on one device. Received: --devices {devices}. Use --processes.")
     if backend == "torch":
-        if devices not in (None, 1):
-            raise InvalidValue(
-                f"PyTorch takes one process for each device. Received: --devices {devices}. Use --processes {devices}."
-            )
         from resnet_keras.backends.distributed.on_torch import TorchEngine
 
         _engine = TorchEngine(where, synchronized=synchronized)
@@ -54,10 +52,14 @@ def start(where: Distribution, devices: int | None = None, *, synchronized: bool
         from resnet_keras.backends.distributed.on_jax import JaxEngine
 
         _engine = JaxEngine(where, devices)
-    else:
-        from resnet_keras.backends.distributed.on_tensorflow import TensorFlowEngine
+    elif where.processes > 1:
+        from resnet_keras.backends.distributed.on_tensorflow import TensorFlowWorkers
 
-        _engine = TensorFlowEngine(where, devices, synchronized=synchronized)
+        _engine = TensorFlowWorkers(where, synchronized=synchronized)
+    else:
+        from resnet_keras.backends.distributed.on_tensorflow import TensorFlowDevices
+
+        _engine = TensorFlowDevices(where, devices, synchronized=synchronized)
     return _engine
 
 

@@ -34,10 +34,5 @@ def start_processes(options: Namespace, recipe: Recipe) -> None:
     Distribution(0, planned.processes, options.devices or 1).check(recipe.batch_size, recipe.accumulate)
     if asked in (None, 1) or where.processes > 1 or options.estimate:
         return
-    if backend == "tensorflow":
-        raise InvalidValue(
-            f"TensorFlow computes on the devices of one process here. Received: --processes {asked}. "
-            f"Use --devices {asked}, or JAX or PyTorch."
-        )
     launching = importlib.import_module("resnet_keras.backends.distributed.launching")  # by name, as the backend
     sys.exit(launching.launch(backend, asked, sys.argv))

@@ -135,15 +135,21 @@ def _tf_config(text: str) -> Distribution:
     try:
         config: Any = json.loads(text)
         cluster, task = config.get("cluster") or {}, config.get("task") or {}
-        workers = {kind: len(cluster.get(kind, ())) for kind in ("chief", "worker")}
-        if not any(workers.values()):
+        counts = {kind: len(cluster.get(kind, ())) for kind in ("chief", "worker")}
+        if not any(counts.values()):
             return Distribution()
-        if task["type"] not in workers or set(cluster) - set(workers):
+        if task["type"] not in counts or set(cluster) - set(counts):
             raise ValueError("there are chief and worker")
-        rank = int(task["index"]) + (workers["chief"] if task["type"] == "worker" else 0)
-        return Distribution(rank, sum(workers.values()))
+        rank = int(task["index"]) + (counts["chief"] if task["type"] == "worker" else 0)
+        return Distribution(rank, sum(counts.values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidValue(
             "TF_CONFIG names the hosts of all workers and which one this is. "
             f"Received: {shown(text)} ({type(error).__name__}: {error})."
         ) from None
+
+
+def workers(tf_config: str) -> list[str]:
+    """Where the processes of a TF_CONFIG, in which `launched` found no fault, are: "host:port" by rank."""
+    cluster = json.loads(tf_config)["cluster"]
+    return [*cluster.get("chief", ()), *cluster.get("worker", ())]

@@ -71,6 +71,7 @@ def train(
     engine = distribution.current()
     rows = None if engine.where.processes == 1 else engine.where.rows(recipe.batch_size // recipe.accumulate)
     with ExitStack() as stack:
+        stack.enter_context(_parting())
         held_out = stack.enter_context(closing(_share(data.validation_batches())))
         progress = stack.enter_context(TrainingProgress(models[0].name, recipe, console))
         own = stack.enter_context(Stop())
@@ -194,6 +195,17 @@ class _Trainer:
             self._stop.signum,
             f"saved at iteration {group[0].state.iteration:,} in {_names(group)}; the same command goes on from there",
         )
+
+
+@contextmanager
+def _parting() -> Iterator[None]:
+    """Where all processes end in order, none does before the others."""
+    try:
+        yield
+    except (Stopped, Diverged):
+        distribution.current().part()
+        raise
+    distribution.current().part()
 
 
 def _share(batches: Batches) -> Batches:

@@ -17,11 +17,10 @@ from resnet_keras.runs import checkpoints, reading
 from resnet_keras.spec.records import TIMES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
-several = pytest.mark.skipif(BACKEND == "tensorflow", reason="one process on TensorFlow")
 CASES = {
     "torch": ("one", "one in two parts", "two, synchronised"),
     "jax": ("one", "two devices"),
-    "tensorflow": ("one", "one in two parts", "two devices", "two devices, synchronised"),
+    "tensorflow": ("one", "one in two parts", "two devices", "two devices, synchronised", "two, synchronised"),
 }[BACKEND]
 PROCESSES = (
     "two", "two, stopped", "then one", "then two", "one, stopped", "one, then two",
@@ -33,7 +32,7 @@ PROCESSES = (
 def ran(tmp_path_factory):
     """The folder of the runs, what came of each, and what was said."""
     folder = tmp_path_factory.mktemp("processes")
-    cases = CASES if BACKEND == "tensorflow" else CASES + PROCESSES
+    cases = CASES + PROCESSES
     done = run_python(
         "-m", "backends.workers", str(folder), *cases, PYTHONPATH=str(ROOT / "tests"), OMP_NUM_THREADS="1"
     )
@@ -65,7 +64,7 @@ def test_two_processes_or_devices_make_the_run_of_one(ran, name):
         pytest.skip("not on this backend")
     assert cases[name]["codes"] in ([0], [0, 0]), said
     synchronised = name.endswith("synchronised")
-    made = folder / ("synchronised" if synchronised else name.rpartition("two ")[2])
+    made = folder / name.replace("two devices", "devices").replace(", ", "-")
     whole = BACKEND == "jax" or synchronised
     same = folder / ("one" if whole else "parts")
     (mine, moving), (other, theirs) = arrays(made), arrays(same)
@@ -79,7 +78,6 @@ def test_two_processes_or_devices_make_the_run_of_one(ran, name):
         assert mine_row.cross_entropy == pytest.approx(other_row.cross_entropy, abs=1e-4)
 
 
-@several
 def test_a_run_that_stops_goes_on_with_as_many_or_fewer(ran):
     """The signal came to one of two; both stopped after the same update."""
     folder, cases, said = ran
@@ -98,7 +96,6 @@ def test_a_run_that_stops_goes_on_with_as_many_or_fewer(ran):
     assert not run_json(folder / "then-two")["continued"][0].keys() & {"distribution"}
 
 
-@several
 def test_a_run_of_one_process_goes_on_with_two(ran):
     folder, cases, said = ran
     assert cases["one, stopped"]["codes"] == [143], said
@@ -115,7 +112,6 @@ def test_a_run_of_one_process_goes_on_with_two(ran):
             np.testing.assert_allclose(again[name], straight[name], rtol=1e-4, atol=2e-6, err_msg=name)
 
 
-@several
 def test_a_run_of_which_one_process_is_killed_ends_and_loses_nothing(ran):
     folder, cases, said = ran
     survivor, killed = cases["killed"]["codes"]
@@ -128,7 +124,6 @@ def test_a_run_of_which_one_process_is_killed_ends_and_loses_nothing(ran):
         np.testing.assert_array_equal(straight[name], again[name], err_msg=name)
 
 
-@several
 def test_processes_that_do_not_come_are_one_line(ran):
     """The second of two, whose first is not there, and the first, whose port is; patience is three seconds here."""
     _, cases, said = ran
@@ -139,7 +134,6 @@ def test_processes_that_do_not_come_are_one_line(ran):
         assert re.search("in use|All 2 processes meet at", line)
 
 
-@several
 def test_one_process_writes_and_speaks(ran):
     folder, _, _ = ran
     text = (folder / "two.txt").read_text(encoding="utf-8")
@@ -157,7 +151,6 @@ def program(tmp_path_factory):
     return folder, ["recipes/cifar10.py", *arguments, "--out", str(folder / "run")]
 
 
-@several
 def test_a_recipe_starts_its_processes_itself(program):
     folder, command = program
     done = run_python(*command, "--batch-size", "6", OMP_NUM_THREADS="1")
@@ -168,7 +161,6 @@ def test_a_recipe_starts_its_processes_itself(program):
     assert keras.models.load_model(folder / "run" / "model.keras").predict(np.zeros((1, 8, 8, 3)), verbose=0).shape
 
 
-@several
 @pytest.mark.parametrize("variable", [None, "3"], ids=["here", "under a launcher"])
 def test_a_batch_or_number_that_does_not_fit_is_one_line_at_once(program, variable):
     _, command = program
@@ -182,6 +174,9 @@ def test_a_batch_or_number_that_does_not_fit_is_one_line_at_once(program, variab
 
 
 def launcher_variables(processes):
+    if BACKEND == "tensorflow":
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in range(1, processes + 1)]}
+        return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})}
     if BACKEND == "torch":
         return {"RANK": "0", "WORLD_SIZE": str(processes)}
     return {
@@ -192,7 +187,7 @@ def launcher_variables(processes):
 
 
 KILLED_ONCE = """
-import os, signal, sys, time
+import json, os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, "recipes")
 import cifar10
@@ -204,6 +199,8 @@ real, made = loop.Watch.on_train_batch_end, []
 def counted(watch, batch, logs=None):
     made.append(batch)
     rank = os.environ.get("RANK", os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID"))
+    if "TF_CONFIG" in os.environ:
+        rank = str(json.loads(os.environ["TF_CONFIG"])["task"]["index"])
     first = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
     if len(made) == int(os.environ["KILL_AT"]) and rank == "1" and first:
         Path(__file__).with_suffix(".time").write_text(str(time.time()))
@@ -215,7 +212,6 @@ main(cifar10.program)
 """
 
 
-@several
 def test_a_program_names_the_rank_of_a_process_that_was_killed(program, tmp_path):
     _, (_, *options) = program
     script = tmp_path / "killed.py"

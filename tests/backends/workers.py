@@ -85,6 +85,8 @@ def fork(name: str, rank: int, environment: dict[str, str], work: Callable[[int]
         if code == RAISED:
             traceback.print_exc()
     finally:
+        if code == 0:
+            distribution.current().part()
         sys.stderr.flush()
         os._exit(code)
 
@@ -162,10 +164,10 @@ def cases(folder: Path) -> dict[str, Callable[[], dict]]:
         "one": lambda: together("one", train(folder / "one"), 1),
         "one in two parts": lambda: together("parts", train(folder / "parts", replace(RECIPE, accumulate=2)), 1),
         "two devices": lambda: devices("devices", {"devices": 2}),
-        "two devices, synchronised": lambda: devices("synchronised", {"devices": 2, "synchronized": True}),
+        "two devices, synchronised": lambda: devices("devices-synchronised", {"devices": 2, "synchronized": True}),
         "two": lambda: together("two", train(folder / "two")),
         "two, synchronised": lambda: together(
-            "synchronised", train(folder / "synchronised"), asked={"synchronized": True}
+            "synchronised", train(folder / "two-synchronised"), asked={"synchronized": True}
         ),
         "one, stopped": lambda: together("begun", train(folder / "begun", at=14, signum=signal.SIGTERM, to=0), 1),
         "one, then two": lambda: together("one, then two", train(copied("begun", "one-then-two"))),

@@ -77,6 +77,9 @@ class Engine:
         with self.watched():
             return self.later(array)()
 
+    def part(self) -> None:
+        """Waits for the others before this process may end, where they could still read of it what it has."""
+
     def measure(
         self, model: keras.Model, batches: Batches, asked: Callable[[], bool], keras_way: Callable[[], object]
     ) -> list[np.ndarray]:
@@ -102,6 +105,10 @@ class Engine:
         """Whether one of `failures` says that another process is gone."""
         return self.where.processes > 1
 
+    def said(self, error: Exception) -> str:
+        """What of one of `failures` a line has room for."""
+        return first_line(error)
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Inside, what a lost process raises here is said in one line.
@@ -116,5 +123,5 @@ class Engine:
                 raise
             raise Lost(
                 f"All {self.where.processes} processes of a run train together. Received: one that is gone "
-                f"({first_line(error)[:120]}). The same command goes on from the last checkpoint."
+                f"({self.said(error)[:120]}). The same command goes on from the last checkpoint."
             ) from error

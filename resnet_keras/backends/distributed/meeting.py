@@ -1,8 +1,8 @@
-"""Processes that wait for each other at an address, before JAX's own service does it there.
+"""Processes that wait for each other at an address, before JAX's or TensorFlow's own service does it there.
 
 Upstream lacks: an error where a process does not come: `jax.distributed.initialize` ends the process with a stack of
-C++.
-Delete when: it raises one for a coordinator that nobody runs.
+C++, TensorFlow's strategy waits for an hour.
+Delete when: both raise one for a coordinator that nobody runs.
 """
 
 import socket

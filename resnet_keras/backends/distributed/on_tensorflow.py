@@ -1,12 +1,17 @@
-"""TensorFlow: `tf.distribute.MirroredStrategy` over the devices of one process.
+"""TensorFlow: `tf.distribute.MirroredStrategy` over the devices of one process, and processes with a device each, whose
+gradients `MultiWorkerMirroredStrategy` adds.
 
-Upstream lacks: Keras's `fit` in `MultiWorkerMirroredStrategy`, which fails for every input (keras#20585), and its
-`evaluate` of a batch that devices do not divide; `np.array` of a mirrored variable of one number; one moving mean for
-all devices, which Keras's layers leave to each.
+Upstream lacks: Keras's `fit` in `MultiWorkerMirroredStrategy`, which fails for every input (keras#20585), so a net has
+variables of its own in each process; Keras's `evaluate` of a batch that devices do not divide; `np.array` of a mirrored
+variable of one number; one moving mean for all devices, which Keras's layers leave to each.
 Delete `measure` when: Keras evaluates such a batch. Delete `_as_array` when: `np.array` of a mirrored scalar is one.
+Delete `TensorFlowWorkers` when: Keras fits in that strategy.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import atexit
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +20,20 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.distribute import values
 
-from resnet_keras.backends.distributed.engine import Engine
+from resnet_keras.backends.distributed.engine import START_SECONDS, Engine
+from resnet_keras.backends.distributed.launching import free_ports
+from resnet_keras.backends.distributed.meeting import meet
 from resnet_keras.data.dataset import Batch, Batches
-from resnet_keras.errors import InvalidValue
-from resnet_keras.spec.distribution import Distribution
+from resnet_keras.errors import InputOutput, InvalidValue, first_line
+from resnet_keras.spec.distribution import Distribution, workers
+
+SILENCE_SECONDS = 50
+"""After which TensorFlow takes a silent process for lost, where no connection says so before."""
+PARTING_SECONDS = 10
+"""That processes wait for each other at the end."""
 
 
-class TensorFlowEngine(Engine):
+class TensorFlowDevices(Engine):
     """The devices of this process.
 
     Args:
@@ -35,11 +47,6 @@ class TensorFlowEngine(Engine):
     apart = True
 
     def __init__(self, where: Distribution, devices: int | None, *, synchronized: bool = False) -> None:
-        if where.processes > 1:
-            raise InvalidValue(
-                "On TensorFlow one process computes a run, as Keras's fit fails in MultiWorkerMirroredStrategy. "
-                f"Received: TF_CONFIG with {where.processes} workers. Use --devices, or JAX or PyTorch."
-            )
         count = devices or 1
         super().__init__(replace(where, devices=count), synchronized=synchronized)
         kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
@@ -92,6 +99,89 @@ class TensorFlowEngine(Engine):
         return self._strategy.experimental_distribute_values_from_function(
             lambda context: tf.convert_to_tensor(parts[context.replica_id_in_sync_group])
         )
+
+
+class TensorFlowWorkers(Engine):
+    """One of the processes that TF_CONFIG names. Arguments as of `Engine`."""
+
+    name = "tf.distribute.MultiWorkerMirroredStrategy"
+    normalises = "over the part of each process"
+    apart = True
+    failures = (tf.errors.OpError,)
+
+    def __init__(self, where: Distribution, *, synchronized: bool = False) -> None:
+        super().__init__(where, synchronized=synchronized)
+        if (there := len(tf.config.get_visible_devices("GPU"))) > 1:
+            raise InvalidValue(
+                f"Each process computes on one device. Received: {there} GPUs. Show it one: CUDA_VISIBLE_DEVICES=0."
+            )
+        addresses = workers(os.environ["TF_CONFIG"])
+        meet(addresses[0], where, START_SECONDS)
+        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=SILENCE_SECONDS)
+        try:
+            self._strategy: Any = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+            door = self.total(np.array(free_ports(1) if where.leads else [0], np.int32))
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            raise InputOutput(
+                f"All {where.processes} processes of TF_CONFIG meet. Received: rank {where.rank} at "
+                f"{addresses[where.rank]} ({first_line(error)[:200]})."
+            ) from error
+        self._parting = f"{addresses[0].rpartition(':')[0]}:{door[0]}"
+        atexit.register(self.part)
+
+    def part(self) -> None:
+        """As `Engine.part`: a sum can be here before another process has its last piece from here."""
+        with suppress(InputOutput):
+            meet(self._parting, self.where, PARTING_SECONDS)
+
+    def stepping(self) -> Any:
+        """As `Engine.stepping`."""
+        return self.watched()
+
+    def is_loss(self, error: Exception) -> bool:
+        """As `Engine.is_loss`; a device whose memory is full is another matter."""
+        return super().is_loss(error) and not isinstance(error, tf.errors.ResourceExhaustedError)
+
+    def said(self, error: Exception) -> str:
+        """As `Engine.said`: the text is that of a graph."""
+        return type(error).__name__
+
+    def later(self, array: np.ndarray) -> Callable[[], np.ndarray]:
+        """As `Engine.later`; here and now, as collectives of TensorFlow do not overlap."""
+        kind = np.int32 if array.dtype == np.uint8 else array.dtype  # its collectives have no bytes
+        total = self._strategy.reduce("SUM", tf.constant(array.astype(kind)), axis=None).numpy().astype(array.dtype)
+        return lambda: total
+
+    def attach(self, model: keras.Model) -> None:
+        """As `Engine.attach`."""
+        apply = model.optimizer.apply
+
+        def averaged(gradients: Sequence[Any], variables: Any = None) -> None:
+            apply(self._means(gradients), variables)
+
+        model.optimizer.apply = averaged
+
+    def moments(self, images: Any) -> tuple[Any, Any]:
+        """As `Engine.moments`; batch, rows, columns, channels."""
+        images = tf.cast(images, tf.float32)
+        mean = self._mean(tf.reduce_mean(images, (0, 1, 2)))
+        return mean, self._mean(tf.reduce_mean(tf.square(images - mean), (0, 1, 2)))
+
+    def _mean(self, tensor: Any) -> Any:
+        """Over all processes, forwards; and so backwards, as each has the mean of its own images for a loss."""
+
+        def mean(tensor: Any) -> Any:
+            return self._means([tensor])[0], lambda gradient: self._means([gradient])[0]
+
+        return tf.custom_gradient(mean)(tensor)
+
+    def _means(self, tensors: Sequence[Any]) -> list[Any]:
+        def inside(*tensors: Any) -> list[Any]:
+            with tf.device(self._strategy.extended.worker_devices[0]):  # where it adds them, by which it is chosen
+                here = [tf.identity(tensor) for tensor in tensors]
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, here)
+
+        return list(self._strategy.run(inside, args=tuple(tensors)))
 
 
 def _none_below(batches: Iterable[Batch], least: int) -> Iterator[Batch]:
