@@ -63,6 +63,19 @@ def start(where: Distribution, devices: int | None = None, *, synchronized: bool
     return _engine
 
 
+def refuse_synchronized(name: str) -> None:
+    """Says that a layer or net has no synchronised form.
+
+    Raises:
+        ValueError: one was asked for.
+    """
+    if current().synchronized:
+        raise InvalidValue(
+            "Batch normalisation over channels, with scale and shift, is synchronised. "
+            f"Received: {name!r}. Leave out --sync-batch-norm."
+        )
+
+
 def shared(work: Callable[[], Result]) -> Result:
     """What work gives in the process of rank 0, in all of them. It is done there alone.
 

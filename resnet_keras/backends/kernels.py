@@ -16,8 +16,6 @@ import keras
 
 from resnet_keras.backends import distribution
 from resnet_keras.backends.torch_program import as_program
-from resnet_keras.errors import InvalidValue
-from resnet_keras.nets.build import every_layer
 
 Tensor = Any
 """A `keras.KerasTensor` or a backend's tensor: Keras has no public name for either."""
@@ -32,13 +30,14 @@ def with_backend_kernels(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: batch normalisation is to be synchronised, and is of a form that cannot be.
     """
-    if distribution.current().synchronized:
-        _check_normalizations(model)
     match keras.backend.backend():
         case "tensorflow":
             return keras.models.clone_model(model, clone_function=_fused, recursive=True)
         case "torch":
-            return as_program(model)
+            program = as_program(model)
+            if program is model:
+                distribution.refuse_synchronized(model.name)
+            return program
         case _:
             return model
 
@@ -60,18 +59,13 @@ def set_kernel_memory_format(variables: Iterable[keras.Variable]) -> None:
             held.data = held.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
 
 
-def _check_normalizations(model: keras.Model) -> None:
-    norms = [layer for layer in every_layer(model) if isinstance(layer, keras.layers.BatchNormalization)]
-    if odd := [norm.name for norm in norms if not _is_usual(norm)]:
-        raise InvalidValue(
-            "Batch normalisation over channels, with scale and shift, is synchronised. "
-            f"Received: a net with {odd[0]!r}. Leave out --sync-batch-norm."
-        )
-
-
 def _fused(layer: keras.layers.Layer) -> keras.layers.Layer:
     """In the place of a layer; itself where there is nothing to gain."""
-    return _Normalization(layer) if _is_usual(layer) else layer
+    if _is_usual(layer):
+        return _Normalization(layer)
+    if isinstance(layer, keras.layers.BatchNormalization):
+        distribution.refuse_synchronized(layer.name)
+    return layer
 
 
 def _is_usual(layer: keras.layers.Layer) -> bool:

@@ -100,6 +100,7 @@ def normalization(layer: keras.layers.BatchNormalization, place: Place) -> Kerne
     import torch
 
     if layer.axis not in (-1, 3) or not (layer.scale and layer.center) or layer.renorm or layer.input_spec.ndim != 4:
+        distribution.refuse_synchronized(layer.name)
         return None
     gamma, beta = layer.gamma.value, layer.beta.value
     moving_mean, moving_variance = layer.moving_mean.value, layer.moving_variance.value

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from resnet_keras import build, cifar10
+from resnet_keras.backends import distribution
 from resnet_keras.backends.kernels import set_kernel_memory_format, with_backend_kernels
+from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.architecture import Architecture, Stage, Stem
 from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.training.logits_model import training_model
@@ -202,3 +204,13 @@ def test_kernels_lie_where_pytorch_reads_them_and_keep_shape_and_numbers():
             assert one.value.permute(3, 2, 0, 1).is_contiguous(memory_format=torch.channels_last)
         kernel.assign(np.zeros(kernel.shape))  # as a checkpoint is read
         assert not as_pytorch_has_it.any()
+
+
+@pytest.mark.skipif(keras.backend.backend() not in ONE_KERNEL, reason="the whole batch is normalised always")
+def test_a_normalisation_that_cannot_be_synchronised_is_refused(monkeypatch):
+    image = keras.Input((5, 4, 3))
+    odd = keras.Model(image, keras.layers.BatchNormalization(axis=-1, scale=False, name="odd")(image))
+    assert with_backend_kernels(odd)
+    monkeypatch.setattr(distribution.current(), "synchronized", True)
+    with pytest.raises(InvalidValue, match="Received: 'odd'"):
+        with_backend_kernels(odd)
