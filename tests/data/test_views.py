@@ -110,3 +110,15 @@ def test_single_view_and_ten_crops_are_torchvisions(size):
     there = [*range(5), 6, 5, 8, 7, *([] if size == (375, 500) else [9])]
     for mine, number in zip(got, there, strict=False):
         assert np.abs(mine - ten[number]).max() < 0.1, number
+
+
+@pytest.mark.parametrize("size", [(375, 500), (500, 333), (120, 170)])
+def test_ten_crops_are_caffes_in_its_order(size):
+    """Golden values: tests/files/README.md. A column or row beside the right one differs by 2.5 to 14 grey levels."""
+    with np.load(Path(__file__).parents[1] / "files/caffe-views.npz") as golden:
+        ten = golden[f"ten_{size[0]}x{size[1]}"]
+    image = Image.fromarray(waves(*size))
+    got = [means(view) for view in TenCrop(224).of(image)]
+    for number, (mine, theirs) in enumerate(zip(got, ten, strict=True)):
+        assert np.abs(mine - theirs).max() < 0.5, number
+    assert np.abs(means(SingleView(224).of(image)[0]) - ten[4]).max() < 0.5
