@@ -1,5 +1,7 @@
 """Images, order and augmentation: section 4.2, each against a hand-made computation."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from conftest import run_python, small_arrays
@@ -157,6 +159,7 @@ GOOD = small_arrays()
     [
         ({"y_train": GOOD["y_train"] + 1}, "y_train from 1 to 3"),
         ({"y_test": GOOD["y_test"] - 1}, "y_test from -1 to 1"),
+        ({"y_train": GOOD["y_train"].astype(np.int64) << 40}, "y_train from 0 to 2199023255552"),
         ({"y_train": GOOD["y_train"].astype(float)}, "float64"),
         ({"y_train": GOOD["y_train"][:-1]}, r"\(59,\)"),
         ({"x_train": GOOD["x_train"][..., :1]}, r"x_train of shape \(60, 8, 8, 1\)"),
@@ -185,8 +188,8 @@ def test_an_npz_is_read_and_its_classes_counted(small_npz):
 
 
 def test_damaged_or_incomplete_npz_files_are_refused(tmp_path, small_npz):
-    names = ("incomplete", "damaged", "objects", "array", "compressed")
-    incomplete, damaged, objects, array, compressed = (tmp_path / f"{name}.npz" for name in names)
+    names = ("incomplete", "damaged", "objects", "array", "compressed", "foreign")
+    incomplete, damaged, objects, array, compressed, foreign = (tmp_path / f"{name}.npz" for name in names)
     np.save(tmp_path / "array.npy", GOOD["x_train"])
     (tmp_path / "array.npy").rename(array)
     np.savez_compressed(compressed, **GOOD)
@@ -195,8 +198,11 @@ def test_damaged_or_incomplete_npz_files_are_refused(tmp_path, small_npz):
     compressed.write_bytes(flipped)
     np.savez(incomplete, x_train=GOOD["x_train"])
     damaged.write_bytes(small_npz.read_bytes()[:200])
+    with zipfile.ZipFile(small_npz) as good, zipfile.ZipFile(foreign, "w") as made:
+        for name in good.namelist():
+            made.writestr(name, b"no header of NumPy's" if name == "x_train.npy" else good.read(name))
     np.savez(objects, **(GOOD | {"y_train": np.array([{}] * 60, dtype=object)}))
-    for path in (incomplete, damaged, objects, array, compressed, tmp_path / "absent.npz"):
+    for path in (incomplete, damaged, objects, array, compressed, foreign, tmp_path / "absent.npz"):
         with pytest.raises(InputOutput, match=path.name) as caught:
             sources.load(path)
         assert "\n" not in str(caught.value)

@@ -73,7 +73,10 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise ValueError("it holds one array without a name")
         with loaded as file:
-            return {name: file[name] for name in (*NPZ_ARRAYS, CLASS_NAMES) if name in file}
+            arrays = {name: file[name] for name in (*NPZ_ARRAYS, CLASS_NAMES) if name in file}
+        if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{strange[0]} is no array")  # NumPy gives the bytes of a member that is no .npy
+        return arrays
     except FileNotFoundError:
         raise InputOutput(f"--data-dir names a folder or an .npz file. Not found: {path}.") from None
     except Exception as error:  # whatever zipfile and NumPy say of an archive that another program packed

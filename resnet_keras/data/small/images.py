@@ -19,6 +19,7 @@ VALIDATION_SHARE = 0.1
 """Of any other training set."""
 LISTED = 5
 """Classes that a warning names."""
+LABELS = np.iinfo(np.int32)
 Places = np.ndarray | slice
 EVALUATION_BATCH = 500
 """Divides CIFAR-10's 5,000 and 10,000 images, so a compiled net sees one shape."""
@@ -284,4 +285,6 @@ def _labels(y: np.ndarray, field: str, images: int) -> np.ndarray:
         raise InvalidValue(
             f"{field} holds {images} whole numbers, one per image. Received: {y.dtype} of shape {y.shape}."
         )
-    return y.reshape(images).astype(np.int32)
+    if y.min() < LABELS.min or y.max() > LABELS.max:  # others would become other classes
+        raise InvalidValue(f"Labels are at most {LABELS.max:,}. Received: {field} from {y.min()} to {y.max()}.")
+    return y.reshape(images).astype(LABELS.dtype)
