@@ -54,6 +54,9 @@ def program(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     if options.images < 1:
         raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
+    for path in (options.out, options.json):
+        if path:
+            storage.check_file(path)
     console = plain_console()
     images, labels, on = (None, None, "") if options.data_dir is None else _images(options)
     start_backend(console)

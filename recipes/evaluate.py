@@ -71,6 +71,10 @@ def program(arguments: Sequence[str]) -> None:
     for path in options.nets:
         if not (file := path / reading.MODEL if path.is_dir() else path).is_file():
             raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+    if options.json:
+        storage.check_file(options.json)
+    if options.cache:
+        storage.check_writable(options.cache)
     console = plain_console()
     say(console, f"reading {options.data_dir} ...")
     data = part.load(options.data_dir, "val", options.dataset)

@@ -48,6 +48,7 @@ def program(arguments: Sequence[str]) -> None:
         raise InvalidValue(f"A net is written to a .keras file. Received: --out {options.out}.")
     if not (file := options.net / reading.MODEL if options.net.is_dir() else options.net).is_file():
         raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+    storage.check_file(options.out)
     console = plain_console()
     say(console, f"reading {options.data_dir} ...")
     load_split(options.data_dir, "val", options.dataset)  # before Keras is imported, not after

@@ -34,7 +34,7 @@ def program(arguments: Sequence[str]) -> None:
     drawn = report.found_pictures(options.folders)
     if not (found or evaluations or drawn):
         raise InputOutput(f"A report is of run folders. None in: {', '.join(map(str, options.folders))}.")
-    storage.check_writable(options.out.parent)
+    storage.check_file(options.out)
     pictures = []
     with tempfile.TemporaryDirectory() as folder:
         for one in from_runs.draw_all(found):

@@ -40,6 +40,8 @@ def program(arguments: Sequence[str]) -> None:
     if missing := [path for path in options.sources if not path.exists()]:
         raise InputOutput(f"Tables are made from run folders and evaluations. Not found: {missing[0]}.")
     files = [path for path in options.sources if path.suffix == ".json"]
+    if strange := [path for path in options.sources if path not in files and not path.is_dir()]:
+        raise InputOutput(f"Tables are made from run folders and .json files. Received: {strange[0]}.")
     measured = {path: others.read(path) for path in files}
     evaluations = [one for path in files if measured[path] is None for one in tables.read_evaluation(path)]
     console = plain_console()

@@ -12,6 +12,7 @@ from keras import layers
 from resnet_keras.errors import InvalidValue
 from resnet_keras.evaluation import classifier
 from resnet_keras.nets.build import build
+from resnet_keras.nets.serializing import without_tensorflow
 from resnet_keras.runs import reading
 from resnet_keras.spec.architecture import Architecture
 from resnet_keras.spec.class_names import ClassNames
@@ -119,7 +120,8 @@ def rewired(
     def clone(layer: layers.Layer) -> layers.Layer:
         new = replacement(layer)
         if new is None:
-            new = type(layer).from_config(layer.get_config())
+            with without_tensorflow():
+                new = type(layer).from_config(layer.get_config())
             pairs.append((layer, new))
         return new
 

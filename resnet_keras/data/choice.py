@@ -9,6 +9,7 @@ train/<class>/*, val/<class>/*                    photographs
 import json
 import re
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +48,7 @@ class Choice:
         return self.kind in ("arrays", "cifar10 files") or (self.kind == "prepared" and _fixed_size(self.path) <= SMALL)
 
 
-def choose(data_dir: Path, dataset: str | None = None, *, usual: str | None = None) -> Choice:
+def choose(data_dir: str | PathLike[str], dataset: str | None = None, *, usual: str | None = None) -> Choice:
     """What `--data-dir` and `--dataset` mean.
 
     Args:
@@ -58,6 +59,7 @@ def choose(data_dir: Path, dataset: str | None = None, *, usual: str | None = No
     Raises:
         OSError: nothing is there, it cannot be read, or it holds several sets and nothing says which.
     """
+    data_dir = Path(data_dir)
     try:
         found = _choose(data_dir, dataset, usual)
     except OSError as error:
@@ -126,7 +128,7 @@ def _one(data_dir: Path, versions: dict[str, list[Path]], dataset: str | None, u
 def _name(info: Path) -> str:
     try:
         name = json.loads(info.read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError):  # whoever reads the set says what is wrong with it
+    except (OSError, ValueError, AttributeError, RecursionError):  # whoever reads the set says what is wrong with it
         name = None
     return name if isinstance(name, str) else info.parent.parent.name
 
@@ -140,5 +142,5 @@ def _fixed_size(folder: Path) -> float:
     try:
         features = json.loads((folder / "features.json").read_text(encoding="utf-8"))["featuresDict"]["features"]
         return max(float(side) for side in features["image"]["image"]["shape"]["dimensions"][:2] if int(side) > 0)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return float("inf")

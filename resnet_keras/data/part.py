@@ -1,6 +1,6 @@
 """A part of any data, small images or photographs, to test or measure nets on."""
 
-from pathlib import Path
+from os import PathLike
 
 from resnet_keras.data.choice import choose
 from resnet_keras.data.photographs.sources import load_split
@@ -9,7 +9,7 @@ from resnet_keras.data.small import sources
 from resnet_keras.data.small.images import ImageData
 
 
-def load(data_dir: Path | None, part: Part, dataset: str | None = None) -> ImageData | Split:
+def load(data_dir: str | PathLike[str] | None, part: Part, dataset: str | None = None) -> ImageData | Split:
     """What `--data-dir` and `--dataset` name: small images whole and in memory, of photographs that part.
 
     Args:

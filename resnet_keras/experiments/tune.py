@@ -234,7 +234,7 @@ def _check(settings: Mapping[str, Any], folder: Path) -> None:
         return
     try:
         held = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         held = {}
     if held != asked:
         differences = [

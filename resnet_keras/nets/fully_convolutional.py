@@ -9,6 +9,7 @@ from keras import layers
 from resnet_keras.errors import InvalidValue
 from resnet_keras.nets.blocks import Tensor
 from resnet_keras.nets.endings import Ending, ending_of
+from resnet_keras.nets.serializing import without_tensorflow
 
 Activation = Callable[[Any], Any]
 """Of a dense layer."""
@@ -54,7 +55,8 @@ def _of_any_size(model: keras.Model, ending: Ending) -> keras.Model:
     features = keras.Model(model.inputs, ending.map)
     image = keras.Input((None, None, 3), name="image", dtype=model.inputs[0].dtype)
     try:
-        body = keras.models.clone_model(features, input_tensors=[image])
+        with without_tensorflow():
+            body = keras.models.clone_model(features, input_tensors=[image])
         for old, new in zip(features.layers, body.layers, strict=True):
             new.set_weights(old.get_weights())
             if isinstance(new, layers.Normalization):
@@ -122,7 +124,8 @@ def _at_each_position(x: Tensor, layer: keras.layers.Layer, activation: Activati
         new = layers.PReLU(shared_axes=[1, 2], name=layer.name, dtype=layer.dtype_policy)
         weights = [weights[0].reshape(1, 1, -1)]
     else:
-        config = layer.get_config()
+        with without_tensorflow():
+            config = layer.get_config()
         new = type(layer).from_config(config | ({"axis": -1} if "axis" in config else {}))
     x = new(x)
     new.set_weights(weights)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -35,7 +36,7 @@ class Drawing:
     figure: Figure
     csv: str
 
-    def save(self, path: Path) -> list[Path]:
+    def save(self, path: str | PathLike[str]) -> list[Path]:
         """Writes `path`.png, `.svg` and `.csv`.
 
         Raises:

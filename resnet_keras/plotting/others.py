@@ -8,6 +8,7 @@ The file's name says the net, and whose it is: `yihui-he-resnet20.csv`; `plainne
 
 import csv
 import re
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,14 @@ Points = list[tuple[int, float, float]]
 """Iteration, training error, test error: percent."""
 
 
-def read_curve(path: Path) -> Curve:
+def read_curve(path: str | PathLike[str]) -> Curve:
     """The curve in a file; its "validation error" is the test error, which such projects log.
 
     Raises:
         OSError: no such file, or one of neither kind.
         ValueError: a name that says no net.
     """
+    path = Path(path)
     said = NAME.fullmatch(path.stem)
     if said is None:
         raise InvalidValue(f"Others' files are named by their net, like resnet20.csv. Received: {path.name}.")

@@ -48,5 +48,5 @@ def read(path: Path) -> tuple[OthersNet, ...] | None:
         )
     except FileNotFoundError:
         raise InputOutput(f"Nets of others are told by a JSON file. Not found: {path}.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputOutput(f"Nets of others are told as in results/others. Received: {path} ({error}).") from None

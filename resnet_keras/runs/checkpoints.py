@@ -149,7 +149,7 @@ def read(path: Path) -> Checkpoint:
         return Checkpoint(state, manifest["settings"], manifest["versions"], path)
     except OSError as error:
         raise Damaged(f"A checkpoint is whole. Damaged: {path} ({_file(error)}: {error.strerror or error}).") from None
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, RecursionError, zipfile.BadZipFile) as error:
         raise Damaged(f"A checkpoint is whole. Damaged: {path} ({error}).") from None
 
 

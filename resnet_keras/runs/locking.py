@@ -128,7 +128,7 @@ def _others(path: Path, own: Path | None = None) -> list[Path]:
 def _read(file: Path) -> Process | None:
     try:
         process = Process(**json.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
     return process if type(process.pid) is int and process.pid > 0 else None
 

@@ -46,11 +46,14 @@ def atomic_write(path: Path, data: bytes) -> None:
 def atomic_replace(path: Path, make: Callable[[Path], object]) -> None:
     """Puts the file that `make(aside)` writes in place, or leaves what was there. Missing folders are made.
 
+    Of a link, the file that it points to is replaced. A device or pipe is refused: renaming onto it would take it away.
+
     Raises:
         OSError: it cannot be written, in one line.
     """
-    aside = _aside(path, NEW)
     with _one_line(path):
+        path = _file(path)
+        aside = _aside(path, NEW)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             make(aside)
@@ -149,6 +152,30 @@ def check_writable(path: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a null byte
         reason = getattr(error, "strerror", None) or error
         raise InputOutput(f"Runs are written to a folder of yours. Received: {path} ({reason}). Use --out.") from None
+
+
+def check_file(path: Path) -> None:
+    """Tries whether a file can be put in place there, before the work whose result it will hold.
+
+    Raises:
+        OSError: it cannot.
+    """
+    with _one_line(path):
+        trial = _aside(_file(path), NEW)
+        trial.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+
+
+def _file(path: Path) -> Path:
+    """Where a file of that name lies, links followed."""
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a device or a pipe")
+    return path
 
 
 def _aside(path: Path, prefix: str) -> Path:

@@ -142,7 +142,7 @@ def _tf_config(text: str) -> Distribution:
             raise ValueError("there are chief and worker")
         rank = int(task["index"]) + (counts["chief"] if task["type"] == "worker" else 0)
         return Distribution(rank, sum(counts.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidValue(
             "TF_CONFIG names the hosts of all workers and which one this is. "
             f"Received: {shown(text)} ({type(error).__name__}: {error})."

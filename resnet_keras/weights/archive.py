@@ -93,7 +93,7 @@ def add_network(path: Path, description: Mapping[str, Any], class_names: ClassNa
         metadata = json.loads(bytes(contents[METADATA])) | {"architecture": dict(description)}
         config = for_every_backend(json.loads(bytes(contents[CONFIG])))
         named = metadata | {"class_names": class_names}
-    except (KeyError, ValueError, TypeError, zipfile.BadZipFile, struct.error) as error:
+    except (KeyError, ValueError, TypeError, RecursionError, zipfile.BadZipFile, struct.error) as error:
         raise InputOutput(f"A model file is as Keras writes it. Received: {path} ({error}).") from None
     if class_names is not None and len(json.dumps(named)) <= MAX_METADATA:
         metadata = named

@@ -7,11 +7,11 @@ import keras
 
 from resnet_keras.errors import InvalidValue, shown
 from resnet_keras.nets.build import class_names_of, network_of
+from resnet_keras.nets.serializing import without_tensorflow
 from resnet_keras.runs import storage
 from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.spec.network import Network
 from resnet_keras.weights import archive
-from resnet_keras.weights.saving import without_tensorflow
 
 SUFFIX = ".keras"
 

@@ -42,7 +42,7 @@ def a_photograph_run(depth=18, shortcut="A"):
 
 
 def test_an_epoch_is_391_updates_of_128_of_50000_images(files):
-    curve = plotting.read_curve(files[0])
+    curve = plotting.read_curve(str(files[0]))
     assert (curve.name, curve.depth, curve.residual, curve.source) == ("plain-20", 20, False, "a-b")
     assert curve.iteration.tolist() == [391, 782]
     np.testing.assert_allclose(curve.train_error, [[60, 50]])

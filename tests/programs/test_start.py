@@ -80,10 +80,13 @@ def test_a_run_says_at_once_what_it_does_and_writes_nothing_else(small_npz, tmp_
 
 
 @pytest.mark.skipif(find_spec("tensorflow") is None or BACKEND == "tensorflow", reason="for the others' saving")
-def test_saving_leaves_keras_as_it_was(tmp_path):
+def test_saving_and_copying_leave_keras_as_it_was(tmp_path):
     code = (
         "import sys; from resnet_keras import build, cifar10, save; from keras.src.utils import module_utils; "
-        "save(build(cifar10(8)), sys.argv[1]); assert 'tensorflow' not in sys.modules; "
+        "from resnet_keras.analysis.nets import rewired; "
+        "from resnet_keras.nets.fully_convolutional import fully_convolutional; "
+        "net = build(cifar10(8)); save(net, sys.argv[1]); fully_convolutional(net); rewired(net); "
+        "assert 'tensorflow' not in sys.modules; "
         "assert module_utils.tensorflow.available; assert 'tensorflow' in sys.modules"
     )
     done = run_python("-c", code, str(tmp_path / "model.keras"))

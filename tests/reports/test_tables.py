@@ -100,10 +100,13 @@ def test_table_6_takes_runs_of_the_papers_experiment_alone():
 
 def test_files_that_are_no_evaluation_are_one_line(tmp_path):
     (tmp_path / "other.json").write_text("[1]")
-    for name in ("other.json", "absent.json"):
+    (tmp_path / "deep.json").write_text("[" * 100_000)  # deeper than Python follows
+    for name in ("other.json", "absent.json", "deep.json"):
         with pytest.raises(InputOutput, match=name) as caught:
             tables.read_evaluation(tmp_path / name)
         assert "\n" not in str(caught.value)
+    with pytest.raises(InputOutput, match=r"deep.json"):
+        others.read(tmp_path / "deep.json")
 
 
 def test_the_recipe_writes_markdown_and_csv(tmp_path):
@@ -120,9 +123,11 @@ def test_the_recipe_writes_markdown_and_csv(tmp_path):
             "40.00",
             "10.00",
         ]
-    again = run_python(TABLES, "--table", "7")
-    assert again.returncode == 2
-    assert len(again.stderr.strip().splitlines()) == 1
+    (tmp_path / "notes.txt").write_text("no table")
+    for words, code in ((["--table", "7"], 2), ([str(tmp_path / "notes.txt")], 4)):
+        again = run_python(TABLES, *words)
+        assert again.returncode == code
+        assert len(again.stderr.strip().splitlines()) == 1
 
 
 def test_weights_of_others_have_columns_of_their_own(tmp_path):

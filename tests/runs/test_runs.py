@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -165,6 +166,25 @@ def test_a_folder_that_cannot_be_synced_is_written_all_the_same(tmp_path, monkey
     monkeypatch.setattr(os, "fsync", fsync)
     storage.atomic_write(tmp_path / "new" / "file", b"whole")
     assert (tmp_path / "new" / "file").read_bytes() == b"whole"
+
+
+def test_a_device_a_pipe_and_a_folder_are_not_replaced_and_a_link_stays(tmp_path):
+    """Renaming onto /dev/null as root leaves a machine without it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "to the pipe").symlink_to("pipe")
+    for name in ("pipe", "folder", "to the pipe", "."):
+        for refused in (storage.check_file, lambda path: storage.atomic_write(path, b"new")):
+            with pytest.raises(InputOutput, match="could not be written") as caught:
+                refused(tmp_path / name if name != "." else Path())
+            assert "\n" not in str(caught.value)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    (tmp_path / "link").symlink_to("folder/file")
+    storage.check_file(tmp_path / "link")
+    storage.atomic_write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "file").read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder", "link", "pipe", "to the pipe"]
 
 
 def test_a_checkpoint_that_cannot_take_its_name_leaves_the_one_before_it(tmp_path, monkeypatch):

@@ -53,6 +53,7 @@ def test_what_a_launcher_says(case):
         ("torch", {"RANK": "2", "WORLD_SIZE": "2"}, "RANK=2, WORLD_SIZE=2"),
         ("torch", {"RANK": "one", "WORLD_SIZE": "2"}, "RANK=one"),
         ("tensorflow", {"TF_CONFIG": "{"}, "JSONDecodeError"),
+        ("tensorflow", {"TF_CONFIG": "[" * 100_000}, "RecursionError"),
         ("tensorflow", {"TF_CONFIG": json.dumps({"cluster": WORKERS, "task": {"type": "ps", "index": 0}})}, "chief"),
     ],
 )

@@ -1,6 +1,7 @@
 """Files of PyTorch: the state dict of a net, from among what a training program saved around it."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -27,7 +28,9 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
     import torch
 
     try:
-        loaded = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles of another protocol: they are read or refused
+            loaded = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and PyTorch each raise their own
         raise Unreadable(_reason(error)) from None
     state, notes = _unwrapped(loaded, torch.Tensor)

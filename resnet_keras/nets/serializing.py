@@ -1,4 +1,4 @@
-"""Keras's saving, without TensorFlow where that is not the backend."""
+"""Layers as configurations, for a file or a copy, without TensorFlow where that is not the backend."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ def without_tensorflow() -> Iterator[None]:
     and its loaders write into a progress bar. Where TensorFlow is imported nothing changes, and nothing does after.
 
     Upstream lacks: `serialize_keras_object` that looks whether TensorFlow is imported; it imports it to look. Delete
-    when: saving on JAX or PyTorch leaves "tensorflow" out of `sys.modules`.
+    when: saving and `clone_model` on JAX or PyTorch leave "tensorflow" out of `sys.modules`.
     """
     tensorflow: Any = getattr(module_utils, "tensorflow", None)
     if "tensorflow" in sys.modules or getattr(tensorflow, "_available", False) is not None:
