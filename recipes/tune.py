@@ -65,7 +65,9 @@ def program(arguments: Sequence[str]) -> None:
     choose_backend()
 
     data = sources.load(options.data_dir, options.dataset)
-    size = options.image_size or (data.image_size if data.image_size % IMAGE_SIZE else IMAGE_SIZE)
+    size = options.image_size
+    if size is None:
+        size = data.image_size if data.image_size % IMAGE_SIZE else IMAGE_SIZE
     data = data.averaged_to(size)
     from resnet_keras.experiments.confirm import confirm
     from resnet_keras.experiments.tune import Search, search  # imports Keras, with the backend just chosen

@@ -120,8 +120,7 @@ def rewired(
     def clone(layer: layers.Layer) -> layers.Layer:
         new = replacement(layer)
         if new is None:
-            with without_tensorflow():
-                new = type(layer).from_config(layer.get_config())
+            new = type(layer).from_config(layer.get_config())
             pairs.append((layer, new))
         return new
 
@@ -129,7 +128,8 @@ def rewired(
         # What Keras passes by name is `mask=None`, which not every replacement knows.
         return call(layer, *arguments)
 
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=called, recursive=True)
+    with without_tensorflow():
+        copy = keras.models.clone_model(model, clone_function=clone, call_function=called, recursive=True)
     for layer, new in pairs:
         new.set_weights(layer.get_weights())
         if isinstance(new, layers.Normalization):

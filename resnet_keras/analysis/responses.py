@@ -12,6 +12,7 @@ from keras import layers, ops
 
 from resnet_keras.analysis.nets import Net
 from resnet_keras.errors import InvalidValue
+from resnet_keras.nets.serializing import without_tensorflow
 from resnet_keras.spec.measurements import Responses
 
 BATCH = 256
@@ -88,7 +89,8 @@ def _tapped(model: keras.Model) -> tuple[keras.Model, list[str]]:
             taps.append(Moments()(output))
         return output
 
-    copy = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
+    with without_tensorflow():
+        copy = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
     if len(taps) > 1:
         taps = [layers.Concatenate(axis=1, dtype="float32")(taps)]
     return keras.Model(copy.input, taps[0]) if taps else copy, names

@@ -7,6 +7,7 @@ import keras
 
 from resnet_keras.errors import InvalidValue, shown
 from resnet_keras.nets.build import every_layer
+from resnet_keras.nets.serializing import without_tensorflow
 
 
 def features(model: keras.Model, layer_name: str = "avg_pool") -> keras.Model:
@@ -41,5 +42,6 @@ def features(model: keras.Model, layer_name: str = "avg_pool") -> keras.Model:
             found.append(features(layer, layer_name)(inputs))
         return layer(inputs)
 
-    whole = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=called)
+    with without_tensorflow():
+        whole = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=called)
     return keras.Model(whole.input, found[0], name=f"{model.name}_{layer_name}")

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.nets.serializing import without_tensorflow
 from resnet_keras.runs import storage
 from resnet_keras.spec.checks import check_choice
 from resnet_keras.weights.runtimes import Format, need
@@ -126,7 +127,8 @@ def _with_constant_mean(model: keras.Model) -> keras.Model:
         scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
         return keras.layers.Rescaling(scale[0], offset=(-mean * scale)[0], dtype=layer.dtype_policy, name=layer.name)
 
-    copy = keras.models.clone_model(model, clone_function=replaced)
+    with without_tensorflow():
+        copy = keras.models.clone_model(model, clone_function=replaced)
     copy(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras exports what has been called
     return copy
 

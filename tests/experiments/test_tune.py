@@ -149,7 +149,14 @@ def test_the_picture_has_a_line_for_each_trial_and_the_best_is_on_top():
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("wrong", [["--trials", "0", "--iterations", "9"], ["--trials", "2", "--iterations", "0"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--trials", "0", "--iterations", "9"],
+        ["--trials", "2", "--iterations", "0"],
+        ["--trials", "2", "--iterations", "9", "--image-size", "0"],
+    ],
+)
 def test_what_cannot_be_searched_is_one_line(wrong, tmp_path, small_npz):
     done = run_python(*options(small_npz, tmp_path, *wrong))
     assert done.returncode == 2
