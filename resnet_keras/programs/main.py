@@ -28,6 +28,7 @@ def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
     where = here()
     if not where.leads:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
+    _fill_streams()
     # A viewer that is closed, a full disk under a log: not a reason to lose a run.
     sys.stdout, sys.stderr = _TolerantStream(sys.stdout), _TolerantStream(sys.stderr)
     _end(where, _run(program, where))
@@ -70,6 +71,20 @@ def _end(where: Distribution, code: int) -> NoReturn:
         sys.stderr.flush()
         os._exit(code)  # at a usual end, engines wait for the others
     sys.exit(code)
+
+
+def _fill_streams() -> None:
+    """Opens /dev/null for each standard stream that the process was started without (`>&-`).
+
+    Python has None for it, and the next file to be opened would have its number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 class _TolerantStream:

@@ -7,6 +7,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from rich.console import Console
 
@@ -39,8 +40,7 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
     say(console, f"starting {name} ...")
     keep_freed_memory()
     with _quiet():
-        # By name: this wing imports no framework, and here the user has just chosen one.
-        keras = importlib.import_module("keras")
+        keras = _keras()
         if options is not None:
             devices = None if options.estimate else options.devices
             importlib.import_module("resnet_keras.backends.distribution").start(
@@ -54,6 +54,19 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
                 f"A backend computes on a device that is there. Received: {name} with {asked} ({first_line(error)})."
             ) from error
     return name
+
+
+def _keras() -> Any:
+    # By name: this wing imports no framework, and here the user has just chosen one.
+    try:
+        return importlib.import_module("keras")
+    except (ImportError, OSError):
+        raise
+    except Exception as error:  # whatever it makes of a file that holds something else
+        raise InvalidValue(
+            f"Keras reads its settings, keras.json in KERAS_HOME or ~/.keras. Received: {first_line(error)}. "
+            "Mend or remove that file."
+        ) from error
 
 
 @contextmanager

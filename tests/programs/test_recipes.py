@@ -1,11 +1,13 @@
 """The programs as a user runs them: what they write, and one line with the right exit code for what cannot be."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import BACKEND, run_json, run_python, small_arrays
+from conftest import BACKEND, ROOT, run_json, run_python, small_arrays
 
 from resnet_keras.programs.backend import BACKENDS
 from resnet_keras.programs.options import file_path, recipe_from, training_options
@@ -202,6 +204,16 @@ def test_a_home_is_where_the_users_is(monkeypatch, tmp_path):
 
 
 @pytest.mark.any_backend
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.any_backend
+def test_a_program_runs_without_its_streams(closed, tmp_path):
+    """As under a service manager: Python has None for a stream that is not there, and its number is free for a file."""
+    command = f"{sys.executable} recipes/tables.py results/degradation --out {tmp_path} {closed}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "tables.md").read_text().count("## Table") == 5
+
+
 def test_the_command_line_leaves_alone_what_it_does_not_name():
     modern = replace(IMAGENET_MODERN, accumulate=4, precision="mixed_bfloat16")
     assert recipe_from(training_options("", out="x").parse([]), modern) == modern

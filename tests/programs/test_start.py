@@ -61,6 +61,15 @@ def test_a_device_that_is_not_there_is_one_line(backend, variable, small_npz, tm
     assert not (out / "run.json").exists()
 
 
+def test_a_configuration_of_keras_that_holds_something_else_is_one_line(small_npz, tmp_path):
+    (tmp_path / "keras.json").write_text("[]")
+    arguments = ["--depth", "8", "--iterations", "1", "--data-dir", str(small_npz), "--out", str(tmp_path / "run")]
+    done = run_python("recipes/cifar10.py", *arguments, KERAS_HOME=str(tmp_path))
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "keras.json" in line
+
+
 def test_a_run_says_at_once_what_it_does_and_writes_nothing_else(small_npz, tmp_path):
     arguments = ["--depth", "8", "--iterations", "1", "--batch-size", "8", "--data-dir", str(small_npz)]
     code = (
