@@ -88,6 +88,14 @@ def test_initial_weights_are_those_of_the_papers():
     np.testing.assert_array_equal(bias, np.float32(0.2))
 
 
+def test_prelu_net_takes_the_images_at_a_standard_deviation_of_one():
+    """Of ImageNet's: torchvision's 0.229, 0.224, 0.225 on a scale of 0..1."""
+    model = build(SMALL["PReLU-net"])
+    image = np.array([0, 127.5, 255], np.float32)[:, None, None, None] * np.ones((1, 112, 112, 3), np.float32)
+    scaled = keras.Model(model.input, model.get_layer("conv1_conv").input).predict(image, verbose=0)[:, 56, 56, 0]
+    np.testing.assert_allclose(scaled, np.array([-0.5, 0, 0.5]) / np.mean([0.229, 0.224, 0.225]), rtol=0.02)
+
+
 def test_dropout_is_where_the_papers_have_it():
     def rates(name):
         return [(one.name, one.rate) for one in build(SMALL[name]).layers if isinstance(one, layers.Dropout)]
