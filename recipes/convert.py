@@ -5,7 +5,7 @@
     python recipes/convert.py resnet50-11ad3fa6.pth --out resnet-50.keras
 
 Reads a-martyn/resnet and akamaster/pytorch_resnet_cifar10 (CIFAR-10, any depth of 6n + 2); torchvision, timm,
-transformers, keras.applications and the paper's authors' own for Caffe (ImageNet). Files are .pt, .pth, .th,
+transformers, keras.applications, KerasHub and the paper's authors' own for Caffe (ImageNet). Files are .pt, .pth, .th,
 .safetensors, .npz, .h5, .keras or .caffemodel; none of them runs code. The net written takes raw RGB pixels, 0..255.
 What it computes is compared with the source's own computation, on test images of --data-dir or on noise, and refused
 where it differs. A model card is written beside it: NET.md.

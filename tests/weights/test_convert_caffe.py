@@ -256,6 +256,31 @@ def test_damage_anywhere_is_refused_or_leaves_a_net():
 
 
 @pytest.mark.any_backend
+@pytest.mark.parametrize("v1", [False, True])
+def test_a_file_cut_anywhere_is_refused_or_holds_whole_layers(v1):
+    blobs = {name: np.arange(size, dtype=np.float32) for name, size in (("conv1/0", 9), ("conv1/1", 3), ("bn/0", 2))}
+    data = caffemodel(blobs, v1=v1)
+    found = set()
+    for size in range(1, len(data)):
+        try:
+            arrays, _ = caffe_file.read(data[:size])
+        except caffe_file.Unreadable:
+            continue
+        assert all((arrays[name] == blobs[name]).all() for name in arrays)
+        found.add(tuple(arrays))
+    # Between the two layers; and before the net's input, which the old form has after them.
+    assert found - {tuple(blobs)} == {("conv1/0", "conv1/1")}
+
+
+@pytest.mark.any_backend
+def test_a_file_has_a_gigabyte_at_most(tmp_path):
+    with (tmp_path / "net.caffemodel").open("wb") as file:
+        file.write(caffemodel({"conv1/0": np.ones(3, np.float32)}))
+        file.truncate(2**30 + 1)  # takes no room on disk
+    refused(tmp_path / "net.caffemodel", "it has 1,073,741,825 bytes and may have 1,073,741,824")
+
+
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("content", "match"),
     [

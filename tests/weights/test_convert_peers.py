@@ -1,4 +1,4 @@
-"""Nets that torchvision, timm, transformers and keras.applications make themselves, against what `convert` makes."""
+"""Nets that torchvision, timm, transformers, keras.applications and KerasHub make, against what `convert` makes."""
 
 import keras
 import numpy as np
@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from torch_nets import IMAGENET, probabilities, settle  # noqa: E402
 
+from resnet_keras.nets import build as nets  # noqa: E402
 from resnet_keras.weights.convert.convert import convert  # noqa: E402
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3)).astype(np.uint8)
@@ -70,20 +71,20 @@ def test_other_nets_of_torchvision_are_refused(tmp_path, name):
         convert(tmp_path / "net.pt", tmp_path / "net.keras")
 
 
-def applications(net):
-    """Numbers for a net of keras.applications, the same on every backend, with no two channels alike."""
+def settled(net, images):
+    """Numbers for a net of Keras, the same on every backend, with no two channels alike."""
     random = np.random.default_rng(3)
-    norms = [layer for layer in net.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    for layer in net.layers:
+    norms = [layer for layer in nets.every_layer(net) if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in nets.every_layer(net):
         if layer in norms:
             gamma, beta = random.uniform(0.5, 1.5, layer.gamma.shape), random.normal(0, 0.5, layer.beta.shape)
             layer.set_weights([gamma, beta, *layer.get_weights()[2:]])
             layer.momentum = 0.0
         elif isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
-            kernel, bias = (weight.shape for weight in layer.weights)
+            kernel, *bias = (weight.shape for weight in layer.weights)
             deviation = np.prod(kernel[:-1]) ** -0.5
-            layer.set_weights([random.normal(0, deviation, kernel), random.normal(0, 0.1, bias)])
-    net(keras.applications.resnet.preprocess_input(IMAGES.astype(np.float32)), training=True)
+            layer.set_weights([random.normal(0, deviation, kernel), *(random.normal(0, 0.1, one) for one in bias)])
+    net(images, training=True)
     return net
 
 
@@ -98,11 +99,12 @@ def applications(net):
 )
 def test_raw_pixels_give_the_probabilities_of_keras_applications(tmp_path, name, depth):
     pytest.importorskip("h5py")
-    net = applications(getattr(keras.applications, name)(weights=None, classes=CLASSES))
+    images = keras.applications.resnet.preprocess_input(IMAGES.astype(np.float32))
+    net = settled(getattr(keras.applications, name)(weights=None, classes=CLASSES), images)
     net.save_weights(tmp_path / "net.weights.h5")
     net.save(tmp_path / "net.h5")
     net.save(tmp_path / "theirs.keras")
-    expected = net.predict(keras.applications.resnet.preprocess_input(IMAGES.astype(np.float32)), verbose=0)
+    expected = net.predict(images, verbose=0)
     assert np.ptp(expected, axis=0).max() > 1e-2  # the images differ
     for file in ("net.weights.h5", "net.h5", "theirs.keras"):
         report = convert(tmp_path / file, tmp_path / "ours.keras")
@@ -121,3 +123,61 @@ def test_other_nets_of_keras_applications_are_refused(tmp_path):
     keras.applications.ResNet50(weights=None, include_top=False).save_weights(tmp_path / "headless.weights.h5")
     with pytest.raises(OSError, match="include_top=True"):
         convert(tmp_path / "headless.weights.h5", tmp_path / "net.keras")
+
+
+def hub(block, blocks, **options):
+    models = pytest.importorskip("keras_hub").models
+    backbone = models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 128, 256, 512],
+        stackwise_num_blocks=blocks,
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type=f"{block}_block",
+        image_shape=(224, 224, 3),
+        **options,
+    )
+    return models.ResNetImageClassifier(backbone, CLASSES, activation="softmax")
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(
+    ("block", "blocks", "architecture"),
+    [
+        ("basic", [2, 2, 2, 2], "ResNet-18 B"),
+        ("bottleneck", [3, 4, 6, 3], "ResNet-50"),
+        pytest.param("basic", [3, 4, 6, 3], "ResNet-34 B", marks=pytest.mark.slow),
+        pytest.param("bottleneck", [3, 4, 23, 3], "ResNet-101", marks=pytest.mark.slow),
+        pytest.param("bottleneck", [3, 8, 36, 3], "ResNet-152", marks=pytest.mark.slow),
+    ],
+)
+def test_raw_pixels_give_the_probabilities_of_keras_hub(tmp_path, block, blocks, architecture):
+    pytest.importorskip("h5py")
+    mean, std = (255 * np.array(one) for one in IMAGENET)
+    images = ((IMAGES - mean) / std).astype(np.float32)
+    net = settled(hub(block, blocks), images)
+    net.save_weights(tmp_path / "net.weights.h5")
+    net.save(tmp_path / "theirs.keras")
+    expected = net.predict(images, verbose=0)
+    assert np.ptp(expected, axis=0).max() > 1e-2  # the images differ
+    for file in ("net.weights.h5", "theirs.keras"):
+        report = convert(tmp_path / file, tmp_path / "ours.keras")
+        assert (report.source, report.architecture.name) == ("KerasHub", architecture)
+        assert report.architecture.shortcut == "B"
+        assert report.parity.largest_logit_difference < 1e-4
+        model = keras.models.load_model(tmp_path / "ours.keras")
+        np.testing.assert_allclose(model.predict(IMAGES, verbose=0), expected, atol=1e-4)
+
+
+@pytest.mark.any_backend
+def test_other_nets_of_keras_hub_are_refused(tmp_path):
+    pytest.importorskip("h5py")
+    hub("basic", [2, 2, 2, 2], use_pre_activation=True).save_weights(tmp_path / "v2.weights.h5")
+    with pytest.raises(OSError, match=r"KerasHub net is one of Table 1\. Received: a ResNetV2"):
+        convert(tmp_path / "v2.weights.h5", tmp_path / "net.keras")
+    hub("basic", [2, 2, 2, 2]).backbone.save_weights(tmp_path / "headless.weights.h5")
+    with pytest.raises(OSError, match="not its backbone"):
+        convert(tmp_path / "headless.weights.h5", tmp_path / "net.keras")
+    hub("bottleneck", [2, 2, 2, 2]).save_weights(tmp_path / "26.weights.h5")
+    with pytest.raises(OSError, match="Received: 2, 2, 2, 2 bottleneck units"):
+        convert(tmp_path / "26.weights.h5", tmp_path / "net.keras")

@@ -12,7 +12,7 @@ import numpy as np
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.nets.blocks import BATCH_NORM_EPSILON
 from resnet_keras.spec.architecture import Architecture
-from resnet_keras.weights.convert import caffe, cifar10, keras_applications, parity, tensors, torchvision
+from resnet_keras.weights.convert import caffe, cifar10, keras_applications, keras_hub, parity, tensors, torchvision
 from resnet_keras.weights.convert.build_from import build_from
 from resnet_keras.weights.convert.limits import listed
 from resnet_keras.weights.convert.parity import Parity
@@ -186,11 +186,14 @@ def recognise(read: Tensors, asked: Asked | None = None, mean: caffe.MeanImage |
         return torchvision.torchvision(arrays)
     if torchvision.is_transformers(arrays):
         return torchvision.transformers(arrays)
+    if keras_hub.is_keras_hub(arrays):
+        return keras_hub.keras_hub(arrays)
     if keras_applications.is_keras_applications(arrays):
         return keras_applications.keras_applications(arrays)
     raise InputOutput(
         "A weights file is of a-martyn/resnet, akamaster/pytorch_resnet_cifar10, torchvision, timm, transformers, "
-        f"keras.applications or Caffe's ResNets. Received: {len(arrays)} tensors of none of them: {listed(arrays)}."
+        "keras.applications, KerasHub or Caffe's ResNets. "
+        f"Received: {len(arrays)} tensors of none of them: {listed(arrays)}."
     )
 
 

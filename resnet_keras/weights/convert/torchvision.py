@@ -33,7 +33,7 @@ def torchvision(arrays: Mapping[str, np.ndarray]) -> Source:
     """
     kind: UnitKind = "bottleneck" if "layer1.0.conv3.weight" in arrays else "basic"
     units = [count(arrays, f"layer{stage}") for stage in (1, 2, 3, 4)]
-    architecture = _of_table_1(kind, units, classes(arrays, "fc", TORCHVISION), "3x3", TORCHVISION)
+    architecture = of_table_1(kind, units, classes(arrays, "fc", TORCHVISION), "3x3", TORCHVISION)
     pairs = {"conv1": Pair("conv1", "bn1")}
     for stage, number, unit in numbered(architecture):
         name = f"layer{stage + 1}.{number}"
@@ -68,7 +68,7 @@ def transformers(arrays: Mapping[str, np.ndarray]) -> Source:
     kind: UnitKind = "bottleneck" if count(arrays, f"{stages[0]}.0.layer") == 3 else "basic"
     units = [count(arrays, stage) for stage in stages]
     num_classes = classes(arrays, "classifier.1", TRANSFORMERS)
-    architecture = _of_table_1(kind, units, num_classes, "3x3", TRANSFORMERS)
+    architecture = of_table_1(kind, units, num_classes, "3x3", TRANSFORMERS)
     pairs = {"conv1": _layer("resnet.embedder.embedder")}
     for stage, number, unit in numbered(architecture):
         name = f"{stages[stage]}.{number}"
@@ -95,7 +95,12 @@ def _layer(name: str) -> Pair:
     return Pair(f"{name}.convolution", f"{name}.normalization")
 
 
-def _of_table_1(kind: UnitKind, units: list[int], num_classes: int, stride_in: StrideIn, project: str) -> Architecture:
+def of_table_1(kind: UnitKind, units: list[int], num_classes: int, stride_in: StrideIn, project: str) -> Architecture:
+    """The net of Table 1 with that many units in each stage, and option B.
+
+    Raises:
+        OSError: there is none.
+    """
     for depth, row in IMAGENET_UNITS.items():
         if row == (kind, tuple(units)):
             return imagenet(depth, "B", num_classes, stride_in)
