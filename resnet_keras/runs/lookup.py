@@ -10,7 +10,7 @@ from typing import Any, Literal
 from resnet_keras.errors import Damaged, Difference, InputOutput, OtherRun
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.checkpoints import Checkpoint
-from resnet_keras.spec.kinds import with_kind
+from resnet_keras.spec.kinds import as_now
 from resnet_keras.spec.recipe import Recipe
 
 Resume = Literal["auto", "fresh"]
@@ -116,7 +116,7 @@ def _continued(held: Mapping[str, Any], asked: Recipe) -> Recipe | None:
 def _differences(held: Mapping[str, Any], asked: Mapping[str, Any], continued: Recipe | None) -> list[Difference]:
     """Where the settings differ; a recipe that goes on from the one held does not."""
     fields = [name for name in (*reading.IDENTITY, "backend") if name in asked and name in held]
-    held = {**held, "architecture": with_kind(held["architecture"])}
+    held = {**held, "architecture": as_now(held["architecture"])}
     if continued is not None:
         fields.remove("recipe")
     return [

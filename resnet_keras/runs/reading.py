@@ -20,6 +20,7 @@ from typing import Any
 from resnet_keras.errors import Damaged, InputOutput
 from resnet_keras.runs import storage
 from resnet_keras.spec import records
+from resnet_keras.spec.kinds import as_now
 from resnet_keras.spec.known_data import CIFAR10_FINGERPRINT
 from resnet_keras.spec.paper_recipes import cifar10_recipe
 from resnet_keras.spec.recipe import Recipe
@@ -59,7 +60,7 @@ class Run:
     @property
     def name(self) -> str:
         """The network's: "plain-20", "ResNet-56", ..."""
-        return str(self.settings["architecture"]["name"])
+        return str(as_now(self.settings["architecture"])["name"])
 
     @property
     def recipe(self) -> Recipe:

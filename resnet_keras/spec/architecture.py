@@ -29,6 +29,8 @@ PoolPadding = Literal["both", "end"]
 Caffe does not pad it and rounds its output's size up instead, which is the same.
 """
 
+CIFAR10_WIDTH, IMAGENET_WIDTH = 16, 64
+"""Section 4.2 and Table 1: filters of the first stage; each next one has twice as many."""
 BOTTLENECK_EXPANSION = 4
 """Figure 5: the last 1x1 convolution restores four times the filters of the 3x3."""
 BATCH_NORM_PARAMETERS = BATCH_NORM_STATISTICS = 2
@@ -263,7 +265,21 @@ class Architecture(Network):
 
     @property
     def name(self) -> str:
-        """As the paper writes it: "plain-20", "ResNet-56", and "ResNet-34 B" where B is not the net's usual option."""
+        """As the paper writes it: "plain-20", "ResNet-56", and "ResNet-34 B" where B is not the net's usual option.
+
+        A net of other widths says them: "ResNet-20 width 32" has 32 filters in its first stage and twice as many in
+        each next one; where that is not the rule, those of the stem and of each stage are named.
+        """
+        filters = (self.stem.filters, *(stage.filters for stage in self.stages))
+        first, *others = filters
+        rule = tuple(others) == tuple(first * 2**number for number in range(len(others)))
+        if rule and first == (IMAGENET_WIDTH if self.stem.pool else CIFAR10_WIDTH):
+            return self.former_name
+        return f"{self.former_name} width {first if rule else '-'.join(map(str, filters))}"
+
+    @property
+    def former_name(self) -> str:
+        """Without the width, which names did not say at first."""
         if self.shortcut is None:
             return f"plain-{self.depth}"
         usual = self.shortcut == usual_shortcut(self.unit)

@@ -19,9 +19,16 @@ MAX_DEPTH, MAX_PARAMETERS = 1202, 1 << 29
 """Of a network that is read from a file: the paper's deepest, and more than the largest of Tables 3 to 5."""
 
 
-def with_kind(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The description as it is written now: before there were other kinds, files did not name theirs."""
-    return {"kind": Architecture.kind, **description}
+def as_now(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The description as it is written now: once, files did not name a network's kind, nor the width in its name.
+
+    One that is of no network is left as it is.
+    """
+    given = {"kind": Architecture.kind, **description}
+    try:
+        return given | {"name": network_from_dict(given).name}
+    except InvalidValue:
+        return given
 
 
 def network_from_dict(description: object) -> Network:
@@ -33,7 +40,7 @@ def network_from_dict(description: object) -> Network:
     """
     if not isinstance(description, Mapping):
         raise InvalidValue(f"A network is described by an object. Received: {shown(description)}.")
-    given = with_kind(description)
+    given = {"kind": Architecture.kind, **description}
     check_type(given["kind"], str, "kind")
     check_choice("A kind of network", given["kind"], tuple(NETWORKS), "kind")
     kind = NETWORKS[given["kind"]]
@@ -45,6 +52,6 @@ def network_from_dict(description: object) -> Network:
         )
     for name, value in network.derived().items():
         check_type(given[name], type(value), name)
-        if given[name] != value:
+        if given[name] not in (value, network.former_name if name == "name" else value):
             raise InvalidValue(f"{name} of this network is {value!r}. Received: {shown(given[name])}.")
     return network

@@ -57,6 +57,11 @@ class Network(ABC):
         """As the tables write it."""
 
     @property
+    def former_name(self) -> str:
+        """As files of earlier versions write it."""
+        return self.name
+
+    @property
     @abstractmethod
     def depth(self) -> int:
         """Weighted layers, as the paper of the network counts them."""

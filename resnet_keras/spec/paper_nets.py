@@ -3,7 +3,17 @@
 from typing import Literal
 
 from resnet_keras.errors import InvalidValue
-from resnet_keras.spec.architecture import Architecture, Shortcut, Stage, Stem, StrideIn, UnitKind, usual_shortcut
+from resnet_keras.spec.architecture import (
+    CIFAR10_WIDTH,
+    IMAGENET_WIDTH,
+    Architecture,
+    Shortcut,
+    Stage,
+    Stem,
+    StrideIn,
+    UnitKind,
+    usual_shortcut,
+)
 from resnet_keras.spec.checks import check_choice, is_count
 
 TABLE_6_DEPTHS = (20, 32, 44, 56, 110, 1202)
@@ -31,9 +41,10 @@ def cifar10(
         raise InvalidValue(
             f"A CIFAR-10 network has 6n + 2 weighted layers, n = 1 to 200. Received: depth={depth!r}. {_nearest(depth)}"
         )
+    width = CIFAR10_WIDTH
     return Architecture(
-        stem=Stem(filters=16, kernel_size=3, strides=1, pool=False),
-        stages=(Stage(16, units, 1), Stage(32, units, 2), Stage(64, units, 2)),
+        stem=Stem(filters=width, kernel_size=3, strides=1, pool=False),
+        stages=(Stage(width, units, 1), Stage(2 * width, units, 2), Stage(4 * width, units, 2)),
         unit="basic",
         shortcut=shortcut,
         num_classes=num_classes,
@@ -75,9 +86,9 @@ def imagenet(
     """
     check_choice("An ImageNet network of the paper has a depth", depth, tuple(IMAGENET_UNITS), "depth")
     unit, units = IMAGENET_UNITS[depth]
-    first, *rest = zip((64, 128, 256, 512), units, strict=True)
+    first, *rest = zip([IMAGENET_WIDTH * 2**stage for stage in range(4)], units, strict=True)
     return Architecture(
-        stem=Stem(filters=64, kernel_size=7, strides=2, pool=True),
+        stem=Stem(filters=IMAGENET_WIDTH, kernel_size=7, strides=2, pool=True),
         stages=(Stage(*first, strides=1), *(Stage(*row, strides=2) for row in rest)),
         unit=unit,
         shortcut=usual_shortcut(unit) if shortcut == "paper" else shortcut,
