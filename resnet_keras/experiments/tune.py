@@ -11,6 +11,7 @@ a model, a `fit` and a checkpoint that nothing else here reads, is replaced.
 
 import json
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -144,8 +145,8 @@ class RunTuner(keras_tuner.Tuner):
         out = self._folder / trials.FOLDER / f"trial-{int(trial.trial_id)}"
         quiet = self._console if self._console.is_terminal else Console(quiet=True)
         said = (
-            f"{out.name}  {net.name}, width {net.stages[0].filters}, rate {recipe.learning_rate:.3g}, weight decay "
-            f"{recipe.weight_decay:.3g}, {recipe.iterations:,} iterations of {recipe.batch_size} images"
+            f"{out.name}  {net.name}, rate {recipe.learning_rate:.3g}, weight decay {recipe.weight_decay:.3g}, "
+            f"{recipe.iterations:,} iterations of {recipe.batch_size} images"
         )
         try:
             done = run(net, recipe, self._search.data, seed=self._search.seed, out=out, console=quiet)
@@ -174,7 +175,9 @@ def search(wanted: Search, folder: Path, most: int, console: Console) -> list[tr
     with _turn(folder):
         _check(wanted.settings(), folder)
     try:
-        RunTuner(wanted, folder, most, console).search(verbose=0)
+        with warnings.catch_warnings():  # of the fit of a few trials: it may end at a bound
+            warnings.filterwarnings("ignore", module=r"sklearn\.gaussian_process")
+            RunTuner(wanted, folder, most, console).search(verbose=0)
     except FatalError as error:
         raise error.__cause__ or error from None
     return write_csv(folder)

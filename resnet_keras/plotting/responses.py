@@ -36,6 +36,7 @@ def figure_7(measured: Sequence[Responses], *, data: str) -> Figure:
             ax.set_xlabel(label)
             ax.set_ylabel("std of response")
             ax.set_xlim(left=0)
+            ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
             ax.set_ylim(bottom=0)
         legend(figure)
         figure.suptitle(f"Layer responses on {literal(data)}", fontsize=10, fontweight="bold")

@@ -69,7 +69,7 @@ def table(trials: Sequence[Trial], most: int = 10) -> Table:
             (
                 Path(one.run).name.removeprefix("trial-"),
                 f"{one.validation_error:.2f}",
-                *(f"{value:.3g}" for value in (one.learning_rate, one.weight_decay)),
+                *(f"{value:.2g}" for value in (one.learning_rate, one.weight_decay)),
                 *(str(value) for value in (one.depth, one.shortcut, one.width, one.batch_size, one.iterations)),
             )
             for one in ordered
