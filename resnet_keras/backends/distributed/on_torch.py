@@ -50,6 +50,8 @@ class TorchEngine(Engine):
             patience = timedelta(seconds=START_SECONDS)
             store, rank, size = next(group.rendezvous("env://", where.rank, where.processes, timeout=patience))
             store.set_timeout(patience)
+            # `torchrun` starts them again with the same store, in which addresses of the dead are.
+            store = group.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
             group.init_process_group(
                 "cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size
             )
