@@ -169,13 +169,11 @@ def check_file(path: Path) -> None:
 
 def _file(path: Path) -> Path:
     """Where a file of that name lies, links followed."""
-    if path.is_symlink():
-        path = Path(os.path.realpath(path))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is a device or a pipe")
-    return path
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _aside(path: Path, prefix: str) -> Path:

@@ -1,5 +1,6 @@
 """Images, order and augmentation: section 4.2, each against a hand-made computation."""
 
+import os
 import zipfile
 
 import numpy as np
@@ -202,7 +203,8 @@ def test_damaged_or_incomplete_npz_files_are_refused(tmp_path, small_npz):
         for name in good.namelist():
             made.writestr(name, b"no header of NumPy's" if name == "x_train.npy" else good.read(name))
     np.savez(objects, **(GOOD | {"y_train": np.array([{}] * 60, dtype=object)}))
-    for path in (incomplete, damaged, objects, array, compressed, foreign, tmp_path / "absent.npz"):
+    os.mkfifo(pipe := tmp_path / "pipe.npz")
+    for path in (incomplete, damaged, objects, array, compressed, foreign, pipe, tmp_path / "absent.npz"):
         with pytest.raises(InputOutput, match=path.name) as caught:
             sources.load(path)
         assert "\n" not in str(caught.value)

@@ -69,6 +69,8 @@ _PARTS = re.compile(r"(\d+)")
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file but a device or a pipe")  # which would be waited for
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise ValueError("it holds one array without a name")
