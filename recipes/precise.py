@@ -18,11 +18,12 @@ from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import DATASET, OneLineParser, file_path, photograph_options
+from resnet_keras.programs.options import DATASET, MAX_SEED, OneLineParser, file_path, photograph_options
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import reading, storage
 from resnet_keras.spec.network import Network
+from resnet_keras.spec.recipe import MAX_BATCH_SIZE, MAX_COUNT
 from resnet_keras.weights import archive
 
 
@@ -39,10 +40,16 @@ def program(arguments: Sequence[str]) -> None:
     add("--out", type=file_path, required=True, metavar="FILE", help="where the net is written; it ends in .keras")
     photograph_options(parser)
     options = parser.parse(arguments)
-    if min(options.images, options.batch_size) < 1 or options.seed < 0:
+    if not (
+        1 <= options.images <= MAX_COUNT
+        and 1 <= options.batch_size <= MAX_BATCH_SIZE
+        and 0 <= options.seed <= MAX_SEED
+        and (options.limit is None or options.limit >= 1)
+    ):
         raise InvalidValue(
-            f"Images and batches are 1 or more, a seed 0 or more. Received: --images {options.images}, --batch-size "
-            f"{options.batch_size}, --seed {options.seed}."
+            f"Images are 1 to {MAX_COUNT:,}, a batch 1 to {MAX_BATCH_SIZE:,}, a seed 0 to {MAX_SEED:,}, a limit 1 or "
+            f"more. Received: --images {options.images}, --batch-size {options.batch_size}, --seed {options.seed}, "
+            f"--limit {options.limit}."
         )
     if options.out.suffix != ".keras":
         raise InvalidValue(f"A net is written to a .keras file. Received: --out {options.out}.")

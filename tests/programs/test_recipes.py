@@ -204,6 +204,14 @@ def test_a_home_is_where_the_users_is(monkeypatch, tmp_path):
 
 
 @pytest.mark.any_backend
+@pytest.mark.any_backend
+@pytest.mark.parametrize("option", [("--batch-size", "1000000000"), ("--images", "10000000000"), ("--limit", "0")])
+def test_more_than_a_machine_can_hold_is_told_before_the_work(option, tmp_path):
+    done = run_python("recipes/precise.py", "net.keras", "--data-dir", str(tmp_path), "--out", "x.keras", *option)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 @pytest.mark.any_backend
 def test_a_program_runs_without_its_streams(closed, tmp_path):
