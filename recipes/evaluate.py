@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from resnet_keras.data import part
 from resnet_keras.data.photographs.split import Split
-from resnet_keras.data.threads import available_cores
+from resnet_keras.data.threads import MAX_WORKERS, available_cores
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
@@ -52,10 +52,10 @@ def program(arguments: Sequence[str]) -> None:
     add("--cache", type=file_path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
     photograph_options(parser)
     options = parser.parse(arguments)
-    if options.skip_bad < 0 or (options.workers is not None and options.workers < 1):
+    if options.skip_bad < 0 or not (options.workers is None or 1 <= options.workers <= MAX_WORKERS):
         raise InvalidValue(
-            f"Photographs to skip are 0 or more, workers 1 or more. Received: --skip-bad {options.skip_bad}, --workers "
-            f"{options.workers}."
+            f"Photographs to skip are 0 or more, workers 1 to {MAX_WORKERS:,}. Received: --skip-bad "
+            f"{options.skip_bad}, --workers {options.workers}."
         )
     if options.limit is not None and options.limit < 1:
         raise InvalidValue(f"At least 1 image is tested. Received: --limit {options.limit}.")

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Generic, TypeVar
 
+MAX_WORKERS = 1_024
+"""Threads: more than any machine has cores for."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

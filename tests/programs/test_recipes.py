@@ -205,9 +205,18 @@ def test_a_home_is_where_the_users_is(monkeypatch, tmp_path):
 
 @pytest.mark.any_backend
 @pytest.mark.any_backend
-@pytest.mark.parametrize("option", [("--batch-size", "1000000000"), ("--images", "10000000000"), ("--limit", "0")])
-def test_more_than_a_machine_can_hold_is_told_before_the_work(option, tmp_path):
-    done = run_python("recipes/precise.py", "net.keras", "--data-dir", str(tmp_path), "--out", "x.keras", *option)
+@pytest.mark.parametrize(
+    ("recipe", "option"),
+    [
+        (["precise.py", "--out", "x.keras"], ["--batch-size", "1000000000"]),
+        (["precise.py", "--out", "x.keras"], ["--images", "10000000000"]),
+        (["precise.py", "--out", "x.keras"], ["--limit", "0"]),
+        (["evaluate.py"], ["--workers", "1000000000"]),
+    ],
+)
+def test_more_than_a_machine_can_hold_is_told_before_the_work(recipe, option, tmp_path):
+    name, *others = recipe
+    done = run_python(f"recipes/{name}", "net.keras", "--data-dir", str(tmp_path), *others, *option)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
 

@@ -16,7 +16,7 @@ from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.stream import order
-from resnet_keras.data.threads import Prefetch, available_cores, in_order
+from resnet_keras.data.threads import MAX_WORKERS, Prefetch, available_cores, in_order
 from resnet_keras.errors import InvalidValue, readable
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.paper_recipes import IMAGENET
@@ -126,9 +126,9 @@ def load(
         OSError: folders or files that are not there or cannot be read, or more than `skip_bad` damaged photographs.
         ValueError: classes that differ between the parts or from `num_classes`, or a number out of range.
     """
-    if image_size < 1 or skip_bad < 0 or (workers is not None and workers < 1):
+    if image_size < 1 or skip_bad < 0 or not (workers is None or 1 <= workers <= MAX_WORKERS):
         raise InvalidValue(
-            "Sizes and workers are 1 or more, and photographs to skip 0 or more. "
+            f"Sizes are 1 or more, workers 1 to {MAX_WORKERS:,}, and photographs to skip 0 or more. "
             f"Received: image_size={image_size}, workers={workers}, skip_bad={skip_bad}."
         )
     data_dir = Path(data_dir)
