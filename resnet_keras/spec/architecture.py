@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from resnet_keras.errors import InvalidValue
-from resnet_keras.spec.checks import check_choice, check_count
+from resnet_keras.spec.checks import MAX_CLASSES, MAX_IMAGE_SIZE, check_choice, check_count
 from resnet_keras.spec.network import Mean, Network, WeightedLayer
 from resnet_keras.spec.strict import AtMost
 
@@ -161,8 +161,8 @@ class Architecture(Network):
     stages: Annotated[tuple[Stage, ...], AtMost(8)]
     unit: UnitKind
     shortcut: Shortcut | None
-    num_classes: Annotated[int, AtMost(100_000)]
-    image_size: Annotated[int, AtMost(4096)]
+    num_classes: Annotated[int, AtMost(MAX_CLASSES)]
+    image_size: Annotated[int, AtMost(MAX_IMAGE_SIZE)]
     stride_in: StrideIn
     mean: Mean
 
@@ -171,13 +171,14 @@ class Architecture(Network):
             raise InvalidValue(f"A network has at most {MAX_UNITS} units. Received: {self.stages!r}.")
         check_choice("A shortcut", self.shortcut, (*get_args(Shortcut), None), "shortcut")
         check_choice("A stride placement", self.stride_in, get_args(StrideIn), "stride_in")
-        check_count("A network has one output for each class.", self.num_classes, "num_classes", minimum=2)
+        check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         smallest = self.total_strides
         check_count(
             f"An image must keep a pixel to the end: at least {smallest} pixels.",
             self.image_size,
             "image_size",
             smallest,
+            MAX_IMAGE_SIZE,
         )
 
     @property

@@ -2,6 +2,9 @@
 
 from resnet_keras.errors import InvalidValue, shown
 
+MAX_CLASSES, MAX_IMAGE_SIZE = 100_000, 4096
+"""What `load` opens; so nothing larger is made."""
+
 
 def is_count(value: object) -> bool:
     """Whether it is a whole number; True and False are none."""
@@ -15,10 +18,12 @@ def check_choice(what: str, value: object, choices: tuple[object, ...], field: s
         raise InvalidValue(f"{what} is one of {listed}. Received: {field}={shown(value)}.")
 
 
-def check_count(rule: str, value: object, field: str, minimum: int) -> None:
-    """Raises InvalidValue unless `value` is a whole number from `minimum` on; `rule` says why."""
+def check_count(rule: str, value: object, field: str, minimum: int, maximum: int | None = None) -> None:
+    """Raises InvalidValue unless `value` is a whole number from `minimum` to `maximum`; `rule` says why."""
     if not is_count(value) or value < minimum:  # type: ignore[operator]
-        raise InvalidValue(f"{rule} Received: {field}={value!r}. Minimum: {minimum}.")
+        raise InvalidValue(f"{rule} Received: {field}={shown(value)}. Minimum: {minimum}.")
+    if maximum is not None and value > maximum:  # type: ignore[operator]
+        raise InvalidValue(f"{rule} Received: {field}={shown(value)}. Maximum: {maximum:,}.")
 
 
 def check_type(value: object, kind: type, field: str) -> None:

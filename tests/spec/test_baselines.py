@@ -106,6 +106,16 @@ def test_what_is_no_comparison_system_is_refused_in_one_line(wrong):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.any_backend
+@pytest.mark.parametrize(
+    "made", [imagenet(18), vgg(16), googlenet(), prelu_net("A"), bn_inception()], ids=lambda one: one.name
+)
+@pytest.mark.parametrize("too_large", [{"image_size": 2**64}, {"num_classes": 200_000}], ids=["image", "classes"])
+def test_no_net_is_made_that_load_would_refuse(made, too_large):
+    with pytest.raises(InvalidValue, match="Maximum: "):
+        replace(made, **too_large)
+
+
 # The graphs of others. A layer's signature is what it does and the signatures of what it is made from, so two graphs
 # are equal where their last signatures are. Weights and padding are not compared.
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from resnet_keras.spec.architecture import Convolution
 from resnet_keras.spec.baselines.inception import Branch, Module, ModulePool, counted, depth
 from resnet_keras.spec.baselines.layers import Dense, Filters, ImageSize, NumClasses, Pool
-from resnet_keras.spec.checks import check_choice, check_count
+from resnet_keras.spec.checks import MAX_CLASSES, MAX_IMAGE_SIZE, check_choice, check_count
 from resnet_keras.spec.network import CHANNELS, Mean, Network, WeightedLayer
 from resnet_keras.spec.strict import AtMost
 
@@ -108,10 +108,10 @@ class BnInception(Network):
     name = "BN-Inception"
 
     def __post_init__(self) -> None:
-        check_count("A network has one output for each class.", self.num_classes, "num_classes", minimum=2)
+        check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         check_count("The stem has three convolutions.", len(self.stem), "stem", 3)
         check_count("There are ten modules.", len(self.rows), "rows", len(MODULES))
-        check_count("An image must keep a pixel to the end.", self.image_size, "image_size", 32)
+        check_count("An image must keep a pixel to the end.", self.image_size, "image_size", 32, MAX_IMAGE_SIZE)
 
     def layers(self) -> tuple[Convolution | Pool | Module, ...]:
         """From the image to the last module."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from resnet_keras.spec.baselines.inception import Branch, Module, counted, depth, map_size
 from resnet_keras.spec.baselines.layers import BiasedConvolution, Dense, Filters, ImageSize, NumClasses, Pool
-from resnet_keras.spec.checks import check_count
+from resnet_keras.spec.checks import MAX_CLASSES, MAX_IMAGE_SIZE, check_count
 from resnet_keras.spec.network import CHANNELS, Mean, Network, WeightedLayer
 from resnet_keras.spec.strict import AtMost
 
@@ -113,12 +113,12 @@ class GoogLeNet(Network):
     name = "GoogLeNet"
 
     def __post_init__(self) -> None:
-        check_count("A network has one output for each class.", self.num_classes, "num_classes", minimum=2)
+        check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         check_count("The stem has three convolutions.", len(self.stem), "stem", 3)
         check_count("There are nine modules.", len(self.rows), "rows", len(TABLE_1))
         # 16 times less at the heads, which need their pool's five pixels.
         least = 16 * HEAD_POOL if self.auxiliary else 32
-        check_count("An image must keep a pixel to the end.", self.image_size, "image_size", least)
+        check_count("An image must keep a pixel to the end.", self.image_size, "image_size", least, MAX_IMAGE_SIZE)
 
     def layers(self) -> tuple[BiasedConvolution | Pool | Module, ...]:
         """From the image to the last module; local response normalisation follows `pool1` and precedes `pool2`."""

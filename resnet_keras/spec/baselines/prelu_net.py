@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.baselines.inception import counted, map_size
 from resnet_keras.spec.baselines.layers import BiasedConvolution, ConvStage, Dense, Filters, ImageSize, NumClasses, Pool
-from resnet_keras.spec.checks import check_choice, check_count
+from resnet_keras.spec.checks import MAX_CLASSES, MAX_IMAGE_SIZE, check_choice, check_count
 from resnet_keras.spec.network import CHANNELS, Mean, Network, WeightedLayer
 from resnet_keras.spec.strict import AtMost
 
@@ -60,12 +60,13 @@ class PReluNet(Network):
     mean: Mean
 
     def __post_init__(self) -> None:
-        check_count("A network has one output for each class.", self.num_classes, "num_classes", minimum=2)
+        check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         check_count(
             "The pyramid's finest bins have a pixel each.",
             self.image_size,
             "image_size",
             max(self.pyramid) * 2 ** (len(self.stages) + 1),
+            MAX_IMAGE_SIZE,
         )
         for level in self.levels():
             if (self.map_size - level.size) // level.strides + 1 != level.bins:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from resnet_keras.spec.baselines.inception import counted
 from resnet_keras.spec.baselines.layers import BiasedConvolution, ConvStage, Dense, Filters, ImageSize, NumClasses, Pool
-from resnet_keras.spec.checks import check_choice, check_count
+from resnet_keras.spec.checks import MAX_CLASSES, MAX_IMAGE_SIZE, check_choice, check_count
 from resnet_keras.spec.network import CHANNELS, Mean, Network, WeightedLayer
 from resnet_keras.spec.strict import AtMost
 
@@ -36,9 +36,11 @@ class Vgg(Network):
     mean: Mean
 
     def __post_init__(self) -> None:
-        check_count("A network has one output for each class.", self.num_classes, "num_classes", minimum=2)
+        check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         least = 2 ** len(self.stages)
-        check_count("An image must keep a pixel after every pool.", self.image_size, "image_size", least)
+        check_count(
+            "An image must keep a pixel after every pool.", self.image_size, "image_size", least, MAX_IMAGE_SIZE
+        )
 
     def layers(self) -> Iterator[BiasedConvolution | Pool]:
         """From the image to the last pool."""
