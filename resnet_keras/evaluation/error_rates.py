@@ -68,7 +68,8 @@ def shares_of(weights: Sequence[float], nets: int) -> np.ndarray:
         raise InvalidValue(f"Each net has one weight. Received: {nets} nets and {len(weights)} weights.")
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
         raise InvalidValue(f"Weights are 0 or more, and not all 0. Received: {', '.join(map(str, weights))}.")
-    return np.asarray(weights, np.float64) / sum(weights)
+    shares = np.asarray(weights, np.float64) / max(weights)  # first, so that no sum is infinite
+    return shares / shares.sum()
 
 
 def errors(scores: np.ndarray, labels: np.ndarray) -> Result:

@@ -20,6 +20,7 @@ from resnet_keras.spec.recipe import MAX_COUNT, Precision, Recipe
 
 LINK = 12.5
 """Gigabytes per second: a network of 100 Gbit/s."""
+SLOWEST_LINK, FASTEST_LINK = 1e-6, 1e6
 MAX_SEED, MAX_SEEDS = 2**32 - 1, 1_000
 
 
@@ -241,8 +242,10 @@ def planned(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ValueError: no link.
     """
-    if not 0 < options.link < float("inf"):
-        raise InvalidValue(f"Something passes between two devices. Received: --link {options.link:g}.")
+    if not SLOWEST_LINK <= options.link <= FASTEST_LINK:
+        raise InvalidValue(
+            f"{SLOWEST_LINK:g} to {FASTEST_LINK:g} GB/s pass between two devices. Received: --link {options.link:g}."
+        )
     return {"devices": (options.processes or 1) * (options.devices or 1), "link": options.link * 1e9}
 
 

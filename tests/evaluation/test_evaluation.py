@@ -267,6 +267,7 @@ def test_an_ensemble_of_one_is_the_net_and_weights_count():
     np.testing.assert_array_equal(averaged([one], [1.0]), one)
     np.testing.assert_array_equal(averaged([one], [7.0]), one)
     np.testing.assert_allclose(averaged([one, two], [1, 3]), [[0.275, 0.725]])
+    np.testing.assert_allclose(averaged([one, two], [1e308, 1e308]), [[0.45, 0.55]])  # their sum is infinite
     for weights in ([1.0], [0.0, 0.0], [-1.0, 2.0], [float("nan"), 1.0]):
         with pytest.raises(InvalidValue):
             averaged([one, two], weights)

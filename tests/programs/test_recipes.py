@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from conftest import BACKEND, ROOT, run_json, run_python, small_arrays
 
+from resnet_keras import InvalidValue
 from resnet_keras.programs.backend import BACKENDS
-from resnet_keras.programs.options import file_path, recipe_from, training_options
+from resnet_keras.programs.options import file_path, planned, recipe_from, training_options
 from resnet_keras.runs import reading
 from resnet_keras.spec.paper_recipes import IMAGENET_MODERN
 
@@ -214,11 +215,19 @@ def test_a_home_is_where_the_users_is(monkeypatch, tmp_path):
         (["evaluate.py"], ["--workers", "1000000000"]),
     ],
 )
-def test_more_than_a_machine_can_hold_is_told_before_the_work(recipe, option, tmp_path):
+def test_numbers_that_no_machine_has_are_told_before_the_work(recipe, option, tmp_path):
     name, *others = recipe
     done = run_python(f"recipes/{name}", "net.keras", "--data-dir", str(tmp_path), *others, *option)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("link", ["0", "nan", "inf", "5e-324"])
+def test_a_link_is_of_a_speed_that_gives_a_time(link):
+    options = training_options("", out="out", several_processes=True).parse(["--link", link])
+    with pytest.raises(InvalidValue, match="--link"):
+        planned(options)
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
