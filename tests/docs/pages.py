@@ -10,8 +10,10 @@ A rule is an HTML comment on the line before a block, in the Markdown itself:
 Text on the page and what is printed are compared line by line, in order: `…` stands for anything, and where a rule
 shortened the block any number stands for any number. There is no rule that leaves a block out. What a test cannot do,
 it does by a stand-in: `git clone`, `pip` and `python -m venv` install nothing (pip's extras are looked up), `curl`
-brings weights of random numbers and photographs of blobs, a run of `./test.sh` is this one, and Keras's download of
-CIFAR-10 gives the same few images that stand in for CIFAR-10 everywhere.
+brings weights of random numbers and photographs of blobs, a run of `./test.sh` is this one, Keras's download of
+CIFAR-10 gives the same few images that stand in for CIFAR-10 everywhere, and what launchers would start (`torchrun`,
+`srun`) runs once, here. With `--help` as its rule a program does nothing else, and its help names each option that the
+page gives.
 """
 
 import contextlib
@@ -46,7 +48,8 @@ record() {{ printf '%s\\037' "$@" >> {record}; printf '\\036' >> {record}; }}
 source() {{ [[ $1 == .venv/bin/activate ]]; }}
 """
 _STANDS_IN = (
-    "python", "python3", ".venv/bin/python", "pip", ".venv/bin/pip", "git", "curl", "tar", "./test.sh"
+    "python", "python3", ".venv/bin/python", "pip", ".venv/bin/pip", "git", "curl", "tar", "./test.sh",
+    "torchrun", "srun", "tensorboard",
 )  # fmt: skip
 
 
@@ -157,12 +160,14 @@ class Session:
             case "python" | "python3", ["-c", code]:
                 exec(code, {"__name__": "__main__"})
             case "python" | "python3", [script, *options] if script.endswith(".py"):
-                rule = block.rule.removeprefix("+ ") if block.rule.startswith("+ ") else ""
-                try:
-                    program(ROOT / script)([*options, *shlex.split(rule)])
-                except SystemExit as ended:  # --help
-                    if ended.code != 0:
-                        raise AssertionError(f"{block}: exit code {ended.code}") from ended
+                self._recipe(script, options, block)
+            case "torchrun" | "srun", [*_, script] if script.count(".py ") == 1:  # bash -c '...'
+                self._command(shlex.split(script), block)
+            case "torchrun" | "srun", _:
+                where = next(number for number, one in enumerate(arguments) if one.endswith(".py"))
+                self._recipe(arguments[where], arguments[where + 1 :], block)
+            case "tensorboard", ["--logdir", folder]:
+                assert list((self.folder / folder).rglob("events.out.tfevents.*")), block
             case "pip", ["install", *wanted]:
                 for extra in itertools.chain(*(re.findall(r"^\.\[(.*)\]$", one) for one in wanted)):
                     assert set(extra.split(",")) <= extras(), f"{block}: {extra}"
@@ -177,6 +182,21 @@ class Session:
             case _:
                 raise AssertionError(f"{block}: no rule runs {shlex.join(command)}")
 
+    def _recipe(self, script: str, options: list[str], block: Block) -> None:
+        rule = block.rule.removeprefix("+ ") if block.rule.startswith("+ ") else ""
+        sys.path.insert(0, str((ROOT / script).parent))  # as for a script: benchmarks have rooms beside them
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            try:
+                program(ROOT / script)([*options, *shlex.split(rule)])
+            except SystemExit as ended:  # --help
+                if ended.code != 0:
+                    raise AssertionError(f"{block}: exit code {ended.code}") from ended
+                unknown = [one for one in options if one.startswith("--") and one not in printed.getvalue()]
+                assert not unknown, f"{block}: {script} has no {unknown}"
+            finally:
+                sys.path.pop(0)
+        print(printed.getvalue(), end="")
+
 
 def weights_of_others(file: Path) -> None:
     """What a download of this name gives: a net of that project, with random numbers; or nothing, for an archive."""
@@ -188,8 +208,17 @@ def weights_of_others(file: Path) -> None:
 
 
 def program(script: Path) -> Callable[[list[str]], None]:
-    """The `program` of a recipe: what it does, without leaving this process."""
-    return _module(script).program
+    """The `program` of a recipe: what it does, without leaving this process. Two benchmarks have a `main` alone."""
+    module = _module(script)
+
+    def run_main(options: list[str]) -> None:
+        before, sys.argv = sys.argv, [str(script), *options]
+        try:
+            module.main()
+        finally:
+            sys.argv = before
+
+    return module.program if hasattr(module, "program") else run_main
 
 
 def _module(script: Path) -> ModuleType:

@@ -12,12 +12,15 @@ from photograph_files import picture
 
 TUTORIALS = sorted(str(path.relative_to(pages.ROOT)) for path in (pages.ROOT / "docs/tutorials").glob("*.md"))
 PAGES = ["README.md", "docs/index.md", *TUTORIALS]
+HOW_TO = [f"docs/how-to/{name}.md" for name in (
+    "convert", "finetune", "export", "report", "search", "distribute", "benchmark", "troubleshoot")]  # fmt: skip
+"""One session: what a page makes is there for those after it, as for their reader."""
 OUTPUT = ("output", "output, other values")
 IMAGES = 60
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *HOW_TO])
 def test_every_block_has_a_language_that_the_session_knows(page):
     found = pages.blocks(page)
     assert len(found) == sum(line.strip().startswith("```") for line in (pages.ROOT / page).open()) / 2
@@ -78,21 +81,35 @@ def session(tmp_path, monkeypatch):
                 target.mkdir(parents=True)
                 for number in range(count):
                     picture(100 * label + 10 * which + number, 80, 96).save(target / f"{number}.JPEG")
+    (tmp_path / "a-martyn").mkdir()  # a log of others
+    (tmp_path / "a-martyn/resnet20.csv").write_text("epoch,train_loss,train_err,test_err\n0,1.5,0.5,0.4\n1,1,0.3,0.2\n")
     yield pages.Session(tmp_path)
     os.environ["KERAS_BACKEND"] = BACKEND
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
-def test_every_block_of_a_page_runs(page, session):
+def run_all(session, names):
     with pages.working_in(session.folder):
-        for block in pages.blocks(page):
+        for block in (block for page in names for block in pages.blocks(page)):
             try:
                 session.run(block)
             except AssertionError:
                 raise
             except BaseException as error:
                 raise AssertionError(f"{block}: {type(error).__name__}: {error}\n{block.text}") from error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_a_page_runs(page, session):
+    run_all(session, [page])
+
+
+@pytest.mark.slow
+def test_every_block_of_the_how_to_pages_runs(session):
+    assert sorted(HOW_TO) == sorted(
+        str(path.relative_to(pages.ROOT)) for path in (pages.ROOT / "docs/how-to").glob("*.md")
+    )
+    run_all(session, HOW_TO)
 
 
 @pytest.mark.any_backend

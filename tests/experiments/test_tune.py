@@ -56,6 +56,24 @@ def test_hyperband_gives_ninths_thirds_and_all_of_the_iterations(small_data):
     assert [oracle._get_epochs(bracket, 0) for bracket in (2, 1, 0)] == [1, 3, 9]
 
 
+@pytest.mark.slow
+@pytest.mark.any_backend
+def test_bayesian_proposals_follow_what_was_measured(small_data, tmp_path):
+    """18 at random, three for each hyper-parameter; then where the error is low: here at a rate of 0.05, and nothing
+    else counts."""
+    pytest.importorskip("sklearn")
+    oracle = tune.Search("bayesian", SHORT, small_data, 0).oracle(24)
+    oracle._set_project_dir(str(tmp_path), "bayesian")
+    far = []
+    for _ in range(24):
+        trial = oracle.create_trial("tuner0")
+        far.append(abs(np.log10(trial.hyperparameters.values["learning_rate"] / 0.05)))
+        oracle.update_trial(trial.trial_id, {tune.OBJECTIVE: 40 + 30 * far[-1]})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert np.median(far[18:]) < np.median(far[:18]) / 2
+
+
 def test_trials_are_runs_and_a_diverged_one_is_no_end(small_data, tmp_path, monkeypatch):
     monkeypatch.setattr(tune, "RATES", (0.01, 1e30))  # the first two proposals of seed 0 diverge
     wanted = tune.Search("random", SHORT.rescaled(3), small_data, 0)
