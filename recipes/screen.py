@@ -1,11 +1,11 @@
 """Draw the screen of a program while it runs, as an SVG for the documentation.
 
     KERAS_BACKEND=jax python recipes/screen.py \\
-        --until "600/800" --out docs/images/terminal.svg \\
-        recipes/cifar10.py --depth 8 --iterations 800
+        --until "430/800" --out docs/images/terminal.svg \\
+        "recipes/degradation.py --depths 8"
 
-Runs the program in a terminal of its own until the screen shows that text, and stops it as Ctrl-C does. Needs a POSIX
-system and pyte (pip install -e ".[docs]").
+Runs the Python program in a terminal of its own until the screen shows that text, and stops it as Ctrl-C does. Needs a
+POSIX system and pyte (pip install -e ".[docs]").
 """
 
 import os
@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import time
-from argparse import REMAINDER
 from collections.abc import Sequence
 from importlib.util import find_spec
 from io import StringIO
@@ -49,7 +48,7 @@ def program(arguments: Sequence[str]) -> None:
     add("--columns", type=int, default=100, metavar="N", help="of the screen (default: 100)")
     add("--lines", type=int, default=24, metavar="N", help="of the screen (default: 24)")
     add("--timeout", type=float, default=3600.0, metavar="SECONDS", help="for the text to appear (default: 3600)")
-    add("command", nargs=REMAINDER, metavar="PROGRAM ...", help="a Python program and its arguments")
+    add("command", type=shlex.split, metavar="PROGRAM", help="a Python program and its arguments, in quotes")
     options = parser.parse(arguments)
     if not options.command or not (20 <= options.columns <= 400 and 2 <= options.lines <= 200):
         raise InvalidValue(

@@ -37,7 +37,7 @@ def test_a_screen_is_drawn_as_it_is_and_fetches_nothing(tmp_path):
     pytest.importorskip("pyte")
     program, out = tmp_path / "counting.py", tmp_path / "screen.svg"
     program.write_text(COUNTING)
-    done = run_python(SCREEN, "--until", "at 3", "--out", str(out), str(program))
+    done = run_python(SCREEN, "--until", "at 3", "--out", str(out), f"{program} --no option")
     assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
     svg = out.read_text()
     assert "at&#160;3" in svg
