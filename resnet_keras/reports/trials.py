@@ -64,7 +64,7 @@ def table(trials: Sequence[Trial], most: int = 10) -> Table:
     """The best of them."""
     ordered = best_first(trials)[:most]
     return Table(
-        ("trial", "error %", "rate", "decay", "depth", "shortcut", "width", "batch", "updates"),
+        ("no.", "error %", "rate", "decay", "depth", "option", "width", "batch", "updates"),  # fits 80 columns
         tuple(
             (
                 Path(one.run).name.removeprefix("trial-"),

@@ -1,6 +1,7 @@
 """A search: its trials are runs, it goes on after a kill, and it does what keras-tuner's oracle proposes."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -151,6 +152,17 @@ def test_a_state_that_knows_less_than_the_trials_proposes_them_again(small_data,
     again = tune.RunTuner(wanted, tmp_path, 3, QUIET).oracle.create_trial("tuner0")
     assert again.trial_id == "0"
     assert again.hyperparameters.values == proposed
+
+
+@pytest.mark.any_backend
+def test_a_trial_is_one_line_of_a_terminal_of_80_columns():
+    made = [
+        Trial(f"trials/trial-{100 + n}", 0.0053127 / 3**n, 4.7876e-05, 26, "none", 16, 128, 267, 66.1) for n in (0, 1)
+    ]
+    terminal = Console(file=io.StringIO(), width=80)
+    terminal.print(trials.table(made).for_terminal())
+    lines = [line for line in terminal.file.getvalue().splitlines() if line.strip()]
+    assert len(lines) == 2 + len(made)
 
 
 @pytest.mark.any_backend
