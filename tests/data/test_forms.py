@@ -280,10 +280,6 @@ def test_which_set_of_a_folder_is_meant_is_one_rule(tfds_folder, tmp_path):
     assert choose(str(folder / "mnist")) == choose(folder / "mnist")
     assert isinstance(part.load(folder, "val", "mnist"), ImageData)
     assert isinstance(part.load(folder / "flowers", "val"), Split)
-    (tmp_path / "odd" / "deep" / "1.0.0").mkdir(parents=True)
-    (tmp_path / "odd" / "deep" / "1.0.0" / "dataset_info.json").write_text("[" * 100_000)  # deeper than Python follows
-    with pytest.raises(InputOutput, match="is no data set of TensorFlow Datasets"):
-        part.load(str(tmp_path / "odd"), "val")
     for wrong in ("mnist2", "cifar10"):
         with pytest.raises(InputOutput, match=f"Received: {wrong}"):
             choose(folder, wrong)
@@ -292,3 +288,7 @@ def test_which_set_of_a_folder_is_meant_is_one_rule(tfds_folder, tmp_path):
         sources.load(tmp_path)
     with pytest.raises(InputOutput, match=r"--dataset names a set of TensorFlow Datasets. Received: mnist"):
         sources.load(tmp_path, "mnist")
+    (tmp_path / "odd" / "deep" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "odd" / "deep" / "1.0.0" / "dataset_info.json").write_text("[" * 100_000)  # deeper than Python follows
+    with pytest.raises(InputOutput, match="is no data set of TensorFlow Datasets"):
+        part.load(str(tmp_path / "odd"), "val")
