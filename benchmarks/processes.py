@@ -2,9 +2,10 @@
 
 KERAS_BACKEND=torch python benchmarks/processes.py --depth 20 --batch-size 128 --processes 2 --json processes.json
 
-Three runs of `recipes/cifar10.py`: one process with the whole batch, one with the part that each of several has, and
-several with the whole batch. What the last takes beyond the second is the exchange of gradients and the wait for the
-slowest. Beside it stands what `--estimate` expects, with the speed of the link as it is measured here.
+Three runs of `recipes/cifar10.py`: one process with the whole batch, one with the part that each of several has, both
+on its share of the cores (where the system can hold a process to them), and several with the whole batch. What the
+last takes beyond the second is the exchange of gradients and the wait for the slowest. Beside it stands what
+`--estimate` expects, with the speed of the link as it is measured here.
 """
 
 import argparse
@@ -36,12 +37,19 @@ def images(path: Path) -> None:
     np.savez(path, x_train=x, y_train=y, x_test=x[:100], y_test=y[:100])
 
 
-def seconds(folder: Path, depth: int, batch: int, updates: int, processes: int) -> float:
-    """Of an update, the first not counted, from the row of a run."""
+def seconds(folder: Path, depth: int, batch: int, updates: int, processes: int, share: int) -> float:
+    """Of an update, the first not counted, from the row of a run; one process has one of `share` parts of the cores."""
     out = folder / f"{batch}-{processes}"
     arguments = ["--depth", str(depth), "--batch-size", str(batch), "--iterations", str(updates), "--out", str(out)]
     command = [sys.executable, "recipes/cifar10.py", *arguments, "--data-dir", str(folder / "images.npz")]
-    subprocess.run([*command, "--processes", str(processes)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    held = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if held and processes == 1:
+        os.sched_setaffinity(0, sorted(held)[: max(1, len(held) // share)])
+    try:
+        subprocess.run([*command, "--processes", str(processes)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    finally:
+        if held:
+            os.sched_setaffinity(0, held)
     return batch / reading.read(out).rows[-1].images_per_second
 
 
@@ -81,7 +89,7 @@ def main() -> None:
 
         bytes_per_second = json.loads((folder / "link.json").read_text())
         whole, part, together = (
-            seconds(folder, options.depth, size, options.updates, processes)
+            seconds(folder, options.depth, size, options.updates, processes, count)
             for size, processes in ((batch, 1), (batch // count, 1), (batch, count))
         )
     expected = part + exchange(cifar10(options.depth).parameters, count, bytes_per_second)
