@@ -1,7 +1,7 @@
 """Processes that wait for each other at an address, before JAX's or TensorFlow's own service does it there.
 
 Upstream lacks: an error where a process does not come: `jax.distributed.initialize` ends the process with a stack of
-C++, TensorFlow's strategy waits for an hour.
+C++, and TensorFlow's strategy has no patience that could be set.
 Delete when: both raise one for a coordinator that nobody runs.
 """
 
