@@ -12,15 +12,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from resnet_keras.data.small import sources
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.data.small.stream import Stream
-from resnet_keras.plotting import diagrams
-from resnet_keras.plotting.style import STYLE
+from resnet_keras.plotting import diagrams, style
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import SMALL_IMAGES, OneLineParser, file_path
 from resnet_keras.runs import storage
@@ -50,16 +47,12 @@ def program(arguments: Sequence[str]) -> None:
         ),
     }
     for name, figure in drawn.items():
-        _save(figure, options.out / f"{name}.svg", metadata={"Date": None})
+        # One file, where `plotting.save` writes two: the pages need the SVG alone, and of photographs the PNG alone.
+        style.write(figure, path := options.out / f"{name}.svg")
+        print(path)
     if data is not None:
-        _save(diagrams.images(cifar10_rows(data)), options.out / "cifar10.png", dpi=130)
-
-
-def _save(figure: Figure, path: Path, **how: object) -> None:
-    """One file, where `plotting.save` writes two: the pages need the SVG alone, and of photographs the PNG alone."""
-    with mpl.rc_context(STYLE):
-        storage.atomic_replace(path, lambda aside: figure.savefig(aside, format=path.suffix[1:], **how))
-    print(path)
+        style.write(diagrams.images(cifar10_rows(data)), path := options.out / "cifar10.png", dpi=130)
+        print(path)
 
 
 def cifar10_rows(data: ImageData) -> dict[str, np.ndarray]:

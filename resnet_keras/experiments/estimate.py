@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -57,7 +58,7 @@ class Estimate:
     devices: int = 1
     exchange: float = 0.0
 
-    @property
+    @cached_property
     def periods(self) -> int:
         """Measurements of the validation error in the run."""
         return sum(1 for _ in self.recipe.periods())

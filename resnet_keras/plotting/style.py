@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from resnet_keras.errors import InvalidValue
+from resnet_keras.plotting.environment import without
 from resnet_keras.runs import storage
 
 LABEL_POINTS, POINTS_PER_INCH = 11, 72
@@ -39,10 +40,21 @@ def save(figure: Figure, path: str | PathLike[str]) -> tuple[Path, Path]:
         raise InvalidValue(f"A figure is written to a file. Received: {path}.")
     stem = path.name.removesuffix(".png").removesuffix(".svg")
     png, svg = (path.with_name(f"{stem}.{suffix}") for suffix in ("png", "svg"))
-    with mpl.rc_context(STYLE):
-        storage.atomic_replace(png, lambda aside: figure.savefig(aside, dpi=160))
-        storage.atomic_replace(svg, lambda aside: figure.savefig(aside, metadata={"Date": None}))
+    write(figure, png, dpi=160)
+    write(figure, svg)
     return png, svg
+
+
+def write(figure: Figure, path: Path, dpi: int = 100) -> None:
+    """Writes one file, of the format that its suffix names: the same figure gives the same bytes on any day.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    how: dict[str, Any] = {"metadata": {"Date": None}} if path.suffix == ".svg" else {"dpi": dpi}
+    # To find the margins, Matplotlib draws an SVG with the day's date, and parses this variable for it.
+    with mpl.rc_context(STYLE), without("SOURCE_DATE_EPOCH"):
+        storage.atomic_replace(path, lambda aside: figure.savefig(aside, format=path.suffix[1:], **how))
 
 
 def new_panels(count: int, labels: tuple[str, ...]) -> tuple[Figure, list[Axes]]:

@@ -38,6 +38,8 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
     if options is None and where.processes > 1:
         raise InvalidValue(f"This program runs in one process. Received: {where.processes} of a launcher.")
     say(console, f"starting {name} ...")
+    # Keras imports Matplotlib, which stops at a backend that it does not know. A program's figures are files.
+    os.environ.pop("MPLBACKEND", None)
     keep_freed_memory()
     with _quiet():
         keras = _keras()

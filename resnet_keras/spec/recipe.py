@@ -146,11 +146,10 @@ class Recipe:
         """The schedule, cut where the learning rate changes and every `evaluate_every`, but not within half of it."""
         cuts = (*self.schedule.cuts(), *(self.warmup.cuts() if isinstance(self.warmup, Ramp) else ()))
         fixed = {0, self.iterations, *(cut for cut in cuts if cut < self.iterations)}
-        marks = {
-            mark
-            for mark in range(0, self.iterations, self.evaluate_every)
-            if min(abs(mark - other) for other in fixed) * 2 >= self.evaluate_every
-        }
+        every = self.evaluate_every
+        beside = {mark for cut in fixed for mark in (cut // every * every, (cut // every + 1) * every)}
+        near = {mark for mark in beside if min(abs(mark - cut) for cut in fixed) * 2 < every}
+        marks = set(range(0, self.iterations, every)) - near
         for start, stop in pairwise(sorted(fixed | marks)):
             yield Period(start, stop)
 

@@ -156,6 +156,18 @@ def test_png_and_svg_are_written_and_the_svg_is_the_same_each_time(tmp_path):
     assert first[1].read_bytes() == second[1].read_bytes()
 
 
+def test_variables_that_matplotlib_refuses_are_no_reason_not_to_draw(tmp_path):
+    """It checks the name of a backend when it is imported, and parses the date of an SVG that is to have none."""
+    code = (
+        "import sys, os; sys.path.insert(0, 'tests'); from resnet_keras import plotting; from made_runs import a_run; "
+        "plotting.save(plotting.figure_6([a_run(8)]), sys.argv[1]); print(os.environ['MPLBACKEND'])"
+    )
+    done = run_python("-c", code, str(tmp_path / "drawn"), MPLBACKEND="foo", SOURCE_DATE_EPOCH="abc")
+    assert (done.returncode, done.stdout) == (0, "foo\n"), done.stderr
+    expected, _ = plotting.save(plotting.figure_6([a_run(8)]), tmp_path / "expected")
+    assert (tmp_path / "drawn.png").read_bytes() == expected.read_bytes()
+
+
 def test_figures_need_no_keras():
     done = run_python(
         "-c", "import sys, resnet_keras.plotting, resnet_keras.reports.tables; print('keras' in sys.modules)"

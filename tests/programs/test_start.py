@@ -77,7 +77,8 @@ def test_a_run_says_at_once_what_it_does_and_writes_nothing_else(small_npz, tmp_
         "atexit.register(lambda: print('imported', *sorted({'tensorflow', 'jax', 'torch'} & set(sys.modules)))); "
         "cifar10.main(cifar10.program)"
     )
-    done = run_python("-c", code, "cifar10.py", *arguments, "--out", str(tmp_path / "run"))
+    # Keras imports Matplotlib, which refuses a backend that it does not know.
+    done = run_python("-c", code, "cifar10.py", *arguments, "--out", str(tmp_path / "run"), MPLBACKEND="foo")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no cuda, absl or oneDNN, on any backend
     first, second, *_, last = done.stdout.splitlines()
