@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import TextColumn
 
+from resnet_keras.backends.kernels import for_testing
 from resnet_keras.data.photographs.resizing import NET_SIZE
 from resnet_keras.data.photographs.split import Split, spread
 from resnet_keras.data.photographs.views import MultiScale, Views
@@ -69,7 +70,7 @@ def score(
     else:
         x, y = _single_views(data, classifier, protocol, limit)
         count, shown = len(x), (([image], int(label)) for image, label in zip(x, y, strict=True))
-    model = classifier.fully_convolutional_model if isinstance(views, MultiScale) else classifier.model
+    model = for_testing(classifier.fully_convolutional_model if isinstance(views, MultiScale) else classifier.model)
 
     total = np.zeros((count, classifier.num_classes), np.float64)
     labels = np.empty(count, np.int32)

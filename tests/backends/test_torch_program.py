@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from resnet_keras import build, cifar10
-from resnet_keras.backends.kernels import with_backend_kernels
+from resnet_keras.backends.kernels import for_testing, with_backend_kernels
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="others trace a model once")
 
@@ -45,6 +45,15 @@ def test_pixels_of_8_bits():
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
     assert is_program(with_backend_kernels(net))
     np.testing.assert_allclose(numpy(with_backend_kernels(net)(pixels)), numpy(net(pixels)), rtol=1e-4)
+
+
+def test_a_net_is_tested_as_a_program_whoever_made_it():
+    pooled = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.GlobalAveragePooling2D()]
+    other = keras.Sequential([keras.Input((8, 8, 3)), *pooled, keras.layers.Dense(3, activation="softmax")])
+    for net in (build(cifar10(8, num_classes=3, image_size=8)), other):
+        tested = for_testing(net)
+        assert is_program(tested)
+        np.testing.assert_allclose(tested.predict_on_batch(IMAGES), net.predict_on_batch(IMAGES), rtol=1e-5)
 
 
 def test_nested_models():
