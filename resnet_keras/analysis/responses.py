@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 from resnet_keras.analysis.nets import Net
+from resnet_keras.backends.kernels import for_testing
 from resnet_keras.errors import InvalidValue
 from resnet_keras.nets.serializing import without_tensorflow
 from resnet_keras.spec.measurements import Responses
@@ -51,6 +52,7 @@ def responses(net: Net, batches: Iterable[np.ndarray]) -> Responses:
             "Figure 7 is of 3x3 convolutions that batch normalisation follows. "
             f"Received: {net.subject.name} without any."
         )
+    tapped = for_testing(tapped)
     images, mean, square = 0, np.zeros(len(names)), np.zeros(len(names))
     for batch in batches:
         # Float32 within an image, where it is a mean of like numbers; float64 over images.

@@ -17,6 +17,7 @@ from keras import layers
 
 from resnet_keras.analysis.images import Batches
 from resnet_keras.analysis.nets import Net, rewired
+from resnet_keras.backends.kernels import for_testing
 from resnet_keras.errors import Damaged, InputOutput, InvalidValue
 from resnet_keras.runs import storage
 from resnet_keras.spec.measurements import Point, Surface, to_csv
@@ -155,8 +156,9 @@ def loss_at(model: keras.Model, batches: Batches, *, seed: int) -> Callable[[flo
         seed: of the two directions; a direction of a layer depends on it and on the layer's name.
     """
     copy = rewired(model)
-    moving = keras.Model(copy.input, copy.get_layer("predictions").output)
-    kernels = {layer.name: layer.kernel for layer in _weighted(moving)}
+    scoring = keras.Model(copy.input, copy.get_layer("predictions").output)
+    kernels = {layer.name: layer.kernel for layer in _weighted(scoring)}
+    moving = for_testing(scoring)
     at_zero = {name: np.array(keras.ops.convert_to_numpy(kernel)) for name, kernel in kernels.items()}
     along = [{name: direction(kernel, name, seed, k) for name, kernel in at_zero.items()} for k in (0, 1)]
 
