@@ -1,5 +1,6 @@
 """Test one net, or several as an ensemble, by a protocol of the paper (sections 3.4 and 4.1; Tables 2 to 5).
 
+    python recipes/evaluate.py runs/ResNet-20-seed0
     python recipes/evaluate.py runs/ResNet-34-seed0 --data-dir imagenet \\
         --protocol 10-crop --json resnet-34.json
     python recipes/evaluate.py runs/ResNet-50-seed0 runs/ResNet-101-seed0 \\
@@ -21,7 +22,14 @@ from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import DATASET, OneLineParser, file_path, photograph_options
+from resnet_keras.programs.options import (
+    DATASET,
+    PHOTOGRAPHS,
+    SMALL_IMAGES,
+    OneLineParser,
+    file_path,
+    photograph_options,
+)
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
@@ -38,8 +46,7 @@ def program(arguments: Sequence[str]) -> None:
         metavar="RUN_OR_FILE",
         help="run folders or .keras files; several: an ensemble",
     )
-    add("--data-dir", type=file_path, required=True, metavar="PATH", help="folder with val/<class>/, a folder of "
-        "TensorFlow Datasets, CIFAR-10's own files, or an .npz file")  # fmt: skip
+    add("--data-dir", type=file_path, metavar="PATH", help=f"{SMALL_IMAGES}; or photographs: {PHOTOGRAPHS}")
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
     add("--protocol", choices=("1-crop", "10-crop", "multi-scale"), default="1-crop", help="(default: 1-crop)")
     add("--scales", metavar="N,N,...", help="shorter sides of multi-scale, in pixels (default: 224,256,384,480,640, in "
@@ -76,7 +83,7 @@ def program(arguments: Sequence[str]) -> None:
     if options.cache:
         storage.check_writable(options.cache)
     console = plain_console()
-    say(console, f"reading {options.data_dir} ...")
+    say(console, f"reading {options.data_dir or 'CIFAR-10'} ...")
     data = part.load(options.data_dir, "val", options.dataset)
     if isinstance(data, Split):
         data, _ = data.repaired(options.skip_bad, options.workers or available_cores())

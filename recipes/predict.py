@@ -1,18 +1,26 @@
-"""Draw what a trained net says of test images: each with its likeliest classes and their probabilities.
+"""Draw what a trained net says of images: each with its likeliest classes and their probabilities.
 
     KERAS_BACKEND=jax python recipes/predict.py \\
         runs/ResNet-20-seed0 --out prediction
+    KERAS_BACKEND=jax python recipes/predict.py \\
+        runs/mine --pictures cat.jpg dog.png
 
-Nothing is trained. The images are spread evenly over the test images: none is picked by hand.
+Nothing is trained. Without --pictures the images are spread evenly over the test images, or over the validation
+photographs of a folder: none is picked by hand. Photographs are scaled and cropped as in a 1-crop test; pictures of the
+net's own size are shown as they are.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from resnet_keras import plotting
-from resnet_keras.errors import InvalidValue
+from resnet_keras.data.photographs.decoding import decode
+from resnet_keras.data.photographs.split import Split
+from resnet_keras.data.photographs.views import SingleView
+from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.plotting.predictions import predictions
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import DATASET, PHOTOGRAPHS, SMALL_IMAGES, OneLineParser, file_path
@@ -30,30 +38,67 @@ def program(arguments: Sequence[str]) -> None:
     add("net", type=file_path, metavar="NET", help="a run folder, or a .keras file")
     add("--data-dir", type=file_path, metavar="PATH", help=f"{SMALL_IMAGES}; or photographs: {PHOTOGRAPHS}")
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
+    add(
+        "--pictures",
+        type=file_path,
+        nargs="+",
+        metavar="FILE",
+        help="these instead: JPEG, PNG and the like, of any size",
+    )
     add("--images", type=int, default=8, metavar="N", help="how many (default: 8)")
     add(
         "--out", type=file_path, default=Path("prediction"), metavar="FILE", help="without suffix (default: prediction)"
     )
     options = parser.parse(arguments)
-    if not 1 <= options.images <= MOST:
-        raise InvalidValue(f"A figure shows 1 to {MOST} images. Received: --images {options.images}.")
+    asked = len(options.pictures) if options.pictures else options.images
+    if not 1 <= asked <= MOST:
+        raise InvalidValue(f"A figure shows 1 to {MOST} images. Received: {asked}.")
+    if options.pictures and (options.data_dir or options.dataset):
+        raise InvalidValue("Images are --pictures, or those of --data-dir and --dataset. Received: both.")
     storage.check_writable(options.out.parent)
+    photographs = [photograph(path) for path in options.pictures or ()]
     console = plain_console()
     start_backend(console)
     from resnet_keras.analysis import images  # imports Keras, with the backend just chosen
     from resnet_keras.evaluation import classifier
 
     net = classifier.read(options.net)
-    shown = images.load(options.data_dir, "test", options.images, options.dataset)
-    batches = list(shown.batches(net.image_size, net.num_classes, options.images))
-    pixels, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    labels: list[int | None]
+    if photographs:
+        view, whole = SingleView(net.image_size), (net.image_size, net.image_size)
+        pixels = np.stack([np.asarray(one) if one.size == whole else view.of(one)[0] for one in photographs])
+        names, labels, subject = net.class_names, [None] * asked, "pictures"
+    else:
+        shown = images.load(options.data_dir, "test", options.images, options.dataset)
+        batches = list(shown.batches(net.image_size, net.num_classes, options.images))
+        pixels, held = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        names, labels = net.class_names or shown.data.class_names, held.tolist()
+        part = "validation" if isinstance(shown.data, Split) else "test"
+        subject = f"{part} images of {shown.data.name}; blue: what they show"
+    names = names or tuple(map(str, range(net.num_classes)))
     probabilities = net.model.predict(pixels, verbose=0)
-    names = net.class_names or shown.data.class_names or tuple(map(str, range(net.num_classes)))
-    wrong = int((probabilities.argmax(axis=1) != labels).sum())
-    say(console, f"{net.name}: {len(labels) - wrong} of {len(labels)} right")
-    title = f"{net.name} on test images of {shown.data.name}; blue: what they show"
-    figure = predictions(pixels, labels.tolist(), probabilities, names, title=title)
+    best = probabilities.argmax(axis=1)
+    if photographs:
+        for path, own, k in zip(options.pictures, probabilities, best, strict=True):
+            say(console, f"{path.name}: {names[k]}, {100 * own[k]:.1f} %")
+    else:
+        say(console, f"{net.name}: {int((best == labels).sum())} of {len(labels)} right")
+    figure = predictions(pixels, labels, probabilities, names, title=f"{net.name} on {subject}")
     say(console, *map(str, plotting.save(figure, options.out)))
+
+
+def photograph(path: Path) -> Image.Image:
+    """A picture, in RGB.
+
+    Raises:
+        OSError: it cannot be read or decoded.
+    """
+    try:
+        return decode(path.read_bytes(), str(path))
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise InputOutput(f"A picture is a file that can be read. Received: {path} ({error.strerror}).") from None
 
 
 if __name__ == "__main__":

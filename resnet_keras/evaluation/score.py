@@ -61,7 +61,7 @@ def score(
     if classifier.num_classes != data.num_classes:
         raise InvalidValue(
             f"Net and data have the same classes. Received: {classifier.name} with {classifier.num_classes}, "
-            f"{data.name} with {data.num_classes}."
+            f"{data.name} with {data.num_classes}. --data-dir names other images."
         )
     views = protocol.views(classifier.image_size)
     if isinstance(data, Split):

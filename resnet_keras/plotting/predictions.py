@@ -14,13 +14,19 @@ RIGHT, OTHER, INK = "#0072b2", "#c9c9c9", "#222222"
 
 
 def predictions(
-    images: np.ndarray, labels: Sequence[int], probabilities: np.ndarray, names: Sequence[str], *, title: str
+    images: np.ndarray,
+    labels: Sequence[int | None],
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    *,
+    title: str,
 ) -> Figure:
     """Images over bars of their likeliest classes, the most probable first.
 
     Args:
         images: (n, size, size, 3), 0..255.
         labels: (n,) what they show; its bar is blue, and where it is none of the bars its name stands over the image.
+            None is not known.
         probabilities: (n, classes).
         names: (classes,).
         title: of the figure.
@@ -36,7 +42,7 @@ def predictions(
             picture, bars = cells[2 * line, column], cells[2 * line + 1, column]
             picture.imshow(np.asarray(image, np.uint8), interpolation="nearest")
             likeliest = np.argsort(-own, kind="stable")[:TOP]
-            if label not in likeliest:
+            if label is not None and label not in likeliest:
                 picture.set_title(f"a {names[label]}", fontsize=9, color=RIGHT, parse_math=False)
             places = np.arange(len(likeliest))
             bars.barh(places, own[likeliest], height=0.82, color=[RIGHT if k == label else OTHER for k in likeliest])

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import BACKEND, ROOT, run_python
+from PIL import Image
 
 from resnet_keras import load
 
@@ -29,6 +30,23 @@ def test_predict_counts_what_the_net_has_right(small_npz, tmp_path):
     assert out.with_suffix(".png").stat().st_size > 10_000
     refused = run_python("recipes/predict.py", str(run), "--images", "0")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_predict_says_what_it_takes_a_picture_for(small_npz, tmp_path):
+    run = ROOT / "tests" / "files" / "8d48f2f" / BACKEND / "finished"
+    with np.load(small_npz) as held:
+        image = held["x_test"][0]
+    Image.fromarray(image).save(tmp_path / "one.png")
+    (tmp_path / "two.png").write_bytes(b"text")
+    own = load(run / "model.keras").predict(image[None], verbose=0)[0]
+    out = str(tmp_path / "out")
+    done = run_python("recipes/predict.py", str(run), "--pictures", str(tmp_path / "one.png"), "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert f"one.png: {own.argmax()}, {100 * own.max():.1f} %" in done.stdout
+    for file, code in (("two.png", 4), ("three.png", 4)):
+        refused = run_python("recipes/predict.py", str(run), "--pictures", str(tmp_path / file), "--out", out)
+        assert (refused.returncode, refused.stderr.count("\n")) == (code, 1)
+        assert file in refused.stderr
 
 
 @pytest.mark.any_backend
