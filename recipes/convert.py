@@ -58,7 +58,7 @@ def program(arguments: Sequence[str]) -> None:
         if path:
             storage.check_file(path)
     console = plain_console()
-    images, labels, on = (None, None, "") if options.data_dir is None else _images(options)
+    images, labels, on = (None, None, "noise") if options.data_dir is None else _images(options)
     start_backend(console)
     from resnet_keras.weights.convert.convert import convert
 
@@ -66,7 +66,7 @@ def program(arguments: Sequence[str]) -> None:
     error = None if labels is None or images is None else _error(options.out, images, labels, on)
     sha256 = hashlib.sha256(options.out.read_bytes()).hexdigest()
     card = options.out.with_suffix(".md")
-    storage.atomic_write(card, converted_card(report.to_dict(), options.out.name, sha256, error).encode())
+    storage.atomic_write(card, converted_card(report.to_dict(), options.out.name, sha256, error, on=on).encode())
     if options.json:
         storage.atomic_write(options.json, (json.dumps(report.to_dict(), indent=2) + "\n").encode())
     measured = [f"test error {error.percent:.2f} % on {error.images:,} images of {error.on}"] if error else []

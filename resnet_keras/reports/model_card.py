@@ -78,7 +78,9 @@ class MeasuredError(NamedTuple):
     """The images."""
 
 
-def converted_card(report: Mapping[str, Any], file: str, sha256: str, error: MeasuredError | None = None) -> str:
+def converted_card(
+    report: Mapping[str, Any], file: str, sha256: str, error: MeasuredError | None = None, *, on: str = "noise"
+) -> str:
     """The card of a converted net, in Markdown.
 
     Args:
@@ -86,11 +88,12 @@ def converted_card(report: Mapping[str, Any], file: str, sha256: str, error: Mea
         file: name of the net's file.
         sha256: of it.
         error: as it was measured, if it was.
+        on: what the two nets were compared on.
     """
     size = report["image_size"]
     parity = (
         f"largest difference of a probability {report['largest_difference']:.1e}, equal top-1 "
-        f"{report['equal_top1']:.2%}, on {report['images']:,} images"
+        f"{report['equal_top1']:.2%}, on {report['images']:,} images of {on}"
         if report["images"]
         else report["compared"]
     )

@@ -26,14 +26,14 @@ REPORT = {
 
 
 def test_it_says_whose_weights_they_are_and_how_near():
-    card = converted_card(REPORT, "plain-20.keras", "ab" * 32, MeasuredError(9.69, 10_000, "CIFAR-10"))
+    card = converted_card(REPORT, "plain-20.keras", "ab" * 32, MeasuredError(9.69, 10_000, "CIFAR-10"), on="CIFAR-10")
     for text in (
         "plain-20: 20 weighted layers, 269,722 parameters",
         "a-martyn/resnet, licence BSD-3-Clause",
         "PyTorch, SHA-256 0f770f77",
         "9.69 on 10,000 images of CIFAR-10",
         "not known to be the paper's",
-        "1.5e-06, equal top-1 100.00%, on 10,000 images",
+        "1.5e-06, equal top-1 100.00%, on 10,000 images of CIFAR-10",
         "plain by its moving statistics",
         "standard deviation of the pixels into the first kernel",
         f"| `plain-20.keras` | SHA-256 {'ab' * 32} |",
