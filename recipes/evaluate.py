@@ -83,7 +83,7 @@ def program(arguments: Sequence[str]) -> None:
     if options.cache:
         storage.check_writable(options.cache)
     console = plain_console()
-    say(console, f"reading {options.data_dir or 'CIFAR-10'} ...")
+    say(console, f"reading {options.data_dir or options.dataset or 'CIFAR-10'} ...")
     data = part.load(options.data_dir, "val", options.dataset)
     if isinstance(data, Split):
         data, _ = data.repaired(options.skip_bad, options.workers or available_cores())

@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from resnet_keras import plotting
-from resnet_keras.data.photographs.decoding import decode
+from resnet_keras.data.photographs import decoding
 from resnet_keras.data.photographs.split import Split
 from resnet_keras.data.photographs.views import SingleView
-from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.errors import InvalidValue
 from resnet_keras.plotting.predictions import predictions
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import DATASET, PHOTOGRAPHS, SMALL_IMAGES, OneLineParser, file_path
@@ -56,7 +55,7 @@ def program(arguments: Sequence[str]) -> None:
     if options.pictures and (options.data_dir or options.dataset):
         raise InvalidValue("Images are --pictures, or those of --data-dir and --dataset. Received: both.")
     storage.check_writable(options.out.parent)
-    photographs = [photograph(path) for path in options.pictures or ()]
+    photographs = [decoding.decode(decoding.read(path), str(path)) for path in options.pictures or ()]
     console = plain_console()
     start_backend(console)
     from resnet_keras.analysis import images  # imports Keras, with the backend just chosen
@@ -85,20 +84,6 @@ def program(arguments: Sequence[str]) -> None:
         say(console, f"{net.name}: {int((best == labels).sum())} of {len(labels)} right")
     figure = predictions(pixels, labels, probabilities, names, title=f"{net.name} on {subject}")
     say(console, *map(str, plotting.save(figure, options.out)))
-
-
-def photograph(path: Path) -> Image.Image:
-    """A picture, in RGB.
-
-    Raises:
-        OSError: it cannot be read or decoded.
-    """
-    try:
-        return decode(path.read_bytes(), str(path))
-    except OSError as error:
-        if error.strerror is None:
-            raise
-        raise InputOutput(f"A picture is a file that can be read. Received: {path} ({error.strerror}).") from None
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ def with_backend_kernels(model: keras.Model) -> keras.Model:
 def for_testing(model: keras.Model) -> keras.Model:
     """The same net on the same variables; on PyTorch as a program, which frees what no layer reads any more.
 
-    Keras holds each layer's output to the end: 64 photographs of 224 pixels in ResNet-50 take 9.2 GB so,
-    and 0.8 as a program, in less than half the time. The other backends compile the whole net and free by themselves.
+    Keras holds each layer's output to the end, of ResNet-50 and 64 photographs 9.6 GB (docs/performance.md). The other
+    backends compile the whole net and free by themselves.
 
     Args:
         model: of one input and one output, functional or sequential.

@@ -6,6 +6,7 @@ What has no one meaning as an 8-bit RGB photograph (16 bits per channel, several
 
 import io
 import re
+from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -20,6 +21,18 @@ MAX_ASPECT = 16
 MAX_PIXELS = 90_000_000
 """Of one image: 270 MB decoded. Pillow's own limits are this one, a warning, and twice this."""
 _SIXTEEN_BITS = re.compile(r"(?<!BGR);16")  # Pillow's name of a file's layout; BGR;16 is 5 + 6 + 5 bits
+
+
+def read(path: Path) -> bytes:
+    """What is in the file of a photograph.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputOutput(f"A photograph is a file that can be read. Received: {path} ({error.strerror}).") from None
 
 
 def decode(data: bytes, location: str) -> Image.Image:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from resnet_keras.data.choice import LAYOUT, choose
+from resnet_keras.data.photographs import decoding
 from resnet_keras.data.photographs.split import Example, Part, Split
 from resnet_keras.data.photographs.tfds import prepared
 from resnet_keras.errors import InputOutput, readable
@@ -61,13 +62,7 @@ class _Files:
         return len(self.names)
 
     def example(self, index: int) -> Example:
-        path = self.root / self.names[index]
-        try:
-            return Example(path.read_bytes(), int(self.labels[index]))
-        except OSError as error:
-            raise InputOutput(
-                f"A photograph is a file that can be read. Received: {path} ({error.strerror})."
-            ) from None
+        return Example(decoding.read(self.root / self.names[index]), int(self.labels[index]))
 
     def examples(self) -> Iterator[Example]:
         return map(self.example, range(len(self)))
