@@ -23,12 +23,6 @@ def settings_line(runs: Sequence[Run]) -> str:
     """One line under the figure: what was run."""
     if not runs:
         return "curves of other projects; no run of ours"
-    recipe = runs[0].settings["recipe"]
-    schedule = runs[0].recipe.schedule
     seeds = sorted({run.settings["seed"] for run in runs})
     backends = " and ".join(sorted({run.settings["backend"] for run in runs}))
-    return (
-        f"{recipe['iterations']:,} iterations of {recipe['batch_size']} images, "
-        f"learning rate {recipe['learning_rate']:g}, {schedule}; "
-        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"
-    )
+    return f"{runs[0].recipe}; seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"

@@ -35,11 +35,7 @@ def model_card(run: Run) -> str:
         ("test error, %", test + (f" (the paper: {published:.2f})" if published else "")),
         ("training, validation error, %", f"{results.train_error:.2f}, {results.validation_error:.2f}"),
         ("protocol", protocol),
-        (
-            "schedule",
-            f"{recipe['iterations']:,} iterations of {recipe['batch_size']} images, learning rate "
-            f"{recipe['learning_rate']:g}, {run.recipe.schedule}, {recipe['precision']}",
-        ),
+        ("schedule", f"{run.recipe}, {run.recipe.precision}"),
         (
             "data",
             f"{data['name']}, {data['train_images']:,} training, {data['validation_images']:,} validation, "

@@ -106,6 +106,13 @@ class Recipe:
                 f"A precision is one of {', '.join(get_args(Precision))}. Received: precision={self.precision!r}."
             )
 
+    def __str__(self) -> str:
+        warmup = f" ({self.warmup})" if self.warmup else ""
+        return (
+            f"{self.iterations:,} iterations of {self.batch_size} images, "
+            f"learning rate {self.learning_rate:g}{warmup}, {self.schedule}"
+        )
+
     def rescaled(self, iterations: int) -> "Recipe":
         """The same schedule in fewer (or more) iterations: what is told in iterations keeps its share of the whole.
 

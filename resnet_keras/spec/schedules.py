@@ -172,6 +172,9 @@ class Warmup:
     until_train_error: float = 80.0
     """Percent."""
 
+    def __str__(self) -> str:
+        return f"{self.learning_rate:g} until the training error is below {self.until_train_error:g} %"
+
 
 @dataclass(frozen=True)
 class Ramp:
@@ -195,6 +198,9 @@ class Ramp:
             raise InvalidValue(
                 f"A ramp rises from a share of the rate, in 1 update or more a stair. Received: {self!r}."
             )
+
+    def __str__(self) -> str:
+        return f"rising until {self.iterations:,}"
 
     def cuts(self) -> tuple[int, ...]:
         """Iterations at which the rate rises."""

@@ -18,7 +18,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 NOTEBOOKS = ("residual-block", "load-a-checkpoint")
 FOLDER = pages.ROOT / "docs/notebooks"
 BEGIN = """\
-# Run this cell first. Where the project is not installed, as on Colab, it brings it.
+# Run this cell first. Where the project is not installed, as on Colab, it brings it from this address:
+REPOSITORY = ""  # @param {type: "string"}
 import importlib.util
 import os
 import sys
@@ -27,11 +28,12 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # !python is this one
 found = importlib.util.find_spec("resnet_keras")
+if found is None and not REPOSITORY:
+    raise ValueError("resnet_keras is not installed. Write the address of its repository into REPOSITORY above.")
 if found is None:
-    !git clone --quiet REPOSITORY resnet_keras
+    !git clone --quiet {REPOSITORY} resnet_keras
     %pip install --quiet --editable "resnet_keras[jax,data,plot]"
 %cd {"resnet_keras" if found is None else Path(found.origin).parents[1]}"""
-"""REPOSITORY: the address of the repository, as on the pages."""
 
 
 def notebook(name: str) -> nbformat.NotebookNode:
