@@ -64,11 +64,13 @@ def measure(backend: Backend, pip: Sequence[str], recipe: Sequence[str]) -> dict
         size = sum(path.lstat().st_size for path in (folder / "venv").rglob("*") if path.is_file())
         if not (folder / "out" / "degradation.png").is_file():
             raise InputOutput(f"The first command draws a figure. Received: none of {shlex.join(command)}.")
+        run = json.loads(next((folder / "out").glob("*/run.json")).read_bytes())
     return {
         "backend": backend,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "pip": list(pip),
-        "recipe": list(recipe),
+        "command": shlex.join(["python", *sys.argv]),
+        **{field: run[field] for field in ("commit", "versions", "hardware")},
+        "data": run["data"]["name"],
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "seconds": {
             "environment": environment,
