@@ -112,9 +112,9 @@ def _batches(
 
     def stacked(shape: tuple[int, ...]) -> _Batch:
         indices, counts, views = zip(*waiting.pop(shape), strict=True)
-        # A power of two: a compiled net sees few shapes, and little is computed in vain. PyTorch runs op by op.
-        compiled = keras.backend.backend() != "torch"
-        size = min(batch_size(shape), 1 << (len(views) - 1).bit_length()) if compiled else len(views)
+        size = len(views)
+        if keras.backend.backend() != "torch":  # a compiled net sees few shapes; PyTorch runs op by op
+            size = min(batch_size(shape), _round_up(size))
         pixels = np.stack([*views, *views[:1] * (size - len(views))])
         if preprocessing != "raw":
             pixels = keras.applications.imagenet_utils.preprocess_input(
@@ -131,6 +131,12 @@ def _batches(
                 yield stacked(view.shape)
     for shape in tuple(waiting):
         yield stacked(shape)
+
+
+def _round_up(count: int) -> int:
+    """To four binary digits: less than an eighth of what a net computes is in vain."""
+    step = 1 << max(0, count.bit_length() - 4)
+    return -(-count // step) * step
 
 
 def _photographs(split: Split, views: Views) -> Iterator[tuple[list[np.ndarray], int]]:
