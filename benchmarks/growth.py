@@ -177,7 +177,7 @@ def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter, NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator
 
     from resnet_keras.plotting import style
 
@@ -200,7 +200,8 @@ def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
                 panel.set(xscale="log", yscale="log", xlim=(ticks[0] / 1.4, ticks[-1] * 1.4))
                 panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
                 panel.xaxis.set_minor_locator(NullLocator())
-                panel.yaxis.set_minor_formatter(NullFormatter())
+                panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                panel.yaxis.set_minor_locator(NullLocator())
                 panel.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
                 if axis.power and measure is MEASURES[0]:
                     guide(panel, ticks, axis.power)

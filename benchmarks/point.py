@@ -25,12 +25,17 @@ def measure(setting: Setting, periods: int) -> dict[str, Any]:
         ours.train_in_periods(
             setting, data, period=UPDATES, periods=periods, after=lambda row: rates.append(row.images_per_second)
         )
-    return {
+    measured = {
         "images_per_second": rates[1:],
         "first_update_seconds": first[0],
         "peak_bytes": startup.peak_bytes(),
         "device_peak_bytes": startup.device_peak_bytes(setting.backend),
     }
+    from resnet_keras import build, cifar10
+    from resnet_keras.experiments import provenance
+
+    here = provenance.describe(build(cifar10(8)))  # any net: it says what the machine is
+    return measured | {field: here[field] for field in ("versions", "device", "hardware", "commit")}
 
 
 if __name__ == "__main__":
