@@ -20,6 +20,8 @@ from resnet_keras.spec.class_names import check_same_classes
 from resnet_keras.spec.schedules import Steps
 from resnet_keras.training.train import train
 
+pytestmark = pytest.mark.any_backend
+
 NET = replace(cifar10(8), image_size=8, num_classes=3)
 RECIPE = Recipe(iterations=2, schedule=Steps(()), batch_size=6, learning_rate=0.01, augmentation=PaddedCrop(1))
 NAMES = ("cat", "dog", "wolf")

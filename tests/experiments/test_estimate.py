@@ -69,6 +69,7 @@ def test_seconds_as_a_clock_shows_them():
     assert [clock(seconds) for seconds in (20, 245, 3_845, 200_000)] == ["0:20", "4:05", "1:04:05", "55:33:20"]
 
 
+@pytest.mark.any_backend
 def test_a_recipe_estimates_and_trains_nothing(tmp_path, small_npz):
     arguments = ["recipes/cifar10.py", "--depth", "8", "--data-dir", str(small_npz), "--batch-size", "6"]
     done = run_python(*arguments, "--iterations", "100", "--out", str(tmp_path / "run"), "--estimate")

@@ -126,6 +126,7 @@ def test_the_recipe_as_a_user_runs_it(folder, tmp_path):
     assert "--protocol 10-crop" in done.stdout
 
 
+@pytest.mark.any_backend
 def test_a_comparison_system_as_a_user_trains_it(folder, tmp_path):
     arguments = ["recipes/imagenet.py", "--architecture", "bn-inception", "--data-dir", str(folder)]
     refused = run_python(*arguments, "--plain")
