@@ -12,6 +12,7 @@ told and left out. Results of `training.py` are drawn too, where they are such p
 
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -91,7 +92,12 @@ def normal(setting: Setting) -> Setting:
 
 def measure(setting: Setting, limit: float, *, memory: bool) -> dict[str, Any]:
     """A point, in a process of its own; with `memory` nothing of its time."""
-    about = {"setting": asdict(setting), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "load": os.getloadavg()[0]}
+    about = {
+        "setting": asdict(setting),
+        "command": shlex.join(["python", *sys.argv]),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "load": os.getloadavg()[0],
+    }
     environment = os.environ | {"KERAS_BACKEND": setting.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [
         sys.executable,
@@ -200,7 +206,7 @@ def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
                 panel.set(xscale="log", yscale="log", xlim=(ticks[0] / 1.4, ticks[-1] * 1.4))
                 panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
                 panel.xaxis.set_minor_locator(NullLocator())
-                panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                panel.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
                 panel.yaxis.set_minor_locator(NullLocator())
                 panel.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
                 if axis.power and measure is MEASURES[0]:

@@ -31,6 +31,7 @@ def measure(setting: Setting, periods: int) -> dict[str, Any]:
         "peak_bytes": startup.peak_bytes(),
         "device_peak_bytes": startup.device_peak_bytes(setting.backend),
     }
+    # Here, after the memory was read.
     from resnet_keras import build, cifar10
     from resnet_keras.experiments import provenance
 

@@ -16,7 +16,9 @@ Without `--data-dir` photographs of 500 x 375 pixels are made, as large as Image
 import argparse
 import json
 import os
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -175,6 +177,7 @@ def in_folder(options: argparse.Namespace, folder: Path, console: Console) -> li
         "image_size": setting.architecture.image_size,
         "images": len(split),
         "made": options.data_dir is None,
+        "command": shlex.join(["python", *sys.argv]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "load": os.getloadavg()[0],
     } | {field: here[field] for field in ("versions", "device", "hardware", "commit")}

@@ -113,7 +113,7 @@ def _batches(
     def stacked(shape: tuple[int, ...]) -> _Batch:
         indices, counts, views = zip(*waiting.pop(shape), strict=True)
         size = len(views)
-        if keras.backend.backend() != "torch":  # a compiled net sees few shapes; PyTorch runs op by op
+        if keras.backend.backend() != "torch":  # so that other calls of a compiled net find their shapes again
             size = min(batch_size(shape), _round_up(size))
         pixels = np.stack([*views, *views[:1] * (size - len(views))])
         if preprocessing != "raw":
@@ -134,7 +134,7 @@ def _batches(
 
 
 def _round_up(count: int) -> int:
-    """To four binary digits: less than an eighth of what a net computes is in vain."""
+    """To four significant binary digits, which adds less than an eighth."""
     step = 1 << max(0, count.bit_length() - 4)
     return -(-count // step) * step
 

@@ -1,6 +1,7 @@
 """What a figure of runs says of them: its title, and the line of settings under it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from resnet_keras.runs.reading import Run
 from resnet_keras.spec.paper_nets import CIFAR10_SIZE, IMAGENET_SIZE
@@ -25,4 +26,8 @@ def settings_line(runs: Sequence[Run]) -> str:
         return "curves of other projects; no run of ours"
     seeds = sorted({run.settings["seed"] for run in runs})
     backends = " and ".join(sorted({run.settings["backend"] for run in runs}))
-    return f"{runs[0].recipe}; seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"
+    recipe, some = runs[0].recipe, ""
+    if len({run.recipe.warmup for run in runs}) > 1:
+        recipe = replace(recipe, warmup=None)
+        some = f"{' and '.join(sorted({run.name for run in runs if run.recipe.warmup}))} warmed up; "
+    return f"{recipe}; {some}seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"

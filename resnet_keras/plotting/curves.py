@@ -12,6 +12,7 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.runs.reading import Run
 from resnet_keras.spec.augmentation import ScaledCrop
 from resnet_keras.spec.measurements import to_csv
+from resnet_keras.spec.paper_recipes import cifar10_recipe
 from resnet_keras.spec.records import Row
 
 HEAD = ("net", "source", "seeds", "iteration", "train_error", "train_error_std", "validation_error",
@@ -73,9 +74,15 @@ def kinds(runs: Iterable[Run]) -> list[list[Run]]:
     found: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.settings["architecture"]["depth"], run.name)):
         if run.rows:
-            settings = [run.data_identity, run.settings["recipe"] | {"warmup": None}]
+            settings = [run.data_identity, run.settings["recipe"] | _warmup(run)]
             found.setdefault(json.dumps(settings), []).append(run)
     return sorted(found.values(), key=len, reverse=True)
+
+
+def _warmup(run: Run) -> dict[str, None]:
+    """A warm-up that the paper's rule gives this depth is no difference between nets; any other is."""
+    usual = cifar10_recipe(run.settings["architecture"]["depth"]).warmup
+    return {"warmup": None} if run.recipe.warmup == usual else {}
 
 
 def on_photographs(run: Run) -> bool:

@@ -200,7 +200,7 @@ class Ramp:
             )
 
     def __str__(self) -> str:
-        return f"rising until {self.iterations:,}"
+        return f"rising until iteration {self.iterations:,}"
 
     def cuts(self) -> tuple[int, ...]:
         """Iterations at which the rate rises."""

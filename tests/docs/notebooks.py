@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 NOTEBOOKS = ("residual-block", "load-a-checkpoint")
 FOLDER = pages.ROOT / "docs/notebooks"
 BEGIN = """\
-# Run this cell first. Where the project is not installed, as on Colab, it brings it from this address:
+# Run this cell first. Where the project is not installed, as on Colab, it installs it from this address:
 REPOSITORY = ""  # @param {type: "string"}
 import importlib.util
 import os

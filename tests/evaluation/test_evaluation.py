@@ -68,7 +68,7 @@ def random_images(*shape):
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
 
 
-@pytest.mark.parametrize("count", [9, 37, 320])
+@pytest.mark.parametrize("count", [9, 33, 257])
 def test_the_last_batch_is_filled_up_by_less_than_an_eighth_and_changes_no_score(count, monkeypatch):
     x, y = random_images(count, 16, 16, 3), (np.arange(count) % 3).astype(np.int32)
     data = split(name="images", source="", train=(x, y), test=(x, y), num_classes=3)
@@ -78,7 +78,7 @@ def test_the_last_batch_is_filled_up_by_less_than_an_eighth_and_changes_no_score
         keras.Model, "predict_on_batch", lambda self, x: computed.append(len(x)) or predict_on_batch(self, x)
     )
     scores, labels = score(as_classifier(model), data, Protocol("1-crop"))
-    assert count <= sum(computed) < count * 8 / 7
+    assert count <= sum(computed) <= count * 9 / 8
     np.testing.assert_allclose(scores, predict_on_batch(model, x), rtol=1e-5)
     assert (labels == y).all()
 

@@ -97,7 +97,15 @@ def test_runs_that_cannot_be_compared_are_refused():
     for other in (a_run(56, size=16), a_run(56, iterations=4_000), a_run(56, generated=True)):
         with pytest.raises(InvalidValue, match="2 kinds"):
             plotting.figure_6([a_run(20), other])
-    plotting.figure_6([a_run(56), a_run(110)])  # the warm-up belongs to the net
+    caption = plotting.figure_6([a_run(56), a_run(110)]).texts  # the warm-up belongs to the net
+    assert any(
+        "learning rate 0.1, divided" in text.get_text() and "ResNet-110 warmed up" in text.get_text()
+        for text in caption
+    )
+    warm = a_run(8, seed=1)
+    warm.settings["recipe"]["warmup"] = a_run(110).settings["recipe"]["warmup"]
+    with pytest.raises(InvalidValue, match="2 kinds"):
+        plotting.figure_6([a_run(8), warm])
 
 
 def test_one_seed_twice_is_no_band():

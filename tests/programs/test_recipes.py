@@ -14,6 +14,7 @@ from resnet_keras.programs.backend import BACKENDS
 from resnet_keras.programs.options import file_path, planned, recipe_from, training_options
 from resnet_keras.runs import reading
 from resnet_keras.spec.paper_recipes import IMAGENET_MODERN
+from resnet_keras.spec.schedules import Warmup
 
 CIFAR10, DEGRADATION, FIGURES = (f"recipes/{name}.py" for name in ("cifar10", "degradation", "figures"))
 
@@ -132,6 +133,7 @@ def test_degradation_falls_back_on_generated_images_and_says_so(nowhere, tmp_pat
     assert done.returncode == 0, done.stderr
     run = reading.find(out)[0]
     assert run.settings["data"]["generated"]
+    assert run.recipe.warmup == Warmup(learning_rate=0.01, until_train_error=80.0)
     assert "NOT CIFAR-10" in done.stdout
     assert "not CIFAR-10" in (out / "degradation.svg").read_text()
 

@@ -45,7 +45,7 @@ def test_recipe_of_section_3_4():
 def test_a_recipe_in_words_has_the_warm_up_of_section_4_2():
     assert str(CIFAR10) == "64,000 iterations of 128 images, learning rate 0.1, divided by 10 at 32,000 and 48,000"
     assert "learning rate 0.1 (0.01 until the training error is below 80 %), divided" in str(cifar10_recipe(110))
-    assert "(rising until " in str(IMAGENET_LARGE)
+    assert f"(rising until iteration {5 * 1_281_167 // 8_192:,})" in str(IMAGENET_LARGE)
 
 
 def test_a_plateau_by_hand():
