@@ -267,4 +267,4 @@ def _header(
         f"{test} test images of {images.image_size} x {images.image_size} pixels"
         + (f", {len(images.skipped)} damaged ones left out" if images.skipped else "")
     )
-    yield (f"  recipe  {recipe}, {recipe.precision}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
+    yield f"  recipe  {recipe}, {recipe.precision}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
