@@ -1,5 +1,6 @@
 """The paper's numbers, and those that follow from its description (sections 3.3, 3.4, 4.2; Table 1; Table 6)."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import keras
@@ -126,6 +127,21 @@ def test_weights_start_as_he_2015_untruncated():
     std = np.sqrt(2 / (3 * 3 * 64))
     assert kernel.std() == pytest.approx(std, rel=0.02)
     assert (np.abs(kernel) > 2.5 * std).mean() == pytest.approx(0.0124, abs=0.004)  # of a normal: 2 (1 - Phi(2.5))
+
+
+@pytest.mark.parametrize("fan", ["fan_in", "fan_out"])
+def test_either_fan_of_he_2015(fan):
+    """Eqn. (10) and (14) differ where the width does: 3 x 3 numbers of each of 16 channels in, of each of 32 out."""
+    kernel = build(cifar10(20), fan=fan).get_layer("conv3_block1_1_conv").get_weights()[0]
+    assert kernel.shape == (3, 3, 16, 32)
+    assert kernel.std() == pytest.approx(np.sqrt(2 / (9 * {"fan_in": 16, "fan_out": 32}[fan])), rel=0.04)
+
+
+def test_no_other_fan():
+    with pytest.raises(InvalidValue, match=r"^A fan is one of 'fan_in', 'fan_out'\. Received: fan='fan_avg'\.$"):
+        build(cifar10(8), fan="fan_avg")
+    with pytest.raises(InvalidValue, match=r"^A fan is one of 'fan_in', 'fan_out'\. Received: fan='fan_avg'\.$"):
+        replace(CIFAR10, fan="fan_avg")
 
 
 def test_plain_and_residual_nets_start_from_the_same_weights():

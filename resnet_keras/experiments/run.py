@@ -199,6 +199,7 @@ def _train(
             weight_decay=recipe.weight_decay,
             seed=seed,
             zero_gamma=recipe.zero_gamma,
+            fan=recipe.fan,
             precision=recipe.precision,
         )
         if recipe.finetune is not None and start is not None:

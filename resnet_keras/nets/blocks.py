@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from resnet_keras.spec.architecture import Convolution, Unit
-from resnet_keras.spec.recipe import Precision
+from resnet_keras.spec.recipe import Fan, Precision
 
 Tensor = Any
 """A `keras.KerasTensor`: Keras has no public name for what a functional graph passes on."""
@@ -42,8 +42,11 @@ class Initialisation:
     bias: float = 0.0
 
 
-HE_FAN_IN = Initialisation(2.0, "fan_in", "untruncated_normal")
-"""Section 3.4: He et al. 2015. Keras's HeNormal is truncated; the paper's is not."""
+HE: dict[Fan, Initialisation] = {
+    "fan_in": Initialisation(2.0, "fan_in", "untruncated_normal"),
+    "fan_out": Initialisation(2.0, "fan_out", "untruncated_normal"),
+}
+"""Section 3.4: He et al. 2015, Eqn. (10) and (14). Keras's HeNormal is truncated; the paper's is not."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class LayerFactory:
     seed: int
     zero_gamma: bool = False
     precision: Precision | None = None
-    initialisation: Initialisation = HE_FAN_IN
+    initialisation: Initialisation = HE["fan_in"]
 
     def conv_bn(self, x: Tensor, convolution: Convolution, *, relu: str | None, gamma: str = "ones") -> Tensor:
         """Convolution, batch normalisation whose gamma starts as told and, where `relu` names it, a ReLU."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -13,17 +13,18 @@ from resnet_keras.nets.baselines.bn_inception import bn_inception_body
 from resnet_keras.nets.baselines.googlenet import googlenet_body
 from resnet_keras.nets.baselines.prelu_net import prelu_net_body
 from resnet_keras.nets.baselines.vgg import vgg_body
-from resnet_keras.nets.blocks import LayerFactory, Tensor
+from resnet_keras.nets.blocks import HE, LayerFactory, Tensor
 from resnet_keras.nets.residual import residual_body
 from resnet_keras.spec.architecture import Architecture
 from resnet_keras.spec.baselines.bn_inception import BnInception
 from resnet_keras.spec.baselines.googlenet import GoogLeNet
 from resnet_keras.spec.baselines.prelu_net import PReluNet
 from resnet_keras.spec.baselines.vgg import Vgg
+from resnet_keras.spec.checks import check_choice
 from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.spec.network import CHANNELS, Network
 from resnet_keras.spec.paper_recipes import CIFAR10
-from resnet_keras.spec.recipe import Precision
+from resnet_keras.spec.recipe import Fan, Precision
 
 Body = Callable[[LayerFactory, Tensor, Any], Tensor | list[Tensor]]
 """From the image less its mean to probabilities, the last layer of which is a softmax `Activation`; with auxiliary
@@ -46,6 +47,7 @@ def build(
     weight_decay: float = CIFAR10.weight_decay,
     seed: int = 0,
     zero_gamma: bool = False,
+    fan: Fan = "fan_in",
     precision: Precision | None = None,
 ) -> keras.Model:
     """Makes the network, with stock Keras layers only: what it saves loads without this package.
@@ -55,6 +57,7 @@ def build(
         weight_decay: L2 on every trained number, as the paper means it: it adds `weight_decay * w` to the gradient.
         seed: random seed of the initial weights.
         zero_gamma: whether each residual starts at 0, so that the net starts as its shortcuts.
+        fan: that kernels start by (He et al. 2015); VGG, GoogLeNet and PReLU-net start as their own papers say.
         precision: what layers compute in; None is Keras's policy of this process. Mean, pooling, classifier and
             probabilities are float32 always.
 
@@ -63,11 +66,15 @@ def build(
         probabilities of shape (batch, num_classes); a GoogLeNet with auxiliary classifiers returns three such, its own
         first. Mid-grey is subtracted until `subtract_mean` has seen a training
         set.
+
+    Raises:
+        InvalidValue: another fan.
     """
+    check_choice("A fan", fan, get_args(Fan), "fan")
     image = keras.Input((network.image_size, network.image_size, CHANNELS), name="image", dtype="float32")
     axes = (1, 2, 3) if network.mean == "pixel" else -1
     x = layers.Normalization(axis=axes, dtype="float32", name="mean")(image)
-    make = LayerFactory(weight_decay, seed, zero_gamma, precision)
+    make = LayerFactory(weight_decay, seed, zero_gamma, precision, HE[fan])
     probabilities = BODIES[type(network)](make, x, network)
     model = keras.Model(image, probabilities, name=network.name.replace(" ", "-"))
     model.network = network

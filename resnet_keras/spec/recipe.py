@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
-from resnet_keras.spec.checks import is_count
+from resnet_keras.spec.checks import check_choice, is_count
 from resnet_keras.spec.finetune import FineTune
 from resnet_keras.spec.records import Row
 from resnet_keras.spec.schedules import Cosine, Exponential, Period, Plateau, Ramp, Schedule, Steps, Warmup
@@ -27,6 +27,8 @@ Precision = Literal["float32", "mixed_bfloat16"]
 
 Not float16, which needs a scaled loss and fails on TensorFlow's `channels_first`.
 """
+Fan = Literal["fan_in", "fan_out"]
+"""What the variance of a kernel's first numbers is 2 divided by, in He et al. 2015: Eqn. (10) or Eqn. (14)."""
 HALF_AND_THREE_QUARTERS = Steps((32_000, 48_000))
 """Section 4.2: of 64,000 iterations."""
 MOST_COUNTED = 1 << 24
@@ -54,6 +56,7 @@ class Recipe:
         augmentation: of the training images.
         label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
         zero_gamma: whether the last normalisation of each residual starts at 0 (Goyal et al. 2017), not 1.
+        fan: that the kernels start by. A net of another paper starts as that paper says (docs/deviations.md).
         average_over: updates that the exponential average of the weights reaches back over; it is what is measured and
             saved. 0 takes the weights as they are.
         precision: what is computed in.
@@ -72,6 +75,7 @@ class Recipe:
     augmentation: PaddedCrop | ScaledCrop = PADDED_BY_FOUR
     label_smoothing: float = 0.0
     zero_gamma: bool = False
+    fan: Fan = "fan_in"
     average_over: int = 0
     precision: Precision = "float32"
     evaluate_every: int = 400
@@ -101,10 +105,8 @@ class Recipe:
             raise InvalidValue(f"An average reaches over updates. Received: average_over={self.average_over!r}.")
         if not 0 <= self.label_smoothing < 1:
             raise InvalidValue(f"Smoothing spreads a share. Received: label_smoothing={self.label_smoothing!r}.")
-        if self.precision not in get_args(Precision):
-            raise InvalidValue(
-                f"A precision is one of {', '.join(get_args(Precision))}. Received: precision={self.precision!r}."
-            )
+        check_choice("A fan", self.fan, get_args(Fan), "fan")
+        check_choice("A precision", self.precision, get_args(Precision), "precision")
 
     def __str__(self) -> str:
         warmup = f" ({self.warmup})" if self.warmup else ""
@@ -165,8 +167,9 @@ class Recipe:
         schedule = {"kind": _kind(SCHEDULES, self.schedule), **asdict(self.schedule)}
         augmentation = {"kind": _kind(AUGMENTATIONS, self.augmentation), **asdict(self.augmentation)}
         fields = asdict(self) | {"schedule": schedule, "augmentation": augmentation}
-        if self.finetune is None:  # as files had it before there was any
-            del fields["finetune"]
+        for field in ("fan", "finetune"):  # where nothing was chosen, a file is as before there was a choice
+            if getattr(self, field) == getattr(Recipe, field):
+                del fields[field]
         return fields
 
     @classmethod

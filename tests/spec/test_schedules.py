@@ -107,8 +107,12 @@ def test_an_exponential_schedule_is_that_of_pytorch():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_comes_back_from_json(name):
-    for recipe in (RECIPES[name], RECIPES[name].rescaled(700)):
+    for recipe in (RECIPES[name], RECIPES[name].rescaled(700), replace(RECIPES[name], fan="fan_out")):
         assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_a_run_of_before_there_was_a_choice_is_the_same_recipe():
+    assert not {"fan", "finetune"} & CIFAR10.to_dict().keys()
 
 
 @pytest.mark.parametrize("name", RECIPES)

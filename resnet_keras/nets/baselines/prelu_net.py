@@ -5,22 +5,20 @@ from dataclasses import replace
 from keras import layers
 
 from resnet_keras.nets.baselines.layers import convolution, dense_classifier, max_pool
-from resnet_keras.nets.blocks import Initialisation, LayerFactory, Tensor
+from resnet_keras.nets.blocks import HE, LayerFactory, Tensor
 from resnet_keras.spec.baselines.layers import Pool
 from resnet_keras.spec.baselines.prelu_net import PReluNet
 
 PIXELS_STD = 58.0
 """What pixels of 0..255 are divided by: the standard deviation of ImageNet's photographs, 0.226 x 255 on average. The
 paper does not say; undivided, by its initialisation and rate the first update overflows (docs/deviations.md)."""
-HE_FAN_OUT = Initialisation(2.0, "fan_out", "untruncated_normal")
-"""Section 2.2: "we use Eqn.(14)"."""
 DROPOUT = 0.5
 """Section 2.3: of the first two dense layers."""
 
 
 def prelu_net_body(make: LayerFactory, x: Tensor, net: PReluNet) -> Tensor:
     """From the image less its mean to probabilities."""
-    make = replace(make, initialisation=HE_FAN_OUT)
+    make = replace(make, initialisation=HE["fan_out"])  # section 2.2: "we use Eqn.(14)"
     x = layers.Rescaling(1 / PIXELS_STD, dtype="float32", name="scale")(x)
     for layer in net.layers():
         x = max_pool(make, x, layer) if isinstance(layer, Pool) else convolution(make, x, layer)
