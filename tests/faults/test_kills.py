@@ -22,7 +22,7 @@ from resnet_keras.spec.schedules import Steps
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="file calls are counted on Linux, with a C compiler")
 FLIPS, TRUNCATIONS = (40, 1_000), 20
-KILLS, SOAK_SECONDS = (10, 100), 1_800
+KILLS, SOAK_SECONDS = (6, 100), 1_800
 NET = cifar10(8, num_classes=3, image_size=8)
 RECIPE = Recipe(
     iterations=4,
