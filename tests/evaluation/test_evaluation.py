@@ -423,6 +423,7 @@ def test_what_another_net_raises_is_one_line(small_data, monkeypatch):
 # The recipe.
 
 
+@pytest.mark.any_backend
 def test_damaged_photographs_are_left_out_as_in_training(tmp_path):
     own = write_folder(tmp_path / "own")
     bad = own / "val" / "n03" / "000.JPEG"

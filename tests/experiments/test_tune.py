@@ -75,6 +75,7 @@ def test_bayesian_proposals_follow_what_was_measured(small_data, tmp_path):
     assert np.median(far[18:]) < np.median(far[:18]) / 2
 
 
+@pytest.mark.any_backend
 def test_trials_are_runs_and_a_diverged_one_is_no_end(small_data, tmp_path, monkeypatch):
     monkeypatch.setattr(tune, "RATES", (0.01, 1e30))  # the first two proposals of seed 0 diverge
     wanted = tune.Search("random", SHORT.rescaled(3), small_data, 0)

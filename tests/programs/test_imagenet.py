@@ -75,6 +75,7 @@ def test_it_goes_on_where_it_was_interrupted(straight, folder, tmp_path, monkeyp
         np.testing.assert_array_equal(mine, other)
 
 
+@pytest.mark.any_backend
 def test_tensorflow_datasets_are_trained_on(folder, tmp_path):
     """What TensorFlow Datasets has made of the folder, in an order of its own."""
     pytest.importorskip("array_record")

@@ -19,6 +19,7 @@ for number in range(100):
 """
 
 
+@pytest.mark.any_backend
 def test_predict_counts_what_the_net_has_right(small_npz, tmp_path):
     run = ROOT / "tests" / "files" / "8d48f2f" / BACKEND / "finished"
     out = tmp_path / "prediction"
@@ -32,6 +33,7 @@ def test_predict_counts_what_the_net_has_right(small_npz, tmp_path):
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.any_backend
 def test_predict_says_what_it_takes_a_picture_for(small_npz, tmp_path):
     run = ROOT / "tests" / "files" / "8d48f2f" / BACKEND / "finished"
     with np.load(small_npz) as held:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import BACKEND, ROOT, run_json, run_python, small_arrays
+from conftest import AS_FOR_A_USER, BACKEND, ROOT, run_json, run_python, small_arrays
 
 from resnet_keras import InvalidValue
 from resnet_keras.programs.backend import BACKENDS
@@ -22,7 +22,7 @@ CIFAR10, DEGRADATION, FIGURES = (f"recipes/{name}.py" for name in ("cifar10", "d
 def test_cifar10_trains_a_users_own_images(tmp_path, small_npz):
     out = tmp_path / "run"
     arguments = [CIFAR10, "--depth", "8", "--iterations", "4", "--batch-size", "8", "--seed", "3"]
-    done = run_python(*arguments, "--data-dir", str(small_npz), "--out", str(out))
+    done = run_python(*arguments, "--data-dir", str(small_npz), "--out", str(out), **AS_FOR_A_USER)
     assert done.returncode == 0, done.stderr
     settings = run_json(out)
     assert settings["recipe"]["schedule"]["boundaries"] == [2, 3]
