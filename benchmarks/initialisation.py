@@ -42,7 +42,11 @@ def program(arguments: Sequence[str]) -> None:
 
     data = sources.load(options.data_dir, None).averaged_to(IMAGE_SIZE)
     recipe = SHORT.rescaled(options.iterations)
-    nets = [replace(cifar10(depth, shortcut), image_size=IMAGE_SIZE) for shortcut in (None, "A") for depth in DEPTHS]
+    nets = [
+        cifar10(depth, shortcut, num_classes=data.num_classes, image_size=IMAGE_SIZE)
+        for shortcut in (None, "A")
+        for depth in DEPTHS
+    ]
     rows: list[dict[str, Any]] = []
     for net in nets:
         for fan in get_args(Fan):
@@ -54,8 +58,8 @@ def program(arguments: Sequence[str]) -> None:
                 "net": net.name,
                 "fan": fan,
                 "seeds": list(options.seeds),
-                "training_error": [round(100 * found.rows[-1].train_error, 2) for found in runs],
-                "validation_error": [round(100 * found.rows[-1].validation_error, 2) for found in runs],
+                "training_error": [round(found.rows[-1].train_error, 2) for found in runs],
+                "validation_error": [round(found.rows[-1].validation_error, 2) for found in runs],
             } | here)  # fmt: skip
     for row in rows:
         said = (f"{name} {_mean(row[f'{name}_error'])} %" for name in ("training", "validation"))

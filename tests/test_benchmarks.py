@@ -7,9 +7,10 @@ from importlib import import_module
 import keras
 import numpy as np
 import pytest
-from conftest import BACKEND, ROOT, run_python
+from conftest import BACKEND, ROOT, run_python, small_arrays
 
 from resnet_keras.nets.build import build
+from resnet_keras.runs import reading
 from resnet_keras.spec.paper_nets import cifar10, imagenet
 
 pytestmark = pytest.mark.any_backend  # the native nets are compared with Keras on whichever runs
@@ -213,3 +214,21 @@ def test_ten_minutes_of_a_gpu_are_tried_in_short_form(tmp_path):
     assert {step["ended"] for step in json.loads((tmp_path / "none" / "session.json").read_text())["steps"]} == {
         "not begun"
     }
+
+
+@pytest.mark.slow
+def test_both_fans_are_measured(tmp_path):
+    np.savez(tmp_path / "images.npz", **small_arrays(size=32))
+    done = run_python(
+        "benchmarks/initialisation.py", "--data-dir", str(tmp_path / "images.npz"), "--iterations", "2", "--seeds", "3",
+        "--out", str(tmp_path / "runs"), "--json", str(tmp_path / "out.json"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "out.json").read_text())["rows"]
+    nets = ("plain-8", "plain-26", "ResNet-8", "ResNet-26")
+    assert [(row["net"], row["fan"]) for row in rows] == [(net, fan) for net in nets for fan in ("fan_in", "fan_out")]
+    for row in rows:
+        run = reading.read(tmp_path / "runs" / row["fan"] / f"{row['net']}-seed3")
+        assert run.recipe.fan == row["fan"]
+        assert row["training_error"] == [pytest.approx(run.results.train_error, abs=0.01)]
+        assert f"validation {row['validation_error'][0]:.2f} ± 0.00 %" in done.stdout
