@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up .venv with all three backends and runs every check: style, types, imports, docs, and the tests once on each backend.
-#   ./test.sh            what a change has to pass: about 35 minutes on two cores
+#   ./test.sh            what a change has to pass: about half an hour on two cores
 #   ./test.sh --slow     also the tests that take minutes; with TFDS_DATA_DIR set, those on CIFAR-10 itself
 # Each phase of the tests ends with what it skipped, and why.
 set -euo pipefail
