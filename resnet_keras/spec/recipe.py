@@ -28,7 +28,7 @@ Precision = Literal["float32", "mixed_bfloat16"]
 Not float16, which needs a scaled loss and fails on TensorFlow's `channels_first`.
 """
 Fan = Literal["fan_in", "fan_out"]
-"""What the variance of a kernel's first numbers is 2 divided by, in He et al. 2015: Eqn. (10) or Eqn. (14)."""
+"""Of He et al. 2015: a kernel starts with the variance 2 / fan-in, Eqn. (10), or 2 / fan-out, Eqn. (14)."""
 HALF_AND_THREE_QUARTERS = Steps((32_000, 48_000))
 """Section 4.2: of 64,000 iterations."""
 MOST_COUNTED = 1 << 24
