@@ -68,7 +68,9 @@ def program(arguments: Sequence[str]) -> None:
     ]
     queue = Queue(jobs)
     if options.estimate:
-        say(console, *estimate(jobs[0].network, jobs[0].recipe, data, seed=seeds[0]).lines())
+        first = queue.jobs[0]
+        one = estimate(first.network, first.recipe, data, seed=first.seed)
+        say(console, first.network.name, *one.lines(), queue.time_of_all(one.seconds))
         return
     for job in queue.jobs:  # before hours of work, not after
         inspect(job.network, job.recipe, data, seed=job.seed, out=job.out)

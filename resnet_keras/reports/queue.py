@@ -71,6 +71,13 @@ class Queue:
         left = sum(job.cost - done for job, (done, _) in zip(self.jobs, spent, strict=True))
         return f"; about {clock(seconds / cost * left)} left for {len(self.jobs) - number + 1} runs"
 
+    def time_of_all(self, seconds: float) -> str:
+        """For the screen: what all runs take where the first, the cheapest, takes so many seconds."""
+        all_cost = sum(job.cost for job in self.jobs)
+        return (
+            f"all     about {clock(seconds * all_cost / self.jobs[0].cost)} for {len(self.jobs)} runs, by multiply-adds"
+        )
+
     def finished(self) -> list[reading.Run]:
         """Those that have ended, as they were trained."""
         begun = [job.run() for job in self.jobs if (job.out / reading.RUN).exists()]

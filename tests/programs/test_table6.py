@@ -1,6 +1,7 @@
 """The queue of Table 6: cheapest first, finished runs skipped, the time left, and what it leaves behind."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from conftest import run_json, run_python
@@ -31,6 +32,13 @@ def test_the_time_left_is_in_proportion_to_what_was_computed(tmp_path, monkeypat
     assert ratio == pytest.approx(3.09, abs=0.01)
     minutes, seconds = divmod(round(100 + 200 * ratio), 60)
     assert queue.time_left(1) == f"; about {minutes}:{seconds:02} left for 2 runs"
+
+
+def test_what_all_take_follows_from_the_first():
+    """A net of 6n + 2 layers has 2n convolutions in each stage: plain-20 and ResNet-56 take 4.09 times plain-20."""
+    queue = Queue([Job(cifar10(56), CIFAR10, 0, Path("56")), Job(cifar10(20, None), CIFAR10, 0, Path("20"))])
+    minutes, seconds = divmod(round(100 * (1 + 125_485_696 / 40_551_040)), 60)
+    assert queue.time_of_all(100.0) == f"all     about {minutes}:{seconds:02} for 2 runs, by multiply-adds"
 
 
 def test_a_queue_of_two_seeds(small_npz, tmp_path):
