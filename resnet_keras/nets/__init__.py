@@ -1,4 +1,4 @@
-"""A `Network` becomes a `keras.Model` of stock layers: blocks, `build`, the fully convolutional form, recalibration.
+"""Turns a `Network` into a `keras.Model` of stock layers: blocks, `build`, the fully convolutional form, recalibration.
 
 May import `errors` and `spec`.
 """

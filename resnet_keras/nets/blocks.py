@@ -1,4 +1,4 @@
-"""The parts that networks are made of: section 3.2 and Figure 5. Tensor in, tensor out, stock Keras layers only.
+"""The parts that networks are made of (section 3.2, Figure 5): tensor in, tensor out, stock Keras layers only.
 
 Every convolution has symmetric padding (as in Caffe, where the paper's nets were trained); in plain and residual nets
 it has no bias and is followed by batch normalisation. Layer names are those of `keras.applications`:
@@ -17,23 +17,23 @@ from resnet_keras.spec.architecture import Convolution, Unit
 from resnet_keras.spec.recipe import Fan, Precision
 
 Tensor = Any
-"""A `keras.KerasTensor`: Keras has no public name for what a functional graph passes on."""
+"""A `keras.KerasTensor`: Keras has no public name for what a functional graph passes between layers."""
 
 BATCH_NORM_MOMENTUM = 0.9
-"""Share of the old moving statistics kept at each update, as in the ports of the paper. Keras: 0.99."""
+"""Share of the old moving statistics kept at each update, as in ports of the paper's nets. Keras's default is 0.99."""
 BATCH_NORM_EPSILON = 1e-5
-"""Added to the variance, as in Caffe. Keras: 1e-3."""
+"""Added to the variance, as in Caffe. Keras's default is 1e-3."""
 
 
 @dataclass(frozen=True)
 class Initialisation:
-    """How kernels and biases start, in the terms of `keras.initializers.VarianceScaling`.
+    """Initial values of kernels and biases, in the terms of `keras.initializers.VarianceScaling`.
 
     Attributes:
-        scale: variance of a kernel's numbers times the fan.
-        fan: what that is.
-        distribution: which.
-        bias: of convolutions that have one.
+        scale: variance of a kernel's weights times the fan.
+        fan: which fan that is.
+        distribution: distribution of a kernel's weights.
+        bias: initial bias of convolutions that have one.
     """
 
     scale: float
@@ -46,7 +46,7 @@ HE: dict[Fan, Initialisation] = {
     "fan_in": Initialisation(2.0, "fan_in", "untruncated_normal"),
     "fan_out": Initialisation(2.0, "fan_out", "untruncated_normal"),
 }
-"""Section 3.4: He et al. 2015, Eqn. (10) and (14). Keras's HeNormal is truncated; the paper's is not."""
+"""Section 3.4: He et al. 2015, Eqn. (10) and (14). Keras's HeNormal is truncated, unlike the paper's."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class LayerFactory:
     """Makes layers with a paper's initialisation and weight decay.
 
     Attributes:
-        weight_decay: the paper's; Keras's `L2(l)` has the gradient 2lw, so layers get half of it.
-        seed: random seed of the initial weights. A kernel depends on it and on its layer's name alone, so the plain and
-            the residual net of one seed start from the same convolutions.
-        zero_gamma: whether the last normalisation of a residual starts at 0 instead of 1.
-        precision: what the layers compute in; None is Keras's policy of this process.
-        initialisation: of kernels and biases.
+        weight_decay: as in the paper; the gradient of Keras's `L2(l)` is 2lw, so layers get half of it.
+        seed: random seed of the initial weights. A kernel depends only on the seed and its layer's name, so the plain
+            and the residual net of one seed start from the same convolutions.
+        zero_gamma: whether gamma of the last normalisation in each residual starts at 0 instead of 1.
+        precision: what the layers compute in; None is Keras's global dtype policy.
+        initialisation: initial values of kernels and biases.
     """
 
     weight_decay: float
@@ -69,7 +69,7 @@ class LayerFactory:
     initialisation: Initialisation = HE["fan_in"]
 
     def conv_bn(self, x: Tensor, convolution: Convolution, *, relu: str | None, gamma: str = "ones") -> Tensor:
-        """Convolution, batch normalisation whose gamma starts as told and, where `relu` names it, a ReLU."""
+        """Convolution, batch normalisation with gamma initialised as given and, if `relu` names one, a ReLU."""
         name = convolution.name
         x = self.conv(x, convolution, use_bias=False)
         x = layers.BatchNormalization(
@@ -135,15 +135,15 @@ class LayerFactory:
             )(x)
         added = unit.filters - unit.filters_in
         if added:
-            # With the other data format the "width" that ZeroPadding2D pads is the channel axis: no custom layer in
-            # the file.
+            # In the other data format, the "width" that ZeroPadding2D pads is the channel axis, so the saved file
+            # needs no custom layer.
             x = layers.ZeroPadding2D(
                 ((0, 0), (0, added)), data_format="channels_first", dtype=self.precision, name=f"{unit.name}_0_pad"
             )(x)
         return x
 
     def classifier(self, x: Tensor, num_classes: int) -> Tensor:
-        """Global average pooling, dense layer, softmax: float32 under mixed precision too."""
+        """Global average pooling, dense layer, softmax: in float32 even under mixed precision."""
         x = layers.GlobalAveragePooling2D(data_format="channels_last", dtype="float32", name="avg_pool")(x)
         return self.softmax(self.dense(x, num_classes, "predictions"))
 
@@ -159,11 +159,11 @@ class LayerFactory:
         )(x)
 
     def softmax(self, x: Tensor) -> Tensor:
-        """The last layer of every network: training takes it off and works on the logits."""
+        """The last layer of every network: training removes it and works on the logits."""
         return layers.Activation("softmax", dtype="float32", name="probabilities")(x)
 
     def seed_of(self, name: str) -> int:
-        """The random seed of the layer of this name."""
+        """The random seed of the layer with this name."""
         state = np.random.SeedSequence([self.seed, zlib.crc32(name.encode())]).generate_state(1)
         return int(state[0] >> 1)
 

@@ -1,4 +1,4 @@
-"""`build`: a `Network` becomes a `keras.Model` of stock layers."""
+"""`build` turns a `Network` into a `keras.Model` of stock layers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,8 +27,8 @@ from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.spec.recipe import Fan, Precision
 
 Body = Callable[[LayerFactory, Tensor, Any], Tensor | list[Tensor]]
-"""From the image less its mean to probabilities, the last layer of which is a softmax `Activation`; with auxiliary
-classifiers a list, the net's own first."""
+"""Maps the mean-subtracted image to probabilities, ending with a softmax `Activation`; with auxiliary classifiers, to a
+list, the net's own first."""
 BODIES: dict[type[Network], Body] = {
     Architecture: residual_body,
     Vgg: vgg_body,
@@ -38,7 +38,7 @@ BODIES: dict[type[Network], Body] = {
 }
 """How each kind of network in `spec.kinds.NETWORKS` is built."""
 MID_GREY = 127.5
-"""Subtracted from pixels of 0..255 while no training set has been seen."""
+"""Subtracted from pixels 0..255 until the mean of a training set is known."""
 
 
 def build(
@@ -50,25 +50,24 @@ def build(
     fan: Fan = "fan_in",
     precision: Precision | None = None,
 ) -> keras.Model:
-    """Makes the network, with stock Keras layers only: what it saves loads without this package.
+    """Builds the network from stock Keras layers only, so that a saved model loads without this package.
 
     Args:
         network: what to build.
-        weight_decay: L2 on every trained number, as the paper means it: it adds `weight_decay * w` to the gradient.
+        weight_decay: L2 on every trained weight, in the paper's sense: it adds `weight_decay * w` to the gradient.
         seed: random seed of the initial weights.
-        zero_gamma: whether each residual starts at 0, so that the net starts as its shortcuts.
-        fan: that kernels start by (He et al. 2015); VGG, GoogLeNet and PReLU-net start as their own papers say.
-        precision: what layers compute in; None is Keras's policy of this process. Mean, pooling, classifier and
-            probabilities are float32 always.
+        zero_gamma: whether each residual starts at 0, so that the net starts as its shortcuts alone.
+        fan: fan that scales the initial kernels (He et al. 2015); VGG, GoogLeNet and PReLU-net follow their own papers.
+        precision: what layers compute in; None is Keras's global dtype policy. Mean, global average pooling, classifier
+            and probabilities are always float32.
 
     Returns:
         A model that takes RGB pixels 0..255 of shape (batch, image_size, image_size, 3), uint8 or float, and returns
-        probabilities of shape (batch, num_classes); a GoogLeNet with auxiliary classifiers returns three such, its own
-        first. Mid-grey is subtracted until `subtract_mean` has seen a training
-        set.
+        probabilities of shape (batch, num_classes); a GoogLeNet with auxiliary classifiers returns three such
+        outputs, the net's own first. Mid-grey is subtracted until `subtract_mean` sets the mean of a training set.
 
     Raises:
-        InvalidValue: another fan.
+        InvalidValue: any other fan.
     """
     check_choice("A fan", fan, get_args(Fan), "fan")
     image = keras.Input((network.image_size, network.image_size, CHANNELS), name="image", dtype="float32")
@@ -83,12 +82,12 @@ def build(
 
 
 def network_of(model: keras.Model) -> Network | None:
-    """What `build` or `load` made the model of; None where it was neither."""
+    """The network that `build` or `load` made the model from; None for any other model."""
     return getattr(model, "network", None)
 
 
 def every_layer(model: keras.Model) -> Iterator[layers.Layer]:
-    """Its layers, and those of the nested models that nets of more than 152 layers have."""
+    """The model's layers, and those of the nested models that nets of more than 152 layers have."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from every_layer(layer)
@@ -97,7 +96,7 @@ def every_layer(model: keras.Model) -> Iterator[layers.Layer]:
 
 
 def without_auxiliary(model: keras.Model) -> keras.Model:
-    """The net on the same variables without auxiliary classifiers, which training alone needs; others as they are."""
+    """The net without auxiliary classifiers, which only training needs, on the same variables; others as they are."""
     network = network_of(model)
     if not isinstance(network, GoogLeNet) or not network.auxiliary:
         return model
@@ -107,19 +106,21 @@ def without_auxiliary(model: keras.Model) -> keras.Model:
 
 
 def class_names_of(model: keras.Model) -> ClassNames | None:
-    """What the labels mean to a model that was trained or loaded here; None where nobody says. Training a net for other
-    classes begins with `model.class_names = None`."""
+    """Class names of a model that was trained or loaded here; None if unknown.
+
+    To train a net for other classes, first set `model.class_names = None`.
+    """
     names = getattr(model, "class_names", None)
     return None if names is None else tuple(map(str, names))  # TensorFlow wraps the tuple
 
 
 def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:
-    """Sets what the model subtracts (section 4.2: "the per-pixel mean subtracted").
+    """Sets the mean that the model subtracts (section 4.2: "the per-pixel mean subtracted").
 
     Args:
         model: one that `build` made.
-        mean: of training images on a scale of 0..255: (image_size, image_size, 3) or (3,). A model that subtracts one
-            number for each channel takes the mean of the former.
+        mean: mean of the training images, on a scale of 0..255: (image_size, image_size, 3) or (3,). A model that
+            subtracts one value per channel averages the former over its pixels.
 
     Raises:
         ValueError: a mean of another shape.
@@ -132,7 +133,7 @@ def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:
 
 
 def _set_mean(model: keras.Model, mean: np.ndarray | np.floating) -> None:
-    # `adapt` would also divide by the standard deviation, which the paper does not: the variance stays 1.
+    # `adapt` would also divide by the standard deviation, which the paper does not do: the variance stays 1.
     layer = model.get_layer("mean")
     shape, count = layer.get_weights()[0].shape, 0
     layer.set_weights([np.broadcast_to(mean, shape), np.ones(shape), np.array(count)])

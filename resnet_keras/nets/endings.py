@@ -1,4 +1,4 @@
-"""How a classifier ends: what makes a vector of its last map of features, and the layers from there to the softmax."""
+"""How a classifier ends: what turns the last feature map into a vector, and the layers from there to the softmax."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.nets.blocks import Tensor
 
 ELEMENTWISE = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
-"""Without weights: on a map they do at each position what they do on a vector."""
+"""Layers without weights: on a map they do at each position what they do on a vector."""
 LEFT_OUT = (layers.Dropout, layers.GaussianDropout, layers.GaussianNoise, layers.ActivityRegularization)
-"""They do something in training only."""
+"""Layers that act only in training."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """What of each window of the map the first dense layer sees: `bins` x `bins` maxima, or every pixel.
+    """What the first dense layer sees of each window of the map: `bins` x `bins` maxima, or every pixel.
 
     Attributes:
-        bins: on a side.
-        size: of the max pool that makes one of them; 1 is the pixel itself.
-        strides: from one bin to the next, in pixels of the map.
+        bins: number of bins per side.
+        size: side of the max pool that makes one bin; 1 is the pixel itself.
+        strides: distance from one bin to the next, in pixels of the map.
     """
 
     bins: int
@@ -35,7 +35,7 @@ class Ending:
 
     Attributes:
         map: the last tensor of shape (batch, height, width, channels).
-        windows: what the first dense layer sees of it, one after the other; none after global average pooling.
+        windows: what the first dense layer sees of the map, in order; empty after global average pooling.
         layers: from the vector to the logits; the last is a dense layer, whose activation, if any, is the softmax.
     """
 
@@ -45,7 +45,7 @@ class Ending:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the mean of logits is the logits of the mean."""
+        """Whether the mean of the logits equals the logits of the mean."""
         return len(self.layers) == 1
 
 
@@ -53,7 +53,7 @@ def ending_of(model: keras.Model) -> Ending:
     """The end of a model: pooling or flattening, dense layers with their activations, a softmax.
 
     Raises:
-        ValueError: another ending.
+        ValueError: any other ending.
     """
     makers = {id(tensor): layer for layer in model.layers for tensor in _output(layer)}
     chain: list[keras.layers.Layer] = []
@@ -85,7 +85,7 @@ def ending_of(model: keras.Model) -> Ending:
 def _output(layer: keras.layers.Layer) -> list[Tensor]:
     try:
         return [layer.output] if isinstance(layer.output, keras.KerasTensor) else []
-    except (AttributeError, ValueError):  # it is called twice, or not in a graph
+    except (AttributeError, ValueError):  # called twice, or not in a graph
         return []
 
 
@@ -97,7 +97,7 @@ def _is_softmax(layer: keras.layers.Layer) -> bool:
 def _windows(
     layer: keras.layers.Layer, makers: dict[int, keras.layers.Layer]
 ) -> tuple[Tensor, tuple[Window, ...]] | None:
-    """The map and its windows, where a flattened map, or several max pools of one, became the vector."""
+    """The map and its windows, if the vector is the flattened map or its flattened max pools; otherwise None."""
     flattened = (
         layer.input if isinstance(layer, layers.Concatenate) and len(layer.output.shape) == 2 else [layer.output]
     )

@@ -1,4 +1,4 @@
-"""What a net computes inside: the output of a layer, by its name."""
+"""Features inside a net: the output of a layer, by name."""
 
 from difflib import get_close_matches
 from typing import Any
@@ -11,7 +11,7 @@ from resnet_keras.nets.serializing import without_tensorflow
 
 
 def features(model: keras.Model, layer_name: str = "avg_pool") -> keras.Model:
-    """The net up to a layer, on the same variables.
+    """The net up to a layer, sharing the same variables.
 
     Args:
         model: any functional model; layers inside nested models, as in nets of more than 152 layers, are found too.
@@ -20,7 +20,7 @@ def features(model: keras.Model, layer_name: str = "avg_pool") -> keras.Model:
 
     Returns:
         A model from the images to the layer's output: (batch, features) for "avg_pool", (batch, height, width, filters)
-        before it.
+        for layers before it.
 
     Raises:
         ValueError: no such layer.
@@ -37,7 +37,7 @@ def features(model: keras.Model, layer_name: str = "avg_pool") -> keras.Model:
     found: list[Any] = []
 
     def called(layer: keras.layers.Layer, inputs: Any, **_: Any) -> Any:
-        # The graph of a nested model is its own: it is followed again from what it is called with.
+        # A nested model has a graph of its own, which is followed anew from the inputs of this call.
         if isinstance(layer, keras.Model) and layer_name in [inner.name for inner in every_layer(layer)]:
             found.append(features(layer, layer_name)(inputs))
         return layer(inputs)

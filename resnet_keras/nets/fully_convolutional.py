@@ -12,27 +12,27 @@ from resnet_keras.nets.endings import Ending, ending_of
 from resnet_keras.nets.serializing import without_tensorflow
 
 Activation = Callable[[Any], Any]
-"""Of a dense layer."""
+"""Activation of a dense layer."""
 
 
 def fully_convolutional(model: keras.Model) -> keras.Model:
     """The same net for images of any size: its dense layers become convolutions (section 3.4).
 
-    The score map's logits are averaged over all positions, then comes the softmax: at the net's own size the output is
-    that of the net. After global average pooling a dense layer is a 1x1 convolution; the average comes after it where
-    it is the only one, and before the first where there are activations between several. A dense layer on a flattened
-    map is a convolution of the map's size (VGG). On a spatial pyramid it is a sum of convolutions, one for each level:
-    their taps are as far apart as the level's bins, on max pools of stride 1 (He et al. 2015a, "dense" testing).
+    The logits of the score map are averaged over all positions before the softmax, so at the net's own size the output
+    is the net's. After global average pooling, a dense layer is a 1x1 convolution; the average comes after it if it is
+    the only one, and before the first if there are several, with activations between them. A dense layer on a flattened
+    map is a convolution of the map's size (VGG). On a spatial pyramid it is a sum of convolutions, one per level, with
+    taps as far apart as the level's bins, on max pools of stride 1 (He et al. 2015a, "dense" testing).
 
     Args:
-        model: it ends with global average pooling, a flattened map or a spatial pyramid, then dense layers with their
-            activations and a softmax.
+        model: a net that ends with global average pooling, a flattened map or a spatial pyramid, then dense layers with
+            their activations and a softmax.
 
     Returns:
-        A new model with copies of the weights, of (batch, height, width, 3) to (batch, classes).
+        A new model with copies of the weights, from (batch, height, width, 3) to (batch, classes).
 
     Raises:
-        ValueError: another ending, or layers that need one image size.
+        ValueError: any other ending, or layers that need a fixed image size.
     """
     ending = ending_of(model)
     body = _of_any_size(model, ending)
@@ -41,7 +41,7 @@ def fully_convolutional(model: keras.Model) -> keras.Model:
         average = layers.GlobalAveragePooling2D(data_format="channels_last", keepdims=True, dtype="float32")
         x = average(x)
     for number, layer in enumerate(ending.layers):
-        # The softmax of the last comes after the average.
+        # The last layer's softmax comes after the average.
         activation = None if layer is ending.layers[-1] else getattr(layer, "activation", None)
         on_windows = number == 0 and ending.windows
         x = _on_windows(x, ending, activation) if on_windows else _at_each_position(x, layer, activation)
@@ -51,7 +51,7 @@ def fully_convolutional(model: keras.Model) -> keras.Model:
 
 
 def _of_any_size(model: keras.Model, ending: Ending) -> keras.Model:
-    """The net up to its last map, for images of any size."""
+    """The net up to its last feature map, for images of any size."""
     features = keras.Model(model.inputs, ending.map)
     image = keras.Input((None, None, 3), name="image", dtype=model.inputs[0].dtype)
     try:
@@ -71,7 +71,7 @@ def _of_any_size(model: keras.Model, ending: Ending) -> keras.Model:
 
 
 def _on_windows(x: Tensor, ending: Ending, activation: Activation | None) -> Tensor:
-    """The first dense layer on every window of the map."""
+    """The first dense layer, applied to every window of the map."""
     dense = ending.layers[0]
     kernel, *bias = dense.get_weights()
     side = ending.map.shape[1]
@@ -81,7 +81,7 @@ def _on_windows(x: Tensor, ending: Ending, activation: Activation | None) -> Ten
         rows = window.bins**2 * x.shape[-1]
         here = kernel[start : start + rows].reshape(window.bins, window.bins, x.shape[-1], dense.units)
         start += rows
-        # Windows that the bins do not fill to their right and bottom edge.
+        # Pixels at the right and bottom edge of a window that its bins do not cover.
         rest = side - window.size - (window.bins - 1) * window.strides
         y = (
             layers.Cropping2D(((0, rest), (0, rest)), data_format="channels_last", dtype=dense.dtype_policy)(x)
@@ -107,7 +107,7 @@ def _on_windows(x: Tensor, ending: Ending, activation: Activation | None) -> Ten
 
 
 def _at_each_position(x: Tensor, layer: keras.layers.Layer, activation: Activation | None) -> Tensor:
-    """A layer of the vector, on the vector at each position of the map."""
+    """A layer that acts on vectors, applied at each position of the map."""
     weights = layer.get_weights()
     if isinstance(layer, layers.Dense):
         new = layers.Conv2D(

@@ -1,7 +1,7 @@
-"""True averages in batch normalisation: the statistics of the training set instead of moving averages.
+"""True averages for batch normalisation: statistics of the training set instead of moving averages.
 
 The nets that the paper's authors released hold means and variances that were averaged over training images after
-training, with the weights fixed. `Architecture`, weights and everything else stay as they are.
+training, with the weights fixed. `Architecture`, weights and everything else are unchanged.
 """
 
 from collections.abc import Iterable
@@ -14,20 +14,20 @@ from resnet_keras.nets.build import every_layer
 
 
 def average_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int:
-    """Replaces all moving statistics by those of the images, in place.
+    """Replaces all moving statistics with those of the images, in place.
 
     Each batch is normalised by its own statistics, as in training. A layer's mean is the mean over all batches; its
     variance is that of all values together: the mean of the batches' variances plus the variance of their means.
 
     Args:
-        model: any Keras model; layers that are frozen keep their statistics.
-        batches: images 0..255, (n, height, width, 3) each; of the size that the net was trained with.
+        model: any Keras model; frozen layers keep their statistics.
+        batches: images 0..255, (n, height, width, 3) each, of the size that the net was trained on.
 
     Returns:
-        How many images there were.
+        The number of images.
 
     Raises:
-        ValueError: no images, or no batch normalisation to change; the model is as before.
+        ValueError: no images, or no batch normalisation to change; the model is unchanged.
     """
     norms = [
         layer for layer in every_layer(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
@@ -46,7 +46,7 @@ def average_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int
             model(batch, training=True)
             images += len(batch)
             for layer, mean, square in zip(norms, means, squares, strict=True):
-                # Every batch of one size has the same number of values in a mean, so images are weights.
+                # Every image contributes equally many values to a mean, so batches are weighted by their images.
                 batch_mean, batch_variance = (part.astype(np.float64) for part in _moving(layer))
                 mean += len(batch) * batch_mean
                 square += len(batch) * (batch_variance + batch_mean**2)

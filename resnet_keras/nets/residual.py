@@ -9,16 +9,16 @@ from resnet_keras.nets.blocks import LayerFactory, Tensor
 from resnet_keras.spec.architecture import Architecture, Unit
 
 FLAT_DEPTH = 152
-"""Weighted layers up to which the graph is flat. Keras walks it recursively: at Python's limit 182 load, 362 do not."""
+"""Depth up to which the graph is flat. Keras walks it recursively: at Python's recursion limit 182 load, 362 do not."""
 UNITS_PER_GROUP = 20
 """Units in each nested model of a deeper net."""
 
 
 def residual_body(make: LayerFactory, x: Tensor, net: Architecture) -> Tensor:
-    """From the image less its mean, (batch, image_size, image_size, 3), to probabilities, (batch, num_classes)."""
+    """Maps the mean-subtracted image, (batch, image_size, image_size, 3), to probabilities, (batch, num_classes)."""
     x = make.conv_bn(x, net.stem_convolution, relu="conv1_relu")
     if net.stem.pool:
-        # Of zeros, which never are the largest behind a ReLU.
+        # Padding with zeros, which are never larger than the output of a ReLU.
         padding = 1 if net.stem.pool_padding == "both" else ((0, 1), (0, 1))
         x = layers.ZeroPadding2D(padding, data_format="channels_last", dtype=make.precision, name="pool1_pad")(x)
         x = layers.MaxPooling2D(3, strides=2, data_format="channels_last", dtype=make.precision, name="pool1_pool")(x)

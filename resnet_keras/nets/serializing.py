@@ -1,4 +1,4 @@
-"""Layers as configurations, for a file or a copy, without TensorFlow where that is not the backend."""
+"""Serialises layers, for a file or a copy, without TensorFlow where that is not the backend."""
 
 import sys
 from collections.abc import Iterator
@@ -10,11 +10,14 @@ from keras.src.utils import module_utils
 
 @contextmanager
 def without_tensorflow() -> Iterator[None]:
-    """Inside, Keras does not import TensorFlow only to learn that no value is one of its types: that takes 10 seconds,
-    and its loaders write into a progress bar. Where TensorFlow is imported nothing changes, and nothing does after.
+    """Keeps Keras from importing TensorFlow inside the context.
 
-    Upstream lacks: `serialize_keras_object` that looks whether TensorFlow is imported; it imports it to look. Delete
-    when: saving and `clone_model` on JAX or PyTorch leave "tensorflow" out of `sys.modules`.
+    Keras would import it only to learn that no value has one of its types: the import takes 10 seconds, and
+    TensorFlow's loaders write into a progress bar. If TensorFlow is already imported, nothing changes; nor does
+    anything after the context.
+
+    Upstream lacks: a `serialize_keras_object` that checks whether TensorFlow is imported; it imports it to check.
+    Delete when: saving and `clone_model` on JAX or PyTorch leave "tensorflow" out of `sys.modules`.
     """
     tensorflow: Any = getattr(module_utils, "tensorflow", None)
     if "tensorflow" in sys.modules or getattr(tensorflow, "_available", False) is not None:

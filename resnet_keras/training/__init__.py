@@ -1,4 +1,4 @@
-"""A model, a recipe and images become a run folder.
+"""Training: a model, a recipe and images become a run folder.
 
 May import `data`, `nets`, `runs`, `weights` and `backends`.
 """

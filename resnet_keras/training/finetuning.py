@@ -1,4 +1,4 @@
-"""A net that starts from the numbers of another, and the rates of its old layers."""
+"""Starting a net from the weights of another, and the learning rates of its old layers."""
 
 import keras
 
@@ -9,15 +9,15 @@ from resnet_keras.spec.network import Network
 
 
 def start_from(model: keras.Model, old: keras.Model, finetune: FineTune) -> None:
-    """Takes all numbers of another net but those of its last layer, its mean too, and freezes what is to be frozen.
+    """Copies another net's mean and all its weights but the last layer's, and freezes what is to be frozen.
 
     Args:
         model: one that `build` made, for its own classes.
-        old: of the same layers; `load` opens it.
-        finetune: what is frozen.
+        old: a net with the same layers, as `load` opens it.
+        finetune: what to freeze.
 
     Raises:
-        ValueError: another net, or nothing of the kind that is to be frozen.
+        ValueError: the nets' layers differ, or the net lacks what is to be frozen.
     """
     network, frozen = _network(model), finetune.frozen(_network(model))
     numbers = {layer.name: layer.get_weights() for layer in every_layer(old)}
@@ -41,7 +41,7 @@ def start_from(model: keras.Model, old: keras.Model, finetune: FineTune) -> None
 
 
 def rate_shares(model: keras.Model, finetune: FineTune | None) -> list[float]:
-    """Of each trained variable, in the order of the model's."""
+    """Share of the learning rate for each trained variable, in the model's order."""
     if finetune is None:
         return [1.0] * len(model.trainable_variables)
     new = _layers_of({head(_network(model))})
@@ -57,5 +57,5 @@ def _network(model: keras.Model) -> Network:
 
 
 def _layers_of(weighted: set[str] | frozenset[str]) -> set[str]:
-    """The Keras layers of these weighted layers: itself, or a convolution and its batch normalisation."""
+    """Names of the Keras layers of weighted layers: the layer itself, or a convolution and its batch normalisation."""
     return {f"{name}{part}" for name in weighted for part in ("", "_conv", "_bn")}

@@ -1,4 +1,4 @@
-"""The net as it trains, and as it is saved: two models on the same variables."""
+"""The net as it is trained and as it is saved: two models on the same variables."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,16 +17,15 @@ from resnet_keras.training.optimizer import CoupledSGD, coupled_decays, uncouple
 
 
 def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
-    """The same variables up to the logits, compiled for training, its optimizer built.
+    """The net up to its logits, on the same variables, compiled for training with its optimizer built.
 
-    Keras's cross-entropy of probabilities clips them at 1e-7, so that images which a net gets very wrong have no
-    gradient.
+    Keras's cross-entropy of probabilities clips them at 1e-7, so images that a net gets very wrong have no gradient.
 
     Raises:
-        ValueError: the model's last layer is no softmax.
+        ValueError: the model's last layer is not a softmax.
     """
     logits = [_logits(model, probabilities) for probabilities in model.outputs]
-    # Keras's loops, and ours, are of one output: auxiliary classifiers stand beside the net's own classes.
+    # Keras's loops, and ours, take one output: the logits of auxiliary classifiers follow the net's own.
     beside = keras.layers.Concatenate(dtype="float32", name="logits")(logits) if len(logits) > 1 else logits[0]
     trained = _LogitsModel(with_backend_kernels(keras.Model(model.inputs, beside, name=f"{model.name}_logits")))
     with _float32():
@@ -36,7 +35,7 @@ def training_model(model: keras.Model, recipe: Recipe) -> keras.Model:
 
 
 class _LogitsModel(keras.Model):
-    """A functional model whose L2 penalties are in the update of its optimizer, not in its loss."""
+    """A functional model whose L2 penalties are part of its optimizer's update, not of its loss."""
 
     def __init__(self, net: keras.Model) -> None:
         super().__init__(net.inputs[0], net.outputs[0], name=net.name)
@@ -52,7 +51,7 @@ class _LogitsModel(keras.Model):
 
 
 def _logits(model: keras.Model, probabilities: Any) -> Any:
-    """What the softmax is taken of."""
+    """The input of the softmax."""
     last = next(layer for layer in reversed(model.layers) if layer.output is probabilities)
     if getattr(last, "activation", None) is not keras.activations.softmax or not isinstance(
         last, keras.layers.Activation
@@ -76,7 +75,7 @@ def _compile(trained: keras.Model, recipe: Recipe, classifiers: int, shares: Seq
         loss=_loss(recipe) if classifiers == 1 else _weighted(_loss(recipe), classifiers),
         metrics=[
             keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-            # `loss` may smooth the labels, and hold the penalties of other layers than ours.
+            # `loss` may smooth the labels and include penalties of layers that are not ours.
             keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
         ]
         if classifiers == 1
@@ -87,8 +86,10 @@ def _compile(trained: keras.Model, recipe: Recipe, classifiers: int, shares: Seq
 
 @contextmanager
 def _float32() -> Iterator[None]:
-    """Inside, what has no dtype of its own is float32: metrics and the loss's running mean would take Keras's `floatx`,
-    and in float16 a count ends at 65,504."""
+    """Inside the context, whatever has no dtype of its own is float32.
+
+    Metrics and the loss's running mean would take Keras's `floatx`, and in float16 a count ends at 65,504.
+    """
     floatx = keras.config.floatx()
     keras.config.set_floatx("float32")
     try:
@@ -98,7 +99,7 @@ def _float32() -> Iterator[None]:
 
 
 def _metrics_of_the_first(classes: int) -> list[keras.metrics.Metric]:
-    """The same metrics of the net's own classifier, beside which the auxiliary ones stand."""
+    """The same metrics for the net's own classifier, whose logits come before the auxiliary ones'."""
 
     def accuracy(labels: Any, logits: Any) -> Any:
         return keras.metrics.sparse_categorical_accuracy(labels, logits[:, :classes])
@@ -110,7 +111,7 @@ def _metrics_of_the_first(classes: int) -> list[keras.metrics.Metric]:
 
 
 def _weighted(loss: Any, classifiers: int) -> Any:
-    """The loss of the net's classifier and a share of the auxiliary ones' (Szegedy et al. 2015, section 5)."""
+    """The loss of the net's own classifier plus a share of the auxiliary ones' (Szegedy et al. 2015, section 5)."""
 
     def weighted(labels: Any, logits: Any) -> Any:
         own, *auxiliary = (loss(labels, part) for part in keras.ops.split(logits, classifiers, axis=-1))
@@ -135,10 +136,10 @@ def _loss(recipe: Recipe) -> Any:
 
 
 def compile_as_saved(model: keras.Model, trained: keras.Model, recipe: Recipe) -> None:
-    """Compiles the trained model, so that whoever loads its file can `evaluate` it at once, and train on.
+    """Compiles the trained model so that whoever loads its file can `evaluate` it at once and continue training.
 
-    Its optimizer is SGD with its momentum, whatever else the recipe needed of one; what was frozen is no longer, and
-    has none.
+    Its optimizer is SGD with its momentum state, whatever else the recipe needed; layers that were frozen no longer
+    are, and have no momentum yet.
     """
     if recipe.average_over:
         swap_averages(trained)
@@ -156,14 +157,14 @@ def compile_as_saved(model: keras.Model, trained: keras.Model, recipe: Recipe) -
 
 
 def _slot(variable: keras.Variable) -> str:
-    """An optimizer's variable without the optimizer's own name."""
+    """Path of an optimizer's variable without the optimizer's own name."""
     return str(variable.path.partition("/")[2])
 
 
 def swap_averages(model: keras.Model) -> None:
-    """Puts the averages of the weights in their place, and the weights in that of the averages; twice is nothing.
+    """Swaps the weights and their moving averages; a second call swaps them back.
 
-    Keras's `SwapEMAWeights` adds and subtracts on TensorFlow, which changes last digits.
+    Keras's `SwapEMAWeights` adds and subtracts on TensorFlow, which changes the last digits.
     """
     averages = [variable for variable in model.optimizer.variables if variable.path.endswith("_average")]
     for weights, average in zip(model.trainable_variables, averages, strict=True):

@@ -14,7 +14,7 @@ from resnet_keras.training.progress import TrainingProgress
 
 
 class Stopping(Protocol):
-    """Whether a signal asked to stop: this process (`signals.Stop`), or one of several."""
+    """Whether a signal asked this process (`signals.Stop`), or any of several, to stop."""
 
     @property
     def asked(self) -> bool: ...
@@ -32,38 +32,38 @@ class Learner(NamedTuple):
     model: keras.Model
     """Compiled, as `logits_model.training_model` makes it."""
     stream: TrainingBatches
-    """Of its seed."""
+    """Training batches of the net's seed."""
 
 
 class Loop(Protocol):
-    """Trains and measures nets of one architecture; all that is learnt lies in their variables."""
+    """Trains and evaluates nets of one architecture; all that is learnt is in their variables."""
 
     def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
-        """Trains on these batches of each one's stream.
+        """Trains each net on these batches of its stream.
 
         Args:
-            learners: their optimizers' rates are set.
+            learners: nets whose learning rates are already set.
             batches: numbers of the batches.
-            metrics: running metrics to go on with; empty ones start at zero.
+            metrics: running metrics of each to continue from; empty ones start at zero.
 
         Returns:
-            How many batches were trained on: fewer where a signal came, but whole updates.
+            The number of batches trained on: fewer if a signal came, but whole updates.
         """
         ...
 
     def evaluate(self, learners: Sequence[Learner], batches: Batches) -> list[dict[str, float]]:
-        """Loss and metrics of each on the same images; where a signal came, of fewer images than there are."""
+        """Loss and metrics of each net on the same images; if a signal came, on only some of them."""
         ...
 
 
 class KerasLoop:
-    """One net at a time, by `fit` and `evaluate`.
+    """Trains and evaluates one net at a time, with `fit` and `evaluate`.
 
     Args:
         progress: follows the updates.
-        stop: tells of a signal.
+        stop: tells whether a signal came.
         parts: batches per update.
-        averaged: whether the averages of the weights are measured, not the weights.
+        averaged: whether the moving averages of the weights are evaluated instead of the weights.
     """
 
     def __init__(self, progress: TrainingProgress, stop: Stopping, parts: int, *, averaged: bool) -> None:
@@ -92,8 +92,10 @@ class KerasLoop:
 
 
 class Callbacks(keras.callbacks.CallbackList):
-    """Gives callbacks the running metrics where they are: Keras's own list makes numbers of them after every step, for
-    which the device has to finish the step before the next can be sent to it.
+    """Gives callbacks the running metrics where they are, on the device.
+
+    Keras's own list converts them to numbers after every step, so the device has to finish a step before the next can
+    be sent to it.
 
     Upstream lacks: logs that stay on the device. Delete when: `keras.callbacks.CallbackList` no longer converts them in
     `on_train_batch_end`.
@@ -115,8 +117,8 @@ class Watch(keras.callbacks.Callback):
     """Ends `fit` and `evaluate` after the update in which a signal came.
 
     Args:
-        stop: tells of the signal.
-        metrics: for `fit` to go on with.
+        stop: tells whether a signal came.
+        metrics: running metrics for `fit` to continue from.
         parts: batches per update.
     """
 
@@ -136,14 +138,14 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self.model.optimizer.use_ema:
-            # The end of `fit` writes the average over the weights, and here training goes on with these.
+            # At its end `fit` overwrites the weights with their averages; training continues with the weights.
             variables = self.model.trainable_variables
             self._weights = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
     def restore(self) -> None:
-        """Undoes what the end of `fit` does to the weights of an optimizer that averages them.
+        """Restores the weights that `fit`, at its end, replaces with the optimizer's averages of them.
 
-        Upstream lacks: a `fit` that leaves averaged weights aside. Delete when: `Model.fit` no longer calls
+        Upstream lacks: a `fit` that keeps averages and weights apart. Delete when: `Model.fit` no longer calls
         `optimizer.finalize_variable_values`.
         """
         for variable, weights in zip(self.model.trainable_variables, self._weights or [], strict=False):

@@ -1,6 +1,6 @@
-"""One net on several processes or devices: each makes its rows of every batch, and all make the same updates.
+"""One net on several processes or devices: each computes its rows of every batch, and all make the same updates.
 
-Errors are measured in shares: each process on its own images, and what they counted is added.
+Errors are measured in shares: each process evaluates its own images, and the counts are summed.
 """
 
 from collections import deque
@@ -19,14 +19,14 @@ from resnet_keras.training.loop import Callbacks, Learner, Stopping, Watch
 from resnet_keras.training.progress import TrainingProgress
 
 BEHIND = 2
-"""Updates after which all learn of a signal that one has seen: nobody waits for an answer in the same update."""
+"""Updates after which all processes learn of a signal seen by one: none waits for an answer in the same update."""
 
 
 class AgreedStop:
-    """Whether a signal asked to stop, in any of the processes: all say so after the same update.
+    """Whether a signal asked any of the processes to stop; all answer yes after the same update.
 
     Args:
-        own: tells of a signal in this process.
+        own: tells whether a signal came to this process.
     """
 
     def __init__(self, own: Stop) -> None:
@@ -36,7 +36,7 @@ class AgreedStop:
 
     @property
     def asked(self) -> bool:
-        """Whether all are to stop."""
+        """Whether all processes are to stop."""
         return self.signum is not None
 
     @property
@@ -52,7 +52,7 @@ class AgreedStop:
                 self._learn(self._asked.popleft()())
 
     def agree(self) -> None:
-        """To be called where all are at the same place between updates: what one has seen, all know after it."""
+        """To be called where all processes are at the same point between updates: then all know what any has seen."""
         with self._engine.watched():
             while self._asked:
                 self._learn(self._asked.popleft()())
@@ -68,7 +68,7 @@ class AgreedStop:
 
 
 class ParallelLoop:
-    """As `KerasLoop`, on what `backends.distribution` has started. Arguments as for that."""
+    """As `KerasLoop`, with the same arguments, on the processes or devices that `backends.distribution` started."""
 
     def __init__(self, progress: TrainingProgress, stop: Stopping, parts: int, *, averaged: bool) -> None:
         self._progress, self._stop, self._parts, self._averaged = progress, stop, parts, averaged
@@ -81,7 +81,7 @@ class ParallelLoop:
         if id(model) not in self._attached:
             self._engine.attach(model)
             self._attached.add(id(model))
-        # Where each counts its own rows, what was counted before is added once.
+        # Where each process counts its own rows, earlier counts are added by one process only.
         watch = Watch(self._stop, held if self._engine.where.leads or not self._engine.apart else {}, self._parts)
         callbacks = [self._progress, watch]
         if isinstance(self._stop, AgreedStop):
@@ -119,7 +119,7 @@ class ParallelLoop:
             self._stop.agree()
 
     def _set(self, variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray], *, mean: bool = False) -> None:
-        """Sets variables to the sum of the arrays of all processes, or to their mean."""
+        """Sets variables to the sum of the arrays over all processes, or to their mean."""
         if not variables:
             return
         flat = np.concatenate([array.reshape(-1).astype(np.float32) for array in arrays])
@@ -142,7 +142,7 @@ class _Agreement(keras.callbacks.Callback):
 
 
 def _moving(model: keras.Model) -> list[keras.Variable]:
-    """The moving statistics of batch normalisation: of each process its own rows', averaged those of all."""
+    """Moving statistics of batch normalisation: each process has those of its rows, and their mean is that of all."""
     trained = {variable.path.rpartition("/")[0] for variable in model.trainable_variables}
     return [
         variable

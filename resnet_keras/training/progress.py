@@ -1,4 +1,4 @@
-"""What a person sees while a network trains: a live line in a terminal, one line per period in a log file."""
+"""Progress shown while a network trains: a live line in a terminal, one line per evaluation period in a log file."""
 
 import time
 from typing import Any
@@ -14,7 +14,7 @@ from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Row
 
 REFRESH_SECONDS = 0.5
-"""Between two looks at the running error: each waits for the device."""
+"""Time between two readings of the running error, each of which waits for the device."""
 
 
 class _ImagesPerSecond(ProgressColumn):
@@ -24,18 +24,18 @@ class _ImagesPerSecond(ProgressColumn):
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Follows a run over its calls of `fit`; use as a context manager.
+    """Follows a run across its calls to `fit`; use as a context manager.
 
     Args:
-        name: of the network.
-        recipe: of the whole run.
+        name: name of the network.
+        recipe: recipe of the whole run.
         console: where to write.
     """
 
     def __init__(self, name: str, recipe: Recipe, console: Console | None = None) -> None:
         super().__init__()
         self.step_seconds = 0.0
-        """Spent between the end of a period's first step and the end of its last."""
+        """Time from the end of a period's first step to the end of its last."""
         self._console = console or plain_console()
         self._iterations, self._parts = recipe.iterations, recipe.accumulate
         self._batch_images = recipe.batch_size // recipe.accumulate
@@ -52,11 +52,11 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar.stop()
 
     def skip(self, iterations: int) -> None:
-        """Counts iterations that were made before."""
+        """Counts iterations made earlier."""
         self._bar.update(self._task, completed=iterations)
 
     def now(self, doing: str) -> None:
-        """Says what takes time without a step of training: "compiling", "validating", "testing"."""
+        """Shows what takes time outside training steps: "compiling", "validating", "testing"."""
         self._bar.update(self._task, doing=doing, refresh=True)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -65,7 +65,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if not self._first_step_end and logs:
-            float(logs["loss"])  # waits: a step that was sent to the device is not one that it has made
+            float(logs["loss"])  # waits: a step sent to the device is not yet finished
         now = time.perf_counter()
         self._first_step_end = self._first_step_end or now
         self._compiled = True
@@ -77,7 +77,7 @@ class TrainingProgress(keras.callbacks.Callback):
             error = f"training error {100 * (1 - float(logs['accuracy'])):.1f} %"  # waits
             self._shown = time.perf_counter()
             seconds = self._shown - self._first_step_end
-            # As the line of the period counts them: without the first step, in which the backend compiles.
+            # As in the line of the period: without the first step, in which the backend compiles.
             speed = self._batch_images * batch / seconds if batch else None
             self._bar.update(self._task, doing=error, images_per_second=speed)
 
@@ -85,7 +85,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self.step_seconds = time.perf_counter() - self._first_step_end
 
     def report(self, name: str, row: Row) -> None:
-        """Writes the line of a period of a net."""
+        """Writes a net's line for a period."""
         left = row.seconds / row.iteration * (self._iterations - row.iteration)
         say(
             self._console,

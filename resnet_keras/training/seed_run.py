@@ -1,4 +1,4 @@
-"""One net that trains, and how far it has come."""
+"""One net in training, and how far it has come."""
 
 import math
 import time
@@ -41,7 +41,7 @@ class SeedRun:
         self.state = folder.state or State(0, (), {})
         self._begun = time.perf_counter() - self.state.seconds
         self._fresh: State | None = None
-        """What is not yet in a checkpoint: the updates since the last row."""
+        """State that is not yet in a checkpoint: after updates since the last row."""
         self._trained: dict[str, float] = {}
 
     @property
@@ -51,22 +51,22 @@ class SeedRun:
 
     @property
     def metrics(self) -> Mapping[str, np.ndarray]:
-        """The running metrics that a period goes on with."""
+        """The running metrics that a period continues from."""
         return self.state.arrays if self.state.inside else {}
 
     def next_period(self) -> Period | None:
-        """The period that it is in, or None at the end of the recipe."""
+        """The current period, or None at the end of the recipe."""
         done, inside = self.state.iteration, self.state.inside
         return next((one for one in self._periods if one.stop > done or (one.stop == done and inside)), None)
 
     def begin(self, period: Period) -> None:
-        """Sets the rate of a period; where no update of it is left to be made, also the metrics that those gave."""
+        """Sets the learning rate of a period and, if all its updates are made, the metrics that they gave."""
         self.learner.model.optimizer.learning_rate = self._rate(period)
         if self.state.iteration == period.stop:
             snapshot.put_metrics(self.learner.model, self.metrics)
 
     def fitted(self, period: Period, iteration: int, speed: float) -> None:
-        """Takes what updates have made of the net."""
+        """Records the state of the net after updates."""
         trained = self.learner.model
         self._trained = {name: float(value) for name, value in trained.get_metrics_result().items()}
         arrays = snapshot.take(trained, metrics=True)
@@ -95,7 +95,7 @@ class SeedRun:
         return row
 
     def save_inside(self) -> None:
-        """Saves updates that no row tells of yet, if there are any."""
+        """Saves updates that no row covers yet, if there are any."""
         if self._fresh is not None:
             self._save(replace(self._fresh, seconds=self._seconds))
 

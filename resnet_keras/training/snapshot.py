@@ -1,4 +1,4 @@
-"""What a Keras model that trains consists of, as arrays, and back: weights, the optimizer's state, running metrics."""
+"""The state of a Keras model in training, as arrays and back: weights, optimizer state, running metrics."""
 
 from collections.abc import Mapping
 
@@ -14,8 +14,8 @@ def take(model: keras.Model, *, metrics: bool) -> dict[str, np.ndarray]:
     """Copies the state of a compiled model out of the backend.
 
     Args:
-        model: one that is compiled and not inside `fit`.
-        metrics: whether the running metrics belong to it, as they do inside a period.
+        model: a compiled model, not inside `fit`.
+        metrics: whether the running metrics are part of the state, as they are inside a period.
     """
     return {
         name: np.array(keras.ops.convert_to_numpy(variable.value))
@@ -24,10 +24,10 @@ def take(model: keras.Model, *, metrics: bool) -> dict[str, np.ndarray]:
 
 
 def put(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Sets the state of a compiled model, but for the running metrics, which `fit` would set to zero again.
+    """Sets the state of a compiled model, except for the running metrics, which `fit` would reset to zero.
 
     Raises:
-        OSError: the arrays are another model's.
+        OSError: the arrays belong to another model.
     """
     variables = _variables(model, metrics=False)
     rest = {name for name in arrays if not name.startswith(f"{METRICS}/")}
@@ -42,18 +42,18 @@ def put(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
         variable.assign(arrays[name])
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # what it subtracts is made of its variables once
+            layer.finalize_state()  # its mean is derived from its variables only once
 
 
 def put_metrics(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Sets the running metrics of a model, where the arrays hold any."""
+    """Sets the running metrics of a model, if the arrays hold any."""
     for name, variable in _named(METRICS, model.metrics_variables).items():
         if name in arrays:
             variable.assign(arrays[name])
 
 
 def build_metrics(model: keras.Model) -> None:
-    """Makes the variables of the metrics, which Keras does at the first batch only."""
+    """Creates the metrics' variables, which Keras does only at the first batch."""
     classes = model.output_shape[-1]
     model.compute_metrics(None, np.zeros(1, np.int32), np.zeros((1, classes), np.float32))
     model.reset_metrics()
@@ -61,7 +61,7 @@ def build_metrics(model: keras.Model) -> None:
 
 def _variables(model: keras.Model, *, metrics: bool) -> dict[str, keras.Variable]:
     weights = _named(WEIGHTS, [*model.trainable_weights, *model.non_trainable_weights])
-    # What dropout draws next; Keras numbers these by the process, not by the net.
+    # The random state of dropout; Keras numbers these variables per process, not per net.
     known = {id(variable) for variable in model.weights}
     drawn = [variable for variable in model.non_trainable_variables if id(variable) not in known]
     weights |= {f"{WEIGHTS}/seed_{number}": variable for number, variable in enumerate(drawn)}

@@ -1,4 +1,4 @@
-"""`train`: a model, a recipe and images become a run folder (sections 3.4 and 4.2)."""
+"""`train` turns a model, a recipe and images into a run folder (sections 3.4 and 4.2)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -34,28 +34,29 @@ def train(
     seeds: Sequence[int] = (0,),
     console: Console | None = None,
 ) -> list[Results]:
-    """Trains a model and writes its run folder, or several that differ in their seed, at once; goes on where
-    `folder.state` says.
+    """Trains a model, or at once several that differ in their seed, and writes a run folder for each.
+
+    Each run resumes where its `folder.state` says.
 
     Args:
-        models: raw pixels to probabilities, as `build` makes them; they end with the trained weights. Several are
-            trained in one program, which only JAX makes.
+        models: from raw pixels to probabilities, as `build` makes them; they end with the trained weights. Several are
+            trained in one program, which is possible on JAX only.
         recipe: the schedule.
-        data: what to train, validate and test on; test images, where there are any, are evaluated once, at the end.
-        folders: where each one's rows, checkpoints, model and results go.
-        seeds: of each one's order and augmentation.
+        data: images to train, validate and test on; test images, if any, are evaluated once, at the end.
+        folders: where the rows, checkpoints, model and results of each run go.
+        seeds: seed of each run's image order and augmentation.
         console: where progress is shown; None is standard output.
 
     Returns:
-        The errors of each at the end, in percent.
+        The final errors of each model, in percent.
 
     Raises:
         ArithmeticError: a loss or a weight is no longer finite; rows, checkpoints and earlier files stay, and the other
-            models are trained to their end.
-        KeyboardInterrupt: a signal came; the runs are saved and go on from there.
+            models are trained to the end.
+        KeyboardInterrupt: a signal came; the runs are saved and resume from there.
         OSError: a run folder cannot be written.
-        ValueError: images or classes of another size than the model's, classes of other names, or several models where
-            there is no JAX.
+        ValueError: the image size, the number of classes or their names differ from the model's, or several models
+            are given where the backend is not JAX.
     """
     images = data.description
     shape = (images.image_size, images.image_size, 3)
@@ -100,7 +101,7 @@ def train(
 
 
 class _Trainer:
-    """Takes nets through the periods of a recipe; those that have come equally far go together."""
+    """Trains nets through the periods of a recipe; those that have come equally far are trained together."""
 
     def __init__(
         self,
@@ -111,9 +112,9 @@ class _Trainer:
         stop: Stopping,
     ) -> None:
         self.seed_runs = list(seed_runs)
-        """Those whose numbers are finite so far."""
+        """Runs whose loss and weights are finite so far."""
         self.diverged: list[Diverged] = []
-        """What is said of the others."""
+        """Errors of the other runs."""
         self._recipe, self._held_out = recipe, held_out
         self._progress, self._stop = progress, stop
         averaged = recipe.average_over > 0
@@ -126,21 +127,21 @@ class _Trainer:
         progress.skip(min(seed_run.state.iteration for seed_run in seed_runs))
 
     def train(self) -> None:
-        """Trains all to the end of the recipe."""
+        """Trains all nets to the end of the recipe."""
         while True:
             ahead = [
                 (seed_run, period) for seed_run in self.seed_runs if (period := seed_run.next_period()) is not None
             ]
             if not ahead:
                 return
-            # A process that ends between two checkpoints leaves one net behind the others.
+            # A process that ends between the checkpoints of two nets leaves one behind the other.
             first, period = min(ahead, key=lambda pair: (pair[1].stop, pair[0].state.iteration))
             where = (first.state.iteration, first.state.inside)
             group = [seed_run for seed_run, _ in ahead if (seed_run.state.iteration, seed_run.state.inside) == where]
             self._period(group, period)
 
     def evaluate(self, group: Sequence["SeedRun"], batches: Batches) -> list[dict[str, float]]:
-        """Measures; a signal that comes meanwhile saves the nets as they are."""
+        """Evaluates nets; if a signal comes meanwhile, saves them as they are."""
         if not group:
             return []
         measured = self._loop.evaluate([seed_run.learner for seed_run in group], batches)
@@ -149,7 +150,7 @@ class _Trainer:
         return measured
 
     def _period(self, group: Sequence["SeedRun"], period: Period) -> None:
-        """Trains to the end of a period, measures the errors and writes a row and a checkpoint of each net."""
+        """Trains to the end of a period, measures the errors and writes a row and a checkpoint for each net."""
         group = self._fit(group, period)
         if self._stop.asked:
             self._leave(group)
@@ -160,7 +161,7 @@ class _Trainer:
 
     @contextmanager
     def _dropped(self, seed_run: "SeedRun") -> Iterator[None]:
-        """Inside, a net that diverges is left behind: the others go on."""
+        """Inside the context, a net that diverges is dropped; the others continue."""
         try:
             yield
         except Diverged as error:
@@ -168,7 +169,7 @@ class _Trainer:
             self.diverged.append(error)
 
     def _fit(self, group: Sequence["SeedRun"], period: Period) -> list["SeedRun"]:
-        """Makes the updates of a period that are still to be made; returns the nets that are finite after it."""
+        """Makes the remaining updates of a period; returns the nets that are finite afterwards."""
         for seed_run in group:
             seed_run.begin(period)
         start, parts = max(period.start, group[0].state.iteration), self._recipe.accumulate
@@ -185,7 +186,7 @@ class _Trainer:
         return [seed_run for seed_run in group if seed_run in self.seed_runs]
 
     def _leave(self, group: Sequence["SeedRun"]) -> NoReturn:
-        """Saves runs that a signal stops, as far as they are not saved."""
+        """Saves whatever is unsaved of runs that a signal stops, and raises."""
         assert self._stop.signum is not None
         for seed_run in group:
             seed_run.save_inside()
@@ -199,7 +200,7 @@ class _Trainer:
 
 @contextmanager
 def _parting() -> Iterator[None]:
-    """Where all processes end in order, none does before the others."""
+    """When processes end in an orderly way, none ends before the others."""
     try:
         yield
     except (Stopped, Diverged):
@@ -209,7 +210,7 @@ def _parting() -> Iterator[None]:
 
 
 def _share(batches: Batches) -> Batches:
-    """Of images to measure on, those of this process."""
+    """This process's share of the images to evaluate on."""
     where = distribution.current().where
     return batches if where.processes == 1 else batches.share(where.share(batches.images))
 

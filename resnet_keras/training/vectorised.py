@@ -1,6 +1,6 @@
 """Several nets of one architecture in one program, on JAX: a small net leaves an accelerator idle.
 
-What a net's update computes is Keras's own `train_step`; `jax.vmap` makes one program of it for all nets at once.
+Each net's update is Keras's own `train_step`; `jax.vmap` makes it one program for all nets at once.
 """
 
 from collections import deque
@@ -18,13 +18,13 @@ from resnet_keras.training.loop import Learner, Stopping
 from resnet_keras.training.progress import TrainingProgress
 
 Kind = Literal["train", "test"]
-"""Of a step."""
+"""Kind of step."""
 STEPS_IN_FLIGHT = 8
-"""Steps that are sent to the device before the first of them has to be done."""
+"""Steps sent to the device before the first of them must be finished."""
 
 
 class VectorisedLoop:
-    """All nets at once. Arguments as for `KerasLoop`.
+    """Trains and evaluates all nets at once. Arguments as for `KerasLoop`.
 
     Raises:
         ValueError: the backend is not JAX.
@@ -90,24 +90,24 @@ class VectorisedLoop:
         import jax
 
         if (len(models), kind) not in self._steps:
-            lead = models[0]  # its graph is everyone's
+            lead = models[0]  # all nets share its graph
 
             def one(state: Any, x: Any, y: Any) -> Any:
                 return lead.train_step(state, (x, y)) if kind == "train" else lead.test_step(state, (x, y))
 
-            images = 0 if kind == "train" else None  # of each net, or the same for all
+            images = 0 if kind == "train" else None  # one batch per net, or the same for all
             self._steps[len(models), kind] = jax.jit(jax.vmap(one, in_axes=(0, images, images)), donate_argnums=0)
         return self._steps[len(models), kind]
 
 
 def _trained(model: keras.Model) -> list[list[keras.Variable]]:
-    """The variables that a training step takes and gives, in Keras's order."""
+    """The variables that a training step takes and returns, in Keras's order."""
     optimizer = model.optimizer.variables
     return [model.trainable_variables, model.non_trainable_variables, optimizer, model.metrics_variables]
 
 
 def _measured(model: keras.Model) -> list[list[keras.Variable]]:
-    """Those of a test step."""
+    """The variables that a test step takes and returns."""
     return [model.trainable_variables, model.non_trainable_variables, model.metrics_variables]
 
 
@@ -130,5 +130,5 @@ def _unstack(
 
 
 def _first(logs: Mapping[str, Any]) -> dict[str, Any]:
-    """The running metrics of the first net, to be shown."""
+    """The running metrics of the first net, for display."""
     return {name: value[0] for name, value in logs.items()}

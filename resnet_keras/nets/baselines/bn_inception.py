@@ -10,7 +10,7 @@ from resnet_keras.spec.baselines.layers import Pool
 
 
 def bn_inception_body(make: LayerFactory, x: Tensor, net: BnInception) -> Tensor:
-    """From the image less its mean to probabilities. No dropout, no local response normalisation (section 4.2.1)."""
+    """Maps the mean-subtracted image to probabilities; no dropout or local response normalisation (section 4.2.1)."""
     for layer in net.layers():
         if isinstance(layer, Module):
             x = inception_module(make, x, layer, _conv)

@@ -18,13 +18,13 @@ from resnet_keras.spec.baselines.inception import Module
 from resnet_keras.spec.baselines.layers import Pool
 
 XAVIER = Initialisation(1.0, "fan_in", "uniform", bias=0.2)
-"""Of Caffe's `bvlc_googlenet`; the paper says nothing of it."""
+"""Initialisation in Caffe's `bvlc_googlenet`; the paper does not give one."""
 DROPOUT, HEAD_DROPOUT = 0.4, 0.7
-"""Section 5: before the last dense layer, and in an auxiliary classifier."""
+"""Dropout rates before the last dense layer and in an auxiliary classifier (section 5)."""
 
 
 def googlenet_body(make: LayerFactory, x: Tensor, net: GoogLeNet) -> Tensor | list[Tensor]:
-    """From the image less its mean to probabilities: with auxiliary classifiers a list, the net's own first."""
+    """Maps the mean-subtracted image to probabilities; with auxiliary classifiers, to a list, the net's own first."""
     make = replace(make, initialisation=XAVIER)
     heads = net.heads()
     auxiliary = []
@@ -32,7 +32,7 @@ def googlenet_body(make: LayerFactory, x: Tensor, net: GoogLeNet) -> Tensor | li
         if isinstance(layer, Module):
             x = inception_module(make, x, layer, convolution)
         elif isinstance(layer, Pool):
-            # Caffe's `bvlc_googlenet` has it on both sides of the two convolutions between the pools.
+            # Caffe's `bvlc_googlenet` normalises on both sides of the two convolutions between the pools.
             if layer.name == "pool2":
                 x = local_response_normalization(x, "norm2")
             x = max_pool(make, x, layer)

@@ -9,7 +9,7 @@ from resnet_keras.nets.blocks import LayerFactory, Tensor
 from resnet_keras.spec.baselines.inception import Branch, Module
 
 Conv = Callable[[LayerFactory, Tensor, Any], Tensor]
-"""Makes a convolution of the kind of this net with what follows it."""
+"""Makes one of the net's convolutions with the layers that follow it."""
 
 
 def inception_module(make: LayerFactory, x: Tensor, module: Module, conv: Conv) -> Tensor:
@@ -24,10 +24,11 @@ def inception_module(make: LayerFactory, x: Tensor, module: Module, conv: Conv) 
 
 
 def _pool(make: LayerFactory, x: Tensor, branch: Branch, module: Module) -> Tensor:
-    """A 3x3 pool: of stride 1 with a pixel of padding all around, of stride 2 as Caffe rounds it up.
+    """A 3x3 pool: padded by one pixel on every side at stride 1, rounded up as in Caffe at stride 2.
 
-    Padded are zeros: a maximum is of numbers that are 0 or above, an average counts them, as in Caffe. Two of them make
-    one more window at odd sizes only, where the convolutions beside it have one more too; in Caffe the two do not fit.
+    Padding is with zeros: the inputs of a max pool are 0 or above, and an average counts the zeros, as in Caffe. Two
+    pixels of padding make one more window than in Caffe at odd sizes only, where the parallel convolutions have one
+    more too; in Caffe the two do not match.
     """
     around = (1, 1) if module.strides == 1 else (0, 2)
     x = layers.ZeroPadding2D(

@@ -6,18 +6,18 @@ from resnet_keras.nets.blocks import LayerFactory, Tensor
 from resnet_keras.spec.baselines.layers import Activation, BiasedConvolution, Dense, Pool
 
 FIRST_SLOPE = 0.25
-"""Of a PReLU (He et al. 2015a, section 2.1); slopes have no weight decay there."""
+"""Initial slope of a PReLU (He et al. 2015a, section 2.1); slopes have no weight decay there."""
 LRN_CHANNELS, LRN_ALPHA, LRN_BETA = 5, 1e-4, 0.75
-"""Of local response normalisation, in Caffe's `bvlc_googlenet`; its k is 1."""
+"""Parameters of local response normalisation in Caffe's `bvlc_googlenet`; its k is 1."""
 
 
 def convolution(make: LayerFactory, x: Tensor, one: BiasedConvolution) -> Tensor:
-    """A convolution with bias and its activation."""
+    """A convolution with bias, followed by its activation."""
     return activation(make.conv(x, one, use_bias=True), one.activation, one.name, make.precision)
 
 
 def activation(x: Tensor, kind: Activation, name: str, dtype: str | None) -> Tensor:
-    """A ReLU, or a PReLU with one slope for each channel, the same at every pixel."""
+    """A ReLU, or a PReLU with one slope per channel, shared by all pixels."""
     if kind == "relu":
         return layers.Activation("relu", dtype=dtype, name=f"{name}_relu")(x)
     return layers.PReLU(
@@ -29,10 +29,10 @@ def activation(x: Tensor, kind: Activation, name: str, dtype: str | None) -> Ten
 
 
 def max_pool(make: LayerFactory, x: Tensor, pool: Pool) -> Tensor:
-    """A max pool of numbers that are 0 or above, if it rounds up.
+    """A max pool; if it rounds up, its input must be 0 or above.
 
-    It then pads with zeros on the right and bottom, which no window's maximum is changed by; Keras's "same" pads on
-    other sides at other sizes.
+    To round up, it pads with zeros on the right and bottom, which change no window's maximum; Keras's "same" pads other
+    sides at other sizes.
     """
     if pool.rounds == "up":
         pad = ((0, pool.strides - 1), (0, pool.strides - 1))
@@ -43,12 +43,12 @@ def max_pool(make: LayerFactory, x: Tensor, pool: Pool) -> Tensor:
 
 
 def dropout(make: LayerFactory, x: Tensor, rate: float, name: str) -> Tensor:
-    """Leaves out this share of the numbers while it trains."""
+    """Drops this share of the values during training."""
     return layers.Dropout(rate, seed=make.seed_of(name), dtype="float32", name=name)(x)
 
 
 def dense_classifier(make: LayerFactory, x: Tensor, dense_layers: tuple[Dense, ...], rate: float) -> Tensor:
-    """Dense layers on a vector, each but the last with its activation and dropout; then the softmax."""
+    """Dense layers on a vector, each but the last followed by its activation and dropout; then the softmax."""
     *hidden, last = dense_layers
     for dense in hidden:
         x = make.dense(x, dense.units, dense.name)
@@ -59,9 +59,9 @@ def dense_classifier(make: LayerFactory, x: Tensor, dense_layers: tuple[Dense, .
 
 
 def local_response_normalization(x: Tensor, name: str) -> Tensor:
-    """x / (1 + alpha / 5 · the sum of the squares of five neighbouring channels) ^ beta, in float32.
+    """x / (1 + alpha / 5 · sum of the squares of five neighbouring channels) ^ beta, in float32.
 
-    Keras has no such layer. With the other data format the "width" that is padded and averaged is the channel axis. The
+    Keras has no such layer. In the other data format, the "width" that is padded and averaged is the channel axis. The
     power is an operation of `keras.ops`, as no stock layer computes one.
     """
     squares = layers.Multiply(dtype="float32", name=f"{name}_squares")([x, x])

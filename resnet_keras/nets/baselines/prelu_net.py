@@ -10,14 +10,14 @@ from resnet_keras.spec.baselines.layers import Pool
 from resnet_keras.spec.baselines.prelu_net import PReluNet
 
 PIXELS_STD = 58.0
-"""What pixels of 0..255 are divided by: the standard deviation of ImageNet's photographs, 0.226 x 255 on average. The
-paper does not say; undivided, by its initialisation and rate the first update overflows (docs/deviations.md)."""
+"""Divisor of pixels 0..255: the standard deviation of ImageNet's photographs, 0.226 x 255 on average. The paper does
+not give one; without it, the first update overflows at the paper's initialisation and rate (docs/deviations.md)."""
 DROPOUT = 0.5
-"""Section 2.3: of the first two dense layers."""
+"""Dropout rate of the first two dense layers (section 2.3)."""
 
 
 def prelu_net_body(make: LayerFactory, x: Tensor, net: PReluNet) -> Tensor:
-    """From the image less its mean to probabilities."""
+    """Maps the mean-subtracted image to probabilities."""
     make = replace(make, initialisation=HE["fan_out"])  # section 2.2: "we use Eqn.(14)"
     x = layers.Rescaling(1 / PIXELS_STD, dtype="float32", name="scale")(x)
     for layer in net.layers():

@@ -10,13 +10,13 @@ from resnet_keras.spec.baselines.layers import Pool
 from resnet_keras.spec.baselines.vgg import Vgg
 
 GLOROT = Initialisation(1.0, "fan_avg", "uniform")
-"""Section 3.1: "it is possible to initialise the weights without pre-training" by Glorot and Bengio 2010."""
+"""Section 3.1: "it is possible to initialise the weights without pre-training", as in Glorot and Bengio 2010."""
 DROPOUT = 0.5
-"""Section 3.1: of the first two dense layers."""
+"""Dropout rate of the first two dense layers (section 3.1)."""
 
 
 def vgg_body(make: LayerFactory, x: Tensor, net: Vgg) -> Tensor:
-    """From the image less its mean to probabilities."""
+    """Maps the mean-subtracted image to probabilities."""
     make = replace(make, initialisation=GLOROT)
     for layer in net.layers():
         x = max_pool(make, x, layer) if isinstance(layer, Pool) else convolution(make, x, layer)
