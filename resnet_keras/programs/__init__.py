@@ -1,4 +1,4 @@
-"""What every recipe shares: options, choice of a backend, exit codes. No Keras.
+"""What every recipe shares: options, choice of backend, exit codes. No Keras.
 
 May import `errors`, `signals`, `spec` and `runs`.
 """

@@ -9,14 +9,14 @@ from pathlib import Path
 from resnet_keras.errors import InvalidValue
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-"""Keras's name of a backend, and the package it needs."""
+"""Keras's name for each backend, and the package that it needs."""
 
 
 def choose_backend() -> str:
     """Settles Keras's backend before Keras is imported, and returns its name.
 
-    `KERAS_BACKEND`, else what Keras's own configuration file names if that is installed, else the first that is:
-    TensorFlow, JAX, PyTorch.
+    The choice is `KERAS_BACKEND`, else the backend in Keras's own configuration file if that is installed, else the
+    first of TensorFlow, JAX and PyTorch that is.
 
     Raises:
         ValueError: an unknown backend, or one that is not installed.
@@ -29,7 +29,7 @@ def choose_backend() -> str:
         if find_spec(BACKENDS[name]) is not None:
             os.environ["KERAS_BACKEND"] = name
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras may import TensorFlow on any backend
-            if platform.machine() in ("x86_64", "AMD64"):  # TensorFlow takes oneDNN by itself on some of these only
+            if platform.machine() in ("x86_64", "AMD64"):  # by default TensorFlow uses oneDNN on only some of these
                 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
             return name
     missing = f"{asked} is not installed" if asked else "none is installed"
@@ -45,5 +45,5 @@ def _configured() -> str | None:
         backend = json.loads((folder / "keras.json").read_text(encoding="utf-8")).get("backend")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None
-    # Keras writes this file by itself, with its default: it says nothing where that is not installed.
+    # Keras itself writes this file, with its default, which means nothing if that backend is not installed.
     return backend if isinstance(backend, str) and backend in BACKENDS and find_spec(BACKENDS[backend]) else None

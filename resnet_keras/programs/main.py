@@ -16,26 +16,26 @@ from resnet_keras.spec.distribution import Distribution
 
 INTERRUPTED = 130
 LONGEST_LINE = 1_000
-"""Characters of an error that are shown: a value on the command line can be of any length."""
+"""Longest error that is shown, in characters: a value on the command line can be of any length."""
 
 
 def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Runs a recipe: a known error is printed as one line, without a traceback; a signal ends it in one line too.
+    """Runs a recipe: a known error, or a signal that ends it, is printed as one line, without a traceback.
 
-    Of several processes that a launcher started, the first speaks; the others say what it cannot know.
+    Of several processes started by a launcher, the first prints; the others print only what it cannot know.
     """
     signals.raise_on_signals()
     where = here()
     if not where.leads:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
     _fill_streams()
-    # A viewer that is closed, a full disk under a log: not a reason to lose a run.
+    # A closed viewer, or a full disk under a log, is no reason to lose a run.
     sys.stdout, sys.stderr = _TolerantStream(sys.stdout), _TolerantStream(sys.stderr)
     _end(where, _run(program, where))
 
 
 def _run(program: Callable[[Sequence[str]], None], where: Distribution) -> int:
-    """The exit code."""
+    """Runs the program and returns its exit code."""
     try:
         program(sys.argv[1:])
     except OtherRun as error:
@@ -43,7 +43,7 @@ def _run(program: Callable[[Sequence[str]], None], where: Distribution) -> int:
         _say_differences(error)
         return error.exit_code
     except (InvalidValue, Diverged, InputOutput, Stopped) as error:
-        # The same in all processes, or, of one that is lost, in all others.
+        # The error is the same in all processes or, if one is lost, in all the others.
         if where.leads or (isinstance(error, InputOutput) and not isinstance(error, Lost)):
             _say(error, where)
         return error.exit_code
@@ -69,26 +69,26 @@ def _end(where: Distribution, code: int) -> NoReturn:
     if where.processes > 1 and code:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # at a usual end, engines wait for the others
+        os._exit(code)  # on a normal exit, engines would wait for the others
     sys.exit(code)
 
 
 def _fill_streams() -> None:
     """Opens /dev/null for each standard stream that the process was started without (`>&-`).
 
-    Python has None for it, and the next file to be opened would have its number.
+    Python sets such a stream to None, and the next file to be opened would get its number.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 class _TolerantStream:
-    """A stream that swallows what can no longer be written, instead of ending the program."""
+    """A stream that discards what can no longer be written, instead of ending the program."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -106,7 +106,7 @@ class _TolerantStream:
         try:
             do()
         except OSError:
-            # From now on to nowhere, also what Python itself flushes at the end.
+            # From now on output is discarded, including what Python itself flushes at exit.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)

@@ -1,4 +1,4 @@
-"""What every recipe shares: its options, the choice of a backend, one-line errors and exit codes.
+"""What every recipe shares: its options, the choice of backend, one-line errors and exit codes.
 
 Exit codes: 2 usage, 3 diverged, 4 input or output, 5 a damaged file, 128 + n stopped by signal n (Ctrl-C: 130).
 """
@@ -19,7 +19,7 @@ from resnet_keras.runs.storage import check_writable
 from resnet_keras.spec.recipe import MAX_COUNT, Precision, Recipe
 
 LINK = 12.5
-"""Gigabytes per second: a network of 100 Gbit/s."""
+"""Gigabytes per second, as of a network of 100 Gbit/s."""
 SLOWEST_LINK, FASTEST_LINK = 1e-6, 1e6
 MAX_SEED, MAX_SEEDS = 2**32 - 1, 1_000
 
@@ -28,7 +28,7 @@ BACKEND_HELP = "KERAS_BACKEND=tensorflow, jax or torch in the environment choose
 
 
 class _Paragraphs(argparse.HelpFormatter):
-    """Fits the recipe's docstring to the terminal, but for its indented lines, which are commands and lists."""
+    """Wraps the recipe's docstring to fit the terminal, except indented lines, which are commands and lists."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs = text.strip().split("\n\n")
@@ -39,11 +39,11 @@ class _Paragraphs(argparse.HelpFormatter):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line; its help fits the terminal.
+    """An argument parser whose errors are one line and whose help fits the terminal.
 
     Args:
         description: the recipe's docstring.
-        computes: whether the recipe needs a backend, which its help then names.
+        computes: whether the recipe needs a backend; its help then says how to choose one.
     """
 
     def __init__(self, description: str | None, *, computes: bool = True) -> None:
@@ -55,15 +55,15 @@ class OneLineParser(argparse.ArgumentParser):
         )
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The options. An unknown one is named with the nearest that there is.
+        """Parses the options. The error for an unknown one suggests the nearest that exists.
 
         Raises:
-            ValueError: options that are not known, missing or no values of theirs.
+            ValueError: options are unknown or missing, or have invalid values.
         """
-        # argparse itself would complain of a missing --depth first, where it is there as --dpeth.
+        # argparse itself would first complain of a missing --depth that was given as --dpeth.
         known = [option for action in self._actions for option in action.option_strings]
         for name, _, value in (word.partition("=") for word in arguments if word.startswith("--") and word != "--"):
-            if value == "--":  # argparse takes it for the end of the options
+            if value == "--":  # argparse takes this for the end of the options
                 self.error(f"argument {name}: invalid value: '--'")
             if name not in known:
                 near = get_close_matches(name, known, n=1)
@@ -79,7 +79,7 @@ def file_path(text: str) -> Path:
     """The type of options that name a file or folder.
 
     Raises:
-        ArgumentTypeError: a text that no file can be named by.
+        ArgumentTypeError: the text cannot name a file.
     """
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f"a path has a name. Received: {text!r}")
@@ -193,7 +193,7 @@ def seed_list(text: str) -> tuple[int, ...]:
     """The type of `--seeds`: "0-4", "1,3", "0-2,7".
 
     Raises:
-        ArgumentTypeError: a text that is no such list, or a seed twice or out of range.
+        ArgumentTypeError: the text is no such list, or a seed is repeated or out of range.
     """
     found: list[int] = []
     for part in text.split(","):
@@ -215,7 +215,7 @@ def run_folders(options: argparse.Namespace, name: str) -> dict[int, Path]:
     """The run folder of each seed, by default `runs/<net>-seed<seed>`.
 
     Raises:
-        ValueError: several seeds where time is estimated, which is that of one.
+        ValueError: several seeds with an estimate, which is for one.
     """
     if options.seeds is not None and options.estimate:
         raise InvalidValue("--estimate says how long one seed takes. Received: --seeds with it.")
@@ -227,20 +227,20 @@ def run_folders(options: argparse.Namespace, name: str) -> dict[int, Path]:
 
 
 def check_folders(options: argparse.Namespace, folders: Iterable[Path]) -> None:
-    """Tries whether the run folders can be written, where this process will.
+    """Checks that the run folders can be written, if this process will write them.
 
     Raises:
-        OSError: one cannot.
+        OSError: a folder cannot be written.
     """
     for folder in folders if here().leads and not options.estimate else ():
         check_writable(folder)
 
 
 def planned(options: argparse.Namespace) -> dict[str, Any]:
-    """What `estimate` is asked of several devices, of which there may be one here.
+    """Arguments of `estimate` for several devices, of which this machine may have only one.
 
     Raises:
-        ValueError: no link.
+        ValueError: the link's speed is out of range.
     """
     if not SLOWEST_LINK <= options.link <= FASTEST_LINK:
         raise InvalidValue(
@@ -250,10 +250,10 @@ def planned(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
-    """The recipe with what the command line changes of it.
+    """The recipe with the changes from the command line.
 
     Raises:
-        ValueError: a number out of range.
+        ValueError: a number is out of range.
     """
     if not 0 <= options.seed <= MAX_SEED:
         raise InvalidValue(f"A seed is a whole number from 0 to {MAX_SEED:,}. Received: --seed {options.seed}.")

@@ -1,4 +1,4 @@
-"""A program that several processes run: who of them speaks, and `--processes`, which starts them here."""
+"""A program run by several processes: which of them prints, and `--processes`, which starts them here."""
 
 import importlib
 import os
@@ -12,18 +12,18 @@ from resnet_keras.spec.recipe import Recipe
 
 
 def here() -> Distribution:
-    """This process among those that a launcher started; a single one where nothing says so or no backend is there."""
+    """This process among those started by a launcher; a single one if there is no launcher or no backend."""
     try:
         return launched(choose_backend(), os.environ)
-    except InvalidValue:  # which is told where it matters
+    except InvalidValue:  # which is reported where it matters
         return Distribution()
 
 
 def start_processes(options: Namespace, recipe: Recipe) -> None:
-    """With `--processes`, starts them, and ends the program with them; in each of them, and without, it returns.
+    """Starts the processes of `--processes` and exits when they end; returns in each of them, or without the option.
 
     Raises:
-        ValueError: a launcher has started another number, or a batch has no equal part for each.
+        ValueError: a launcher has started another number, or a batch cannot be divided equally.
         OSError: one of the processes was killed.
     """
     backend = choose_backend()
@@ -34,5 +34,5 @@ def start_processes(options: Namespace, recipe: Recipe) -> None:
     Distribution(0, planned.processes, options.devices or 1).check(recipe.batch_size, recipe.accumulate)
     if asked in (None, 1) or where.processes > 1 or options.estimate:
         return
-    launching = importlib.import_module("resnet_keras.backends.distributed.launching")  # by name, as the backend
+    launching = importlib.import_module("resnet_keras.backends.distributed.launching")  # by name, like the backend
     sys.exit(launching.launch(backend, asked, sys.argv))

@@ -1,4 +1,4 @@
-"""The start of a program's backend: without its loaders' noise, and one line where a device is not there."""
+"""The start of a program's backend: without its loaders' noise, and with a one-line error for a missing device."""
 
 import importlib
 import os
@@ -18,27 +18,27 @@ from resnet_keras.reports.console import say
 from resnet_keras.spec.distribution import launched
 
 ASKED = ("KERAS_TORCH_DEVICE", "JAX_PLATFORMS", "JAX_PLATFORM_NAME", "CUDA_VISIBLE_DEVICES")
-"""Variables by which a device is asked for."""
+"""Environment variables that request a device."""
 
 
 def start_backend(console: Console, options: Namespace | None = None) -> str:
-    """Chooses the backend, imports it with Keras, and has it make a number; returns its name. For programs.
+    """Chooses the backend, imports it with Keras, creates a number with it, and returns its name. For programs.
 
     Args:
-        console: where it says so, as it takes seconds.
-        options: of a program that several processes may run; None is one that runs alone.
+        console: where the start is announced, as it takes seconds.
+        options: the options of a program that several processes may run; None for one that runs alone.
 
     Raises:
-        ValueError: as `choose_backend`, a device or platform that is not there, or several processes of a program that
-            runs alone.
-        OSError: the other processes are not there.
+        ValueError: as for `choose_backend`, a missing device or platform, or several processes of a program that runs
+            alone.
+        OSError: the other processes are missing.
     """
     name = choose_backend()
     where = launched(name, os.environ)
     if options is None and where.processes > 1:
         raise InvalidValue(f"This program runs in one process. Received: {where.processes} of a launcher.")
     say(console, f"starting {name} ...")
-    # Keras imports Matplotlib, which stops at a backend that it does not know. A program's figures are files.
+    # Keras imports Matplotlib, which fails on a backend that it does not know. A program's figures are files.
     os.environ.pop("MPLBACKEND", None)
     keep_freed_memory()
     with _quiet():
@@ -50,7 +50,7 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
             )
         try:
             keras.ops.convert_to_numpy(keras.ops.zeros(()))
-        except Exception as error:  # each backend has its own way to say that a device is not there
+        except Exception as error:  # each backend reports a missing device in its own way
             asked = ", ".join(f"{key}={os.environ[key]}" for key in ASKED if key in os.environ) or "its default"
             raise (InvalidValue if where.leads else InputOutput)(
                 f"A backend computes on a device that is there. Received: {name} with {asked} ({first_line(error)})."
@@ -64,7 +64,7 @@ def _keras() -> Any:
         return importlib.import_module("keras")
     except (ImportError, OSError):
         raise
-    except Exception as error:  # whatever it makes of a file that holds something else
+    except Exception as error:  # whatever it raises for a file that holds something else
         raise InvalidValue(
             f"Keras reads its settings, keras.json in KERAS_HOME or ~/.keras. Received: {first_line(error)}. "
             "Mend or remove that file."
@@ -73,18 +73,18 @@ def _keras() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, what is written to the process's standard error and output goes nowhere, unless an import fails.
+    """Discards what the process writes to standard error and output inside the block, unless an import fails.
 
-    Upstream lacks: TensorFlow's loaders write before any setting of theirs is read, and `TF_CPP_MIN_LOG_LEVEL` is not
-    read by TensorFlow 2.21; JAX's Gloo says whom it has connected. Delete when: `import tensorflow` is silent on a
-    machine without a GPU, and `recipes/cifar10.py --processes 2` with JAX prints no line of Gloo.
+    Upstream lacks: TensorFlow's loaders write before any of their settings is read, and `TF_CPP_MIN_LOG_LEVEL` is not
+    read by TensorFlow 2.21; JAX's Gloo reports its connections. Delete when: `import tensorflow` is silent on a machine
+    without a GPU, and `recipes/cifar10.py --processes 2` with JAX prints no line from Gloo.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
     held = {}
     for number in (1, 2):
-        with suppress(OSError):  # a process without it
+        with suppress(OSError):  # a process without this stream
             held[number] = os.dup(number)
     with tempfile.TemporaryFile() as aside:
         for number in held:

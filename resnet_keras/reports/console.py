@@ -11,23 +11,23 @@ from resnet_keras.errors import readable
 
 
 def plain_console(file: TextIO | None = None) -> Console:
-    """A console that takes no text for markup, emoji or something to colour: a path may hold `[bold]` or `:smile:`.
+    """A console that never takes text for markup or emoji, nor colours it: a path may contain `[bold]` or `:smile:`.
 
     Args:
-        file: where it writes; None is standard output, as it is when the console is made.
+        file: where it writes; None is standard output at the time the console is made.
     """
     return Console(file=file or sys.stdout, markup=False, emoji=False, highlight=False)
 
 
 def say(console: Console, *lines: str, style: StyleType | None = None) -> None:
-    """Prints lines of text: all that programs say but tables and bars.
+    """Prints lines of text: all output of the programs except tables and progress bars.
 
-    A terminal breaks a line between words, and a path not at all; a file has each line as one.
+    In a terminal, a line breaks only between words, so a path never does; in a file, each line stays in one piece.
 
     Args:
-        console: which may be the caller's own, so nothing is left to its defaults.
-        lines: with names of the user's in them.
-        style: of Rich.
+        console: may be the caller's own, so nothing is left to its defaults.
+        lines: text that may contain the user's own names.
+        style: a Rich style.
     """
     for line in lines:
         text = readable(line)

@@ -1,4 +1,4 @@
-"""Model cards: what a reader needs to trust a net's number, from its run folder or from the report of a conversion."""
+"""Model cards: what a reader needs to trust a net's error, from its run folder or from the report of a conversion."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,14 +7,14 @@ from resnet_keras.reports.published import cifar10_error
 from resnet_keras.runs.reading import MODEL, Run
 
 MAX_NAMES = 20
-"""Classes that a card names; `run.json` and the model file name all."""
+"""The most classes that a card names; `run.json` and the model file name all."""
 
 
 def model_card(run: Run) -> str:
-    """The card in Markdown.
+    """The card of a run, in Markdown.
 
     Args:
-        run: one that has ended.
+        run: a run that has ended.
     """
     assert run.results is not None
     settings = run.settings
@@ -66,12 +66,12 @@ def model_card(run: Run) -> str:
 
 
 class MeasuredError(NamedTuple):
-    """Of a converted net."""
+    """The measured error of a converted net."""
 
     percent: float
     images: int
     on: str
-    """The images."""
+    """Which images."""
 
 
 def converted_card(
@@ -80,10 +80,10 @@ def converted_card(
     """The card of a converted net, in Markdown.
 
     Args:
-        report: of the conversion, as `convert.Report.to_dict` gives it.
+        report: the conversion report, as `convert.Report.to_dict` returns it.
         file: name of the net's file.
-        sha256: of it.
-        error: as it was measured, if it was.
+        sha256: hash of that file.
+        error: the measured error, if there is one.
         on: what the two nets were compared on.
     """
     size = report["image_size"]

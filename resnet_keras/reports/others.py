@@ -1,4 +1,4 @@
-"""Nets that others have trained, as they were measured here: `results/others/*.json`. Never mixed with ours."""
+"""Nets trained by others, as measured here: `results/others/*.json`. Never mixed with ours."""
 
 import json
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from resnet_keras.errors import InputOutput
 
 @dataclass(frozen=True)
 class OthersNet:
-    """A net of Table 6 with weights of another project.
+    """A net of Table 6 with weights from another project.
 
     Attributes:
         name: as `Architecture.name` writes it.
-        weights: whose.
-        test_error: on CIFAR-10's test images, measured by us, percent.
+        weights: the project that they come from.
+        test_error: on CIFAR-10's test images, measured by us, in percent.
         protocol: how the project trained it, in words.
-        source_sha256: of the project's file.
+        source_sha256: hash of the project's file.
     """
 
     name: str
@@ -27,10 +27,10 @@ class OthersNet:
 
 
 def read(path: Path) -> tuple[OthersNet, ...] | None:
-    """The nets in a file of `results/others`; None where it is a JSON file of another kind.
+    """The nets in a file of `results/others`; None for a JSON file of another kind.
 
     Raises:
-        OSError: it cannot be read, or its nets are not as they should be.
+        OSError: the file cannot be read, or its nets are not in the expected form.
     """
     try:
         said = json.loads(path.read_text(encoding="utf-8"))

@@ -1,18 +1,18 @@
-"""The progress bar of everything that takes long: shown in a terminal, absent from a log file."""
+"""The progress bar of every long task: shown in a terminal, absent from a log file."""
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 SPEED_WINDOW = 30.0
-"""Seconds that the time left is estimated from."""
+"""Seconds of progress from which the time left is estimated."""
 
 
 def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
-    """A bar with its description, count and time left, and what else is to be seen of a task.
+    """A bar with a task's description, count and time left, and further columns.
 
     Args:
-        console: where it goes; nothing is drawn where that is no terminal.
-        columns: between the count and the time left.
+        console: where it is drawn; nothing is drawn if that is not a terminal.
+        columns: the columns between the count and the time left.
     """
     return Progress(
         TextColumn("{task.description}", markup=False),

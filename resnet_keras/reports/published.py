@@ -11,9 +11,9 @@ class Cifar10Row:
     Attributes:
         name: as `Architecture.name` writes it.
         test_error: percent; the paper gives a bound for plain-110.
-        bound: "exact", or "above" where the paper says no more than that.
+        bound: "exact", or "above" where the paper gives only a lower bound.
         parameters: as published, in millions; None where the paper gives none.
-        source: where in the paper.
+        source: place in the paper.
     """
 
     name: str
@@ -52,8 +52,8 @@ class ImageNetRow:
     Attributes:
         name: as `Architecture.name` writes it, or another system as the paper calls it.
         top1_error, top5_error: percent; None where the table has none.
-        on: the images: ImageNet's validation set, or its test set.
-        net: what the table calls so, as `Network.name` writes it, where that is another name.
+        on: the images: ImageNet's validation or test set.
+        net: the network's name, as `Network.name` writes it, where it differs from the table's.
     """
 
     name: str
@@ -68,10 +68,10 @@ class ImageNetTable:
     """One of Tables 2 to 5.
 
     Attributes:
-        number: in the paper.
+        number: the table's number in the paper.
         title: what it compares.
-        protocol: how its own nets were tested.
-        ensembles: whether a row is several nets together.
+        protocol: how the paper's own nets were tested.
+        ensembles: whether each row is several nets together.
         rows: in the paper's order.
     """
 

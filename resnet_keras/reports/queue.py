@@ -1,4 +1,4 @@
-"""A queue of runs, the cheapest first, and how long the rest of it takes by what its runs took so far."""
+"""A queue of runs, the cheapest first, and the time left for the rest, estimated from the runs so far."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Job:
     """One run of the queue.
 
     Attributes:
-        network: what is trained.
-        recipe: how.
+        network: the network to train.
+        recipe: how to train it.
         seed: random seed of weights, order and augmentation.
         out: its run folder.
     """
@@ -28,7 +28,7 @@ class Job:
 
     @property
     def cost(self) -> float:
-        """Multiply-adds of all its forward passes: what runs of one queue are compared by."""
+        """Multiply-adds of all its forward passes, by which the runs of a queue are compared."""
         return float(self.network.multiply_adds) * self.recipe.iterations * self.recipe.batch_size
 
     @property
@@ -40,12 +40,12 @@ class Job:
         """Its run folder as it is now.
 
         Raises:
-            OSError: it has not begun, or is damaged.
+            OSError: the run has not begun, or its folder is damaged.
         """
         return reading.read(self.out)
 
     def done(self) -> tuple[float, float]:
-        """What of its cost is spent, and in how many seconds."""
+        """How much of its cost is spent, and in how many seconds."""
         if not (self.out / reading.RUN).exists():
             return 0.0, 0.0
         rows = self.run().rows
@@ -63,7 +63,7 @@ class Queue:
         self.jobs = sorted(jobs, key=lambda job: job.cost)
 
     def time_left(self, number: int) -> str:
-        """For the line of job `number`, counted from 1: empty until a first row tells how fast this machine is."""
+        """The time left, for the line of job `number`, counted from 1; empty until a first row shows the speed here."""
         spent = [job.done() for job in self.jobs]
         cost, seconds = (sum(part) for part in zip(*spent, strict=True))
         if not cost:
@@ -72,13 +72,13 @@ class Queue:
         return f"; about {clock(seconds / cost * left)} left for {len(self.jobs) - number + 1} runs"
 
     def time_of_all(self, seconds: float) -> str:
-        """For the screen: what all runs take where the first, the cheapest, takes so many seconds."""
+        """A line for the screen: the time of all runs if the first, the cheapest, takes this many seconds."""
         all_cost = sum(job.cost for job in self.jobs)
         return (
             f"all     about {clock(seconds * all_cost / self.jobs[0].cost)} for {len(self.jobs)} runs, by multiply-adds"
         )
 
     def finished(self) -> list[reading.Run]:
-        """Those that have ended, as they were trained."""
+        """The runs that have ended, in the order in which they were trained."""
         begun = [job.run() for job in self.jobs if (job.out / reading.RUN).exists()]
         return [run for run in begun if run.results is not None]

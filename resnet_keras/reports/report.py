@@ -1,4 +1,4 @@
-"""A report of run folders as one HTML page that needs nothing else: figures, Tables 2 to 6, commands, versions.
+"""A report of run folders as one self-contained HTML page: figures, Tables 2 to 6, commands, versions.
 
 Whatever a run says is text here, never markup; pictures are data, in which no script runs; the page may load nothing.
 """
@@ -26,7 +26,7 @@ DRAWN_FROM = {
     "net,alpha,beta,": "Loss around trained nets",
     "run,learning_rate,": "Trials of a search",
 }
-"""What a figure shows, by how the CSV file beside it begins."""
+"""What a figure shows, keyed by the beginning of the CSV file beside it."""
 NOT_EVALUATIONS = (reading.RUN, "search.json")
 RELATIVE_LINK = re.compile(r'<a href="(?!https?:)[^"]*">(.*?)</a>', re.DOTALL)
 STYLE = """
@@ -50,7 +50,7 @@ class Picture:
     """A figure of the report.
 
     Attributes:
-        caption: what it shows, and where it is from.
+        caption: what the figure shows, and where it is from.
         svg: the file's bytes.
     """
 
@@ -66,14 +66,14 @@ def report(
     notes: Sequence[str],
     deviations: str,
 ) -> str:
-    """The page.
+    """The report as an HTML page.
 
     Args:
         runs: finished or not.
-        evaluations: for Tables 2 to 5.
-        pictures: in order.
+        evaluations: evaluations for Tables 2 to 5.
+        pictures: figures, in order.
         notes: lines about what is left out.
-        deviations: in Markdown.
+        deviations: the section on deviations, in Markdown.
     """
     sections = [
         ("Runs", _table(_errors(runs)) + _list(notes)),
@@ -99,7 +99,7 @@ def report(
 
 
 def found_pictures(folders: Iterable[Path]) -> list[Picture]:
-    """Figures of nets and searches that were drawn before: SVG files, known by the CSV file beside them."""
+    """Figures of nets and searches drawn earlier: SVG files, recognised by the CSV file beside them."""
     pictures = []
     for folder in folders:
         for svg in sorted(folder.rglob("*.svg")):
@@ -116,7 +116,7 @@ def found_pictures(folders: Iterable[Path]) -> list[Picture]:
 
 
 def found_evaluations(folders: Iterable[Path]) -> list[Measured]:
-    """What `recipes/evaluate.py --json` wrote, among whatever JSON files there are."""
+    """What `recipes/evaluate.py --json` wrote, found among any other JSON files."""
     found = []
     for folder in folders:
         for file in sorted(folder.rglob("*.json")):
@@ -170,7 +170,7 @@ def _commands(runs: Sequence[Run]) -> Table:
 
 
 def _versions(runs: Sequence[Run]) -> Table:
-    """Each set of versions and machine once, with how many runs had it."""
+    """Each combination of versions and machine once, with the number of runs that had it."""
     counts: dict[tuple[str, str], int] = {}
     for run in runs:
         versions = ", ".join(f"{name} {version}" for name, version in (run.settings.get("versions") or {}).items())
@@ -207,7 +207,7 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Without its title, one heading lower, and without links to other pages, which the report does not hold."""
+    """Renders Markdown without its title, with headings one level lower and no links to pages outside the report."""
     rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     rendered = re.sub(r"<h1>.*?</h1>", "", rendered, flags=re.DOTALL)
     rendered = re.sub(r"(</?h)2>", r"\g<1>3>", rendered)

@@ -1,4 +1,4 @@
-"""Tables from run folders and evaluations: in the terminal, as Markdown and as CSV. Tables 2 to 6 of the paper."""
+"""Tables from run folders and evaluations, for the terminal, as Markdown and as CSV. Tables 2 to 6 of the paper."""
 
 import csv
 import io
@@ -21,14 +21,14 @@ from resnet_keras.runs.reading import Run
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the first column holds names, the others numbers; notes say what a column's numbers are."""
+    """Text cells: names in the first column, numbers in the others; notes say what a column's numbers are."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        """The table in Markdown, its notes below it."""
+        """The table in Markdown, with its notes below."""
         ruler = ("---", *("---:" for _ in self.head[1:]))
         lines = "".join(f"| {' | '.join(cells)} |\n" for cells in (self.head, ruler, *self.rows))
         return lines + "".join(f"\n{note}\n" for note in self.notes)
@@ -52,13 +52,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Measured:
-    """A net, or several together, as an evaluation's JSON file tells it.
+    """A net, or several together, as recorded in an evaluation's JSON file.
 
     Attributes:
-        names: of its nets.
-        files: their SHA-256 and weights: what is in two evaluations counts once.
+        names: names of its nets.
+        files: their SHA-256 and weights in the ensemble: what is in two evaluations counts once.
         protocol: how it was tested.
-        on: the images, as a table's head names them.
+        on: the images, as a table's header names them.
         top1_error, top5_error: percent.
     """
 
@@ -71,7 +71,7 @@ class Measured:
 
 
 def errors(runs: Sequence[Run]) -> Table:
-    """What finished runs ended with, in percent, in the order given."""
+    """Final errors of finished runs, in percent, in the order given."""
     return Table(
         ("net", "parameters", "training error %", "validation error %", "test error %", "paper, test error %"),
         tuple(
@@ -88,7 +88,7 @@ def errors(runs: Sequence[Run]) -> Table:
 
 
 def ending(runs: Sequence[Run]) -> str:
-    """What finished runs of one net ended with, in a sentence: several as mean ± standard deviation."""
+    """Final errors of finished runs of one net, in a sentence; several runs as mean ± standard deviation."""
     done = [run.results for run in runs if run.results is not None]
     tests = [results.test_error for results in done if results.test_error is not None]
     said = [
@@ -126,9 +126,9 @@ def read_evaluation(path: Path) -> list[Measured]:
 
 
 def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table:
-    """One of Tables 2 to 5 with a pair of columns for each set of images of ours; blank where nothing was measured.
+    """One of Tables 2 to 5 with a pair of columns for each of our sets of images; blank where nothing was measured.
 
-    Nets of several seeds are one cell, mean ± standard deviation (n). Each ensemble of ours has a row of its own.
+    Several seeds of a net share a cell: mean ± standard deviation (n). Each of our ensembles has a row of its own.
     """
     once = {(one.files, one.protocol, one.on): one for one in evaluations}
     ours = [
@@ -154,12 +154,12 @@ def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table
 
 
 def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
-    """CIFAR-10's test errors: the paper's rows, and the mean of our runs where images and schedule are the paper's.
+    """CIFAR-10 test errors: the paper's rows, and the mean of our runs with the paper's images and schedule.
 
     Args:
-        runs: ours.
-        others: nets that others have trained, measured by us: a column for each project, and a note with its protocol,
-            which is not the paper's.
+        runs: our runs.
+        others: nets trained by others, measured by us: a column for each project, and a note with its protocol, which
+            is not the paper's.
     """
     finished: dict[str, list[float]] = {}
     for run in runs:
@@ -209,7 +209,7 @@ def _cells(measured: Sequence[Measured], every_set: Sequence[str]) -> list[str]:
 
 
 def mean(values: Sequence[float]) -> str:
-    """Mean ± sample standard deviation (n); one value as it is, none as nothing."""
+    """Mean ± sample standard deviation (n); a single value as it is, none as empty text."""
     if len(values) < 2:
         return f"{values[0]:.2f}" if values else ""
     return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} ({len(values)})"
@@ -220,5 +220,5 @@ def _number(value: float | None) -> str:
 
 
 def _key(name: str) -> str:
-    """A saved model's name has no spaces."""
+    """The name to compare by: a saved model's has no spaces."""
     return name.replace(" ", "-")

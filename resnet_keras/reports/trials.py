@@ -9,7 +9,7 @@ from resnet_keras.runs import reading
 from resnet_keras.spec.measurements import to_csv
 
 FOLDER, CSV = "trials", "trials.csv"
-"""Of a search: where its run folders are, and the file with a row for each."""
+"""In a search's folder: where its run folders are, and the file with a row for each."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,15 @@ class Trial:
     """One run of a search.
 
     Attributes:
-        run: its folder, as seen from the search's.
-        learning_rate: of the first updates.
+        run: its folder, relative to the search's.
+        learning_rate: learning rate of the first updates.
         weight_decay: as in the recipe.
         depth: weighted layers.
-        shortcut: option A, B or C, or "none" of a plain net.
+        shortcut: option A, B or C, or "none" for a plain net.
         width: filters of the first stage.
         batch_size: images per update.
-        iterations: updates that it was given.
-        validation_error: percent, at its end; None where it has not ended, or diverged.
+        iterations: updates that it was given in all.
+        validation_error: in percent, at its end; None if it has not ended, or diverged.
     """
 
     run: str
@@ -43,25 +43,25 @@ def read(folder: Path) -> list[Trial]:
     """The trials of a search's folder, in the order in which they began.
 
     Raises:
-        OSError: a run folder that is damaged.
+        OSError: a run folder is damaged.
     """
     found = [_trial(run, folder) for run in reading.find(folder / FOLDER)]
     return sorted(found, key=lambda trial: (len(trial.run), trial.run))
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:
-    """Those that have an error, the lowest first."""
+    """The trials that have an error, the lowest first."""
     ended = [trial for trial in trials if trial.validation_error is not None]
     return sorted(ended, key=lambda trial: trial.validation_error or 0.0)
 
 
 def csv(trials: Sequence[Trial]) -> str:
-    """The text of `trials.csv`: a row a trial, blank where it has no error."""
+    """The text of `trials.csv`: one row per trial, blank where it has no error."""
     return to_csv([field.name for field in fields(Trial)], map(astuple, trials))
 
 
 def table(trials: Sequence[Trial], most: int = 10) -> Table:
-    """The best of them."""
+    """The best of the trials, as a table."""
     ordered = best_first(trials)[:most]
     return Table(
         ("no.", "error %", "rate", "decay", "depth", "option", "width", "batch", "updates"),  # fits 80 columns

@@ -1,15 +1,15 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped.
+"""Checkpoints: everything that a run needs to resume as if it had never stopped.
 
     checkpoints/iteration-00000800/
         arrays.npz        weights, the optimizer's state and, inside a period, the running metrics
-        manifest.json     what is run, the rows so far, and size and SHA-256 of arrays.npz
-        manifest.sha256   of the manifest: `sha256sum -c manifest.sha256` agrees
+        manifest.json     what is run, the rows so far, and the size and SHA-256 of arrays.npz
+        manifest.sha256   hash of the manifest, which `sha256sum -c manifest.sha256` checks
 
-A checkpoint is a folder that appears under its name when all of it is on the disk. The reader checks hashes, then
-structure, then values, and falls back to the generation before.
+A checkpoint is a folder that appears under its name once all of it is on disk. The reader checks hashes, then
+structure, then values, and falls back to the previous generation.
 
-Why not Keras's `BackupAndRestore`: it writes over the one copy that it has, checks nothing, and cannot go on inside an
-epoch. No framework is imported here.
+Why not Keras's `BackupAndRestore`: it overwrites its only copy, checks nothing, and cannot resume inside an epoch. No
+framework is imported here.
 """
 
 import io
@@ -30,10 +30,10 @@ FOLDER = "checkpoints"
 ARRAYS, MANIFEST, SEAL = "arrays.npz", "manifest.json", "manifest.sha256"
 FILES = (ARRAYS, MANIFEST, SEAL)
 GENERATIONS = 2
-"""How many are kept: one may be damaged, or lost in a kill."""
+"""How many checkpoints are kept: one may be damaged, or lost when the process is killed."""
 PREFIX = "iteration-"
 INSIDE = "-inside"
-"""Ends the name of a checkpoint that a signal made inside a period."""
+"""Suffix of a checkpoint that was written inside an evaluation period because of a signal."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class State:
     """Where a run stands.
 
     Attributes:
-        iteration: updates made.
-        rows: the periods that have ended.
-        arrays: by name: `weights/...`, `optimizer/...`, and inside a period `metrics/...`.
+        iteration: updates made so far.
+        rows: one for each evaluation period that has ended.
+        arrays: by name: `weights/...`, `optimizer/...` and, inside a period, `metrics/...`.
         inside: whether the period of this iteration has no row yet.
-        images_per_second: of the period so far; 0 where it has not begun.
-        seconds: spent on training so far.
+        images_per_second: speed over the period so far; 0 if it has not begun.
+        seconds: time spent on training so far.
     """
 
     iteration: int
@@ -59,7 +59,7 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state, and the run that it belongs to: `settings` and `versions` are those of `run.json`."""
+    """A state and the run that it belongs to; `settings` and `versions` are those of `run.json`."""
 
     state: State
     settings: dict[str, Any]
@@ -68,13 +68,13 @@ class Checkpoint:
 
 
 def save(run: Path, state: State, settings: Mapping[str, Any], versions: Mapping[str, str]) -> Path:
-    """Writes a checkpoint into a run folder; those before it stay.
+    """Writes a checkpoint into a run folder; earlier ones stay.
 
     Raises:
-        OSError: it cannot be written; what was there is unchanged.
+        OSError: the checkpoint cannot be written; what was there is unchanged.
     """
     file = io.BytesIO()
-    # Not `allow_pickle=False`: NumPy below 2.2 would store that as an array.
+    # `allow_pickle=False` is left out: NumPy below 2.2 would store that as an array.
     np.savez(file, **state.arrays)  # type: ignore[arg-type]
     arrays = file.getvalue()
     lowest = best(state.rows)
@@ -97,7 +97,7 @@ def save(run: Path, state: State, settings: Mapping[str, Any], versions: Mapping
 
 
 def prune(run: Path, keep: set[Path]) -> None:
-    """Removes all checkpoints but these."""
+    """Removes all checkpoints except these."""
     for path in generations(run):
         if path not in keep:
             storage.remove_folder(path)
@@ -109,7 +109,7 @@ def generations(run: Path) -> list[Path]:
 
 
 def newest(run: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, and a line about each newer one that is not."""
+    """The newest checkpoint that is intact, and a line about each newer one that is not."""
     damaged: list[str] = []
     for path in generations(run):
         try:
@@ -123,7 +123,7 @@ def read(path: Path) -> Checkpoint:
     """Reads a checkpoint: hashes, then structure, then values.
 
     Raises:
-        OSError: it is not whole, in one line that names the file.
+        OSError: the checkpoint is incomplete or damaged; the message is one line that names the file.
     """
     try:
         text, seal = (path / MANIFEST).read_bytes(), (path / SEAL).read_bytes()

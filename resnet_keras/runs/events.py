@@ -1,7 +1,7 @@
 """TensorBoard events beside a run's `metrics.csv`: the same rows, keyed by iteration.
 
-Keras's `TensorBoard` callback needs TensorFlow on every backend, counts the batches of one call of `fit`, and begins a
-second file where a run goes on. Here the records of TensorBoard's own writer are made, without TensorFlow.
+Keras's `TensorBoard` callback needs TensorFlow on every backend, counts the batches of a single call of `fit`, and
+starts a second file when a run resumes. Here TensorBoard's own writer makes the records, without TensorFlow.
 """
 
 import os
@@ -17,12 +17,12 @@ from resnet_keras.runs import storage
 from resnet_keras.spec.records import Row
 
 FOLDER = "tensorboard"
-"""In a run folder."""
+"""Folder of the events, inside a run folder."""
 TAGS = tuple(field for field in Row._fields if field != "iteration")
 
 
 def check_installed() -> None:
-    """Before long work, not after.
+    """Checks for TensorBoard before long work, not after.
 
     Raises:
         ValueError: TensorBoard is not installed.
@@ -35,15 +35,15 @@ def check_installed() -> None:
 
 
 class Events:
-    """The events of a run that is being written: one file, which begins with the rows that there are.
+    """The events of a run that is being written: one file, which begins with the existing rows.
 
     Args:
         path: the run folder.
-        started: of the run; an event's time is this and the seconds that were spent on training until its row.
-        rows: those that the run goes on from. Files of earlier sittings, which may hold more, are removed.
+        started: start of the run; an event's time is this plus the seconds spent on training up to its row.
+        rows: the rows that the run resumes from. Event files of earlier sessions, which may hold more, are removed.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
 
     def __init__(self, path: Path, started: str, rows: Iterable[Row]) -> None:
@@ -57,10 +57,10 @@ class Events:
             file.unlink(missing_ok=True)
 
     def add(self, row: Row) -> None:
-        """Appends a row: TensorBoard follows a file that grows, and not one that is replaced.
+        """Appends a row: TensorBoard follows a file that grows, but not one that is replaced.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         with self._file.open("ab") as file:
             file.write(self._record(row))

@@ -1,11 +1,11 @@
-"""One process at a time writes a run folder: the kernel's lock where there is one, and files that say who holds it.
+"""Lets one process at a time write a run folder, by a kernel lock where there is one and files that say who holds it.
 
     .lock             locked by the kernel for as long as its holder lives; empty
-    .holder-ID.json   the process that holds the folder, or asks for it; removed when it ends
+    .holder-ID.json   the process that holds or requests the folder; removed when it ends
 
-Where the file system has no locks (Lustre without `flock`, NFS without its lock service), the holders' files decide:
-a process first puts its own there, then looks at the others. So of two that come at once at least one sees the other.
-One whose process has ended on this host is removed; nobody else's name is ever used again, so a removal hits no other.
+Where the file system has no locks (Lustre without `flock`, NFS without its lock service), the holder files decide: a
+process first writes its own, then looks for others, so of two that arrive at once at least one sees the other. The file
+of a process that has ended on this host is removed; names are never reused, so no other file can be removed instead.
 
 Why not filelock: where there are no locks, it waits for a lock that nobody holds, or falls back to a file that outlives
 a killed process.
@@ -31,20 +31,20 @@ else:
     import fcntl
 
 LOCK = ".lock"
-"""Earlier versions wrote their process into it. It is never removed: another process may wait to lock it."""
+"""Earlier versions wrote their process into it. It is never removed: another process may be waiting to lock it."""
 HOLDER = ".holder-"
 HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-"""What a lock that another process holds is refused with; other errors say that there are no locks."""
+"""Errors raised when another process holds the lock; any other error means that there are no locks."""
 PATIENCE_S = 2.0
-"""How long the first of several that ask at once waits for the others to step back."""
+"""How long the first of several processes that request the folder at once waits for the others to give up."""
 
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Keeps other processes out of a run folder. The lock of a process that died ends with it.
+    """Keeps other processes out of a run folder. The lock of a process that dies is released with it.
 
     Raises:
-        OSError: the folder cannot be written, or another process, which is named, writes it.
+        OSError: the folder cannot be written, or another process, which the message names, is writing it.
     """
     storage.check_writable(path)
     try:
@@ -65,7 +65,7 @@ def lock(path: Path) -> Iterator[None]:
         finally:
             _remove(own)
     finally:
-        os.close(descriptor)  # which ends the kernel's lock
+        os.close(descriptor)  # which releases the kernel's lock
 
 
 def _lock(descriptor: int, path: Path) -> bool:
@@ -87,7 +87,7 @@ def _lock(descriptor: int, path: Path) -> bool:
 
 
 def _announce(own: Path) -> None:
-    """Puts this process's file in place; the holder of the folder may sweep it away while it is being written."""
+    """Writes this process's file; retries, as the holder of the folder may sweep it away while it is being written."""
     data = (json.dumps(Process.this()._asdict()) + "\n").encode()
     for tries_left in (2, 1, 0):
         try:
@@ -98,7 +98,7 @@ def _announce(own: Path) -> None:
 
 
 def _wait_for_others(path: Path, own: Path) -> None:
-    """Returns once no other process holds the folder or asks for it. Of several that ask, the first by name stays."""
+    """Waits until no other process holds or requests the folder. Of several requests, only the first by name waits."""
     patience = time.monotonic() + PATIENCE_S
     while others := [file for file in _others(path, own) if not _ended(file)]:
         first = min(others)
@@ -111,7 +111,7 @@ def _wait_for_others(path: Path, own: Path) -> None:
 
 
 def _ended(file: Path) -> bool:
-    """Whether a holder is gone; the file of one that has ended is removed."""
+    """Whether the holder has gone; the file of one that has ended is removed."""
     process = _read(file)
     if process is None:
         return not file.exists()

@@ -1,4 +1,4 @@
-"""What a run folder holds of the run that is asked for: nothing, a checkpoint, or the finished run."""
+"""What a run folder holds of the requested run: nothing, a checkpoint, or the finished run."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,19 +14,19 @@ from resnet_keras.spec.kinds import as_now
 from resnet_keras.spec.recipe import Recipe
 
 Resume = Literal["auto", "fresh"]
-"""What to do with a run folder that is there: go on with it, or start over in a new one beside it."""
+"""What to do with an existing run folder: resume its run, or start over in a new one beside it."""
 
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """What a run folder holds of the run that is asked for.
+    """What a run folder holds of the requested run.
 
     Attributes:
-        recipe: to train by: the one asked for, or the one of the folder with as many iterations as asked for.
-        finished: the run, if there is nothing left to do.
-        checkpoint: where to go on; None is the beginning.
-        settings: of `run.json`, as far as the run came; empty at the beginning.
-        warnings: a line about each file that was damaged.
+        recipe: the recipe to train by: the requested one, or the folder's with the requested number of iterations.
+        finished: the run, if nothing is left to do.
+        checkpoint: where to resume; None is the beginning.
+        settings: those of `run.json`, as far as the run got; empty at the beginning.
+        warnings: a line about each damaged file.
     """
 
     recipe: Recipe
@@ -37,7 +37,7 @@ class ResumePoint:
 
 
 def folder_for(out: Path, resume: Resume) -> Path:
-    """The run folder: `out`, or to start over `out-2`, `out-3`, ... where that is taken."""
+    """The run folder: `out` or, to start over where that is taken, `out-2`, `out-3`, ..."""
     path, number = out, 1
     while resume == "fresh" and path.exists() and any(path.iterdir()):
         number += 1
@@ -46,16 +46,16 @@ def folder_for(out: Path, resume: Resume) -> Path:
 
 
 def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: str) -> ResumePoint:
-    """Finds out how far a run has come. Nothing is written.
+    """Finds out how far a run has got. Nothing is written.
 
     Args:
-        path: the run folder; it need not be there.
-        settings: what is asked for: architecture, recipe, data and seed.
-        recipe: the recipe among them.
-        backend: that would train.
+        path: the run folder, which need not exist.
+        settings: what is requested: architecture, recipe, data and seed.
+        recipe: the recipe in those settings.
+        backend: the backend that would train.
 
     Raises:
-        OSError: the folder holds another run, or what it holds is damaged and no checkpoint is left to fall back on.
+        OSError: the folder holds another run, or its contents are damaged and no checkpoint is left to fall back on.
     """
     asked = reading.json_roundtrip(settings)
     run, warnings = _read(path)
@@ -71,7 +71,7 @@ def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: st
         return ResumePoint(recipe, warnings=tuple(damaged))
     if held is not None:
         continued = _continued(held, recipe)
-        # What has been computed on one backend goes on there.
+        # A run is resumed on the backend that computed it.
         if differences := _differences(held, asked | ({"backend": backend} if checkpoint else {}), continued):
             name = held["architecture"].get("name", "another net")
             raise OtherRun(
@@ -87,19 +87,19 @@ def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: st
 
 
 def _read(path: Path) -> tuple[reading.Run | None, list[str]]:
-    """The run, and a line about what of it is damaged."""
+    """The run, and a line about any damage to it."""
     if not (path / reading.RUN).exists():
         return None, []
     try:
         run = reading.read(path)
-    except InputOutput as error:  # damaged, or killed between its first two files
+    except InputOutput as error:  # damaged, or killed between writing its first two files
         return None, [str(error)]
     broken = run.damaged_model()
     return run, [f"A model is as it was written. Damaged: {broken}."] if broken else []
 
 
 def _continued(held: Mapping[str, Any], asked: Recipe) -> Recipe | None:
-    """The recipe that goes on from the one held to as many iterations as asked for, or None where it is another one."""
+    """The stored recipe with the requested number of iterations, or None if the recipes differ otherwise."""
     try:
         stored = Recipe.from_dict(held["recipe"])
         begun = Recipe.from_dict(held.get("begun_as") or held["recipe"])
@@ -108,13 +108,13 @@ def _continued(held: Mapping[str, Any], asked: Recipe) -> Recipe | None:
     if asked == stored:
         return stored
     if asked.iterations >= stored.iterations and asked.extends(begun):
-        # What has been run keeps its learning rates: the added iterations follow at the last one.
+        # Iterations already run keep their learning rates; the added ones follow at the last rate.
         return replace(stored, iterations=asked.iterations)
     return None
 
 
 def _differences(held: Mapping[str, Any], asked: Mapping[str, Any], continued: Recipe | None) -> list[Difference]:
-    """Where the settings differ; a recipe that goes on from the one held does not."""
+    """Where the settings differ; a recipe that continues the stored one is not a difference."""
     fields = [name for name in (*reading.IDENTITY, "backend") if name in asked and name in held]
     held = {**held, "architecture": as_now(held["architecture"])}
     if continued is not None:
@@ -127,7 +127,7 @@ def _differences(held: Mapping[str, Any], asked: Mapping[str, Any], continued: R
 
 
 def _compare_data(name: str, held: Any, asked: Any) -> Iterator[Difference]:
-    """Data are what their fingerprint says, whatever their name; of classes, the names where both have them."""
+    """Compares data by fingerprint, whatever its name, and the class names where both sides have them."""
     held, asked = dict(held), dict(asked)
     names = [data.pop("class_names", None) for data in (held, asked)]
     if all(isinstance(one, list) for one in names):

@@ -1,7 +1,7 @@
-"""A process as another one can tell whether it still runs: its host, its number, and when it started.
+"""A process, identified so that another can tell whether it still runs: by host, number and start time.
 
-A number alone is not enough: it is given again to a later process. Why not psutil: on Linux it computes the start from
-the clock, which is set while a process runs, so that a living one would look like another.
+A number alone is not enough: a later process may get the same one. Why not psutil: on Linux it computes the start time
+from the clock, which may be set while a process runs; a live process would then look like a different one.
 """
 
 import os
@@ -13,18 +13,18 @@ from typing import NamedTuple
 PROC = Path("/proc")
 MACHINE_ID = Path("/etc/machine-id")
 STARTED = 22
-"""Which field of /proc/PID/stat is the start, in clock ticks since the system started."""
+"""The field of /proc/PID/stat with the start time, in clock ticks since the system started."""
 
 
 class Process(NamedTuple):
-    """A process; two that are equal are one and the same.
+    """A process; two equal ones are the same process.
 
     Attributes:
         host: the name of its host.
         pid: its number.
-        machine: what tells hosts of one name apart; empty where nothing does.
-        boot: of that host, and the namespace that its number is of; empty where there are none.
-        started: when it started, as the system says it; empty where it does not.
+        machine: what tells hosts of the same name apart; empty if nothing does.
+        boot: boot ID of that host, and the namespace of the number; empty if there are none.
+        started: when it started, as the system reports it; empty if it does not.
     """
 
     host: str
@@ -35,17 +35,17 @@ class Process(NamedTuple):
 
     @classmethod
     def this(cls) -> "Process":
-        """The process that asks."""
+        """The calling process."""
         pid = os.getpid()
         return cls(platform.node(), pid, _text(MACHINE_ID), _boot(), started(pid))
 
     def has_ended(self) -> bool:
-        """Whether it surely no longer runs. False for one that cannot be seen from here."""
+        """Whether it has certainly ended. False for a process that cannot be seen from here."""
         here = Process.this()
         if (self.host, self.machine) != (here.host, here.machine):
             return False
         if self.boot != here.boot:
-            # Another boot of this host ended it. Another namespace, a container's, may still hold it.
+            # A reboot of this host has ended it. In another namespace, such as a container's, it may still run.
             return bool(self.machine) and self.boot.partition(" ")[0] != here.boot.partition(" ")[0]
         if not self.started:
             return False
@@ -53,11 +53,11 @@ class Process(NamedTuple):
 
 
 def started(pid: int) -> str:
-    """When the process of this number started, as text to compare; empty where there is none or nobody says."""
+    """When the process with this number started, as text to compare; empty if there is none or it cannot be known."""
     if os.name == "nt":
         return ""
     if (PROC / "self" / "stat").exists():
-        # After the name, which is in brackets and may hold any character, comes field 3.
+        # Field 3 follows the name, which is in brackets and may contain any character.
         fields = _text(PROC / str(pid) / "stat").rpartition(")")[2].split()
         if len(fields) <= STARTED - 3:
             return ""
@@ -75,7 +75,7 @@ def _exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # another user's, which /proc may hide
+    except (OSError, OverflowError):  # another user's process, which /proc may hide
         return True
     return True
 

@@ -3,9 +3,9 @@
     run.json      what was run (architecture, recipe, data, seed, machine) and, at the end, its results
     metrics.csv   one row per evaluation period, keyed by iteration
     model.keras   what users load
-    checkpoints/  what the run needs to go on: `checkpoints.py`
+    checkpoints/  what the run needs to resume: `checkpoints.py`
 
-`run.json` ends with the SHA-256 of itself and, once the run has ended, holds those of the other files. No framework is
+`run.json` ends with its own SHA-256 and, once the run has ended, holds those of the other files. No framework is
 imported here: a figure needs only these files.
 """
 
@@ -28,28 +28,28 @@ from resnet_keras.spec.records import Results, Row
 
 RUN, METRICS, MODEL = "run.json", "metrics.csv", "model.keras"
 IDENTITY = ("architecture", "recipe", "data", "seed")
-"""The settings that make a run the run that it is."""
+"""The settings that identify a run."""
 DATA_IDENTITY = ("fingerprint", "image_size")
-"""The fields of `data` that make it the data that it is: files may be renamed."""
+"""The fields that identify `data`: files may be renamed."""
 SETTINGS = {
     *IDENTITY,
     *("backend", "device", "compiled", "distribution", "hardware", "versions", "command", "commit"),
     *("started", "begun_as", "continued", "ended", "results", "files", "sha256"),
 }
-"""Every field of `run.json`. One that is none of them is damage: a flipped bit in the name `sha256`, for one."""
+"""Every field of `run.json`. Any other is damage, such as a flipped bit in the name `sha256`."""
 UNSEALED = "0" * 64
 SEAL_AT_END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder as it was read.
+    """A run folder, as read.
 
     Attributes:
         path: the folder.
         settings: `run.json`, with `architecture`, `recipe`, `data`, `seed`, ...
         rows: `metrics.csv`.
-        results: None while the run has not ended.
+        results: None until the run has ended.
     """
 
     path: Path
@@ -59,15 +59,15 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The network's: "plain-20", "ResNet-56", ..."""
+        """The network's name: "plain-20", "ResNet-56", ..."""
         return str(as_now(self.settings["architecture"])["name"])
 
     @property
     def recipe(self) -> Recipe:
-        """How it was trained.
+        """How the run was trained.
 
         Raises:
-            OSError: another version of this program wrote it.
+            OSError: another version of this program wrote the recipe.
         """
         try:
             return Recipe.from_dict(self.settings["recipe"])
@@ -76,19 +76,19 @@ class Run:
 
     @property
     def follows_paper(self) -> bool:
-        """Whether the paper's CIFAR-10 numbers may stand beside it: its images, its whole schedule (section 4.2)."""
+        """Whether the paper's CIFAR-10 errors are comparable: same images, same complete schedule (section 4.2)."""
         data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
         images = data.get("fingerprint") == CIFAR10_FINGERPRINT
         return images and self.settings["recipe"] == json_roundtrip(recipe.to_dict())
 
     @property
     def data_identity(self) -> tuple[Any, ...]:
-        """Equal where two runs saw the same images."""
+        """Identity of the data: equal for two runs that saw the same images."""
         data = self.settings["data"]
         return tuple(data[field] for field in DATA_IDENTITY) if "fingerprint" in data else (json.dumps(data),)
 
     def damaged_model(self) -> str | None:
-        """What is wrong with `model.keras`, or None where it is as it was written, or not there."""
+        """What is wrong with `model.keras`, or None if it is as it was written, or absent."""
         known = (self.settings.get("files") or {}).get(MODEL)
         try:
             data = (self.path / MODEL).read_bytes()
@@ -100,7 +100,7 @@ class Run:
 
 
 def read(path: str | PathLike[str]) -> Run:
-    """Reads a run folder and holds its text files against their hashes, where it has them.
+    """Reads a run folder and checks its text files against their hashes, where it has them.
 
     Raises:
         OSError: no such folder, or files that are not as they were written.
@@ -128,10 +128,10 @@ def find(path: str | PathLike[str]) -> list[Run]:
 
 
 def find_readable(path: str | PathLike[str]) -> tuple[list[Run], list[str]]:
-    """The runs in a folder that may hold anything, and a line about each `run.json` that is none of this version's.
+    """The runs in a folder that may hold anything, and a line about each `run.json` that this version cannot read.
 
     Raises:
-        OSError: the folder is itself a run folder, and its files are not as they were written.
+        OSError: the folder is itself a run folder whose files are not as they were written.
     """
     path = Path(path)
     if (path / RUN).exists():
@@ -149,17 +149,17 @@ def find_readable(path: str | PathLike[str]) -> tuple[list[Run], list[str]]:
 
 
 def seal(settings: Mapping[str, Any]) -> bytes:
-    """The bytes of `run.json`; their last field is their SHA-256, taken with zeros in its place."""
+    """The bytes of `run.json`, whose last field is their SHA-256, computed with zeros in its place."""
     text = (json.dumps({**settings, "sha256": UNSEALED}, indent=2) + "\n").encode()
     before, _, after = text.rpartition(UNSEALED.encode())
     return before + storage.Digest.of(text).sha256.encode() + after
 
 
 def unseal(data: bytes) -> dict[str, Any]:
-    """The settings in these bytes of `run.json`. Files of version 0.1 have no hash.
+    """The settings in the bytes of `run.json`. Files of version 0.1 have no hash.
 
     Raises:
-        ValueError: they are not as they were written.
+        ValueError: the bytes are not as they were written.
     """
     settings = json.loads(data)
     if not isinstance(settings, dict) or not settings.keys() <= SETTINGS:
@@ -177,5 +177,5 @@ def unseal(data: bytes) -> dict[str, Any]:
 
 
 def json_roundtrip(value: Any) -> Any:
-    """The value as a file would give it back: tuples as lists."""
+    """The value as it would come back from a file: tuples as lists."""
     return json.loads(json.dumps(value))

@@ -1,8 +1,8 @@
-"""Files that are whole at any moment: written aside in the same folder, flushed to the disk, then renamed.
+"""Files that are complete at any moment: written under another name in the same folder, flushed to disk, then renamed.
 
-Why not Keras's `save` alone: it opens the final path, so that a kill or a full disk destroys the file that was there.
-What is being written has a name of its own, so that two processes never write one file. In a run folder, which has one
-writer, names that begin with `new-` or `old-` are leftovers of a killed process; `sweep` removes them.
+Why not Keras's `save` alone: it opens the final path, so a kill or a full disk destroys the file that was there. What
+is being written has a unique name, so two processes never write the same file. In a run folder, which has one writer,
+names that begin with `new-` or `old-` are leftovers of a killed process; `sweep` removes them.
 """
 
 import errno
@@ -22,7 +22,7 @@ NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, er
 
 
 class Digest(NamedTuple):
-    """What a file has to be: as `run.json` and a checkpoint's manifest keep it."""
+    """What a file must match, as stored in `run.json` and a checkpoint's manifest."""
 
     size: int
     """Bytes."""
@@ -35,21 +35,21 @@ class Digest(NamedTuple):
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Puts a file in place, or leaves what was there.
+    """Writes a file completely, or leaves what was there.
 
     Raises:
-        OSError: it cannot be written, in one line.
+        OSError: the file cannot be written; the message is one line.
     """
     atomic_replace(path, lambda aside: aside.write_bytes(data))
 
 
 def atomic_replace(path: Path, make: Callable[[Path], object]) -> None:
-    """Puts the file that `make(aside)` writes in place, or leaves what was there. Missing folders are made.
+    """Puts the file that `make(aside)` writes in place, or leaves what was there. Missing folders are created.
 
-    Of a link, the file that it points to is replaced. A device or pipe is refused: renaming onto it would take it away.
+    For a link, the file that it points to is replaced. A device or pipe is refused: renaming onto it would remove it.
 
     Raises:
-        OSError: it cannot be written, in one line.
+        OSError: the file cannot be written; the message is one line.
     """
     with _one_line(path):
         path = _file(path)
@@ -67,10 +67,10 @@ def atomic_replace(path: Path, make: Callable[[Path], object]) -> None:
 
 
 def atomic_write_folder(path: Path, files: dict[str, bytes]) -> None:
-    """Makes a folder of these files, or leaves what was there; one of the same name is replaced once the new is whole.
+    """Creates a folder with these files, or leaves what was there; an old folder is replaced once the new is complete.
 
     Raises:
-        OSError: it cannot be written, in one line.
+        OSError: the folder cannot be written; the message is one line.
     """
     aside = _aside(path, NEW)
     with _one_line(path):
@@ -89,9 +89,9 @@ def atomic_write_folder(path: Path, files: dict[str, bytes]) -> None:
 
 
 def _swap(aside: Path, path: Path) -> None:
-    """Gives a folder its name; one that had it is removed after that, and has it again where that fails.
+    """Gives a folder its name; an old folder of that name is removed afterwards, or restored on failure.
 
-    No system that Python asks exchanges two names at once: a kill between the two leaves neither.
+    Python offers no way to exchange two names at once: a kill between the two renames leaves neither.
     """
     old = _aside(path, OLD)
     with suppress(FileNotFoundError):
@@ -106,7 +106,7 @@ def _swap(aside: Path, path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder; where that is cut short, what is left does not bear its name. A failure is no error."""
+    """Removes a folder; if that is cut short, what is left no longer has its name. A failure is not an error."""
     aside = _aside(path, OLD)
     with suppress(OSError):
         path.rename(aside)
@@ -124,14 +124,14 @@ def sweep(folder: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Waits until a file, or a folder's names, are on the disk."""
+    """Waits until a file, or a folder's list of names, is on disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open a folder
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Network and overlay file systems that cannot sync a folder say so; its files are on the disk all the same.
+        # Network and overlay file systems that cannot sync a folder report it; its files are on disk all the same.
         if not (path.is_dir() and error.errno in NO_FOLDER_SYNC):
             raise
     finally:
@@ -139,10 +139,10 @@ def flush(path: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Makes the folder and tries it.
+    """Creates the folder and checks that it can be written.
 
     Raises:
-        OSError: it cannot be made or written.
+        OSError: the folder cannot be created or written.
     """
     trial = _aside(path / "trial", NEW)
     try:
@@ -155,10 +155,10 @@ def check_writable(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Tries whether a file can be put in place there, before the work whose result it will hold.
+    """Checks that a file can be written at this path, before the work whose result it will hold.
 
     Raises:
-        OSError: it cannot.
+        OSError: the file cannot be written.
     """
     with _one_line(path):
         trial = _aside(_file(path), NEW)
@@ -168,7 +168,7 @@ def check_file(path: Path) -> None:
 
 
 def _file(path: Path) -> Path:
-    """Where a file of that name lies, links followed."""
+    """Where the file at this path lies, with links followed."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if path.exists() and not path.is_file():
@@ -177,7 +177,7 @@ def _file(path: Path) -> Path:
 
 
 def _aside(path: Path, prefix: str) -> Path:
-    """A name beside `path` that no other process uses; it keeps the suffix, by which Keras and Matplotlib choose."""
+    """A name beside `path` that no other process uses; keeps the suffix: Keras and Matplotlib choose by it."""
     return path.with_name(f"{prefix}{secrets.token_hex(4)}-{path.name}")
 
 

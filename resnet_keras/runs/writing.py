@@ -1,4 +1,4 @@
-"""A run folder as it is written, by one process at a time."""
+"""A run folder being written, by one process at a time."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -13,17 +13,17 @@ from resnet_keras.spec import records
 from resnet_keras.spec.records import Results, Row
 
 MACHINE = ("device", "compiled", "distribution", "hardware", "versions", "command", "commit")
-"""The settings that may be others where a run goes on."""
+"""The settings that may change when a run resumes."""
 
 
 class RunFolder:
-    """A run folder being written. Every file in it is whole at any moment.
+    """A run folder being written. Every file in it is complete at any moment.
 
     Args:
         path: the folder, which this process holds.
-        settings: what is run and where; values that JSON can hold.
+        settings: what is run and where, as values that JSON can hold.
         found: what `look` found there; None starts over.
-        tensorboard: whether each row becomes a TensorBoard event too.
+        tensorboard: whether each row is also written as a TensorBoard event.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class RunFolder:
         self.path = path
         checkpoint = found.checkpoint if found else None
         self.state = checkpoint.state if checkpoint else None
-        """Where to go on; None is the beginning."""
+        """Where to resume; None is the beginning."""
         self._settings = _settings(settings, found)
         self._rows = list(self.state.rows) if self.state else []
         self._digests: dict[str, storage.Digest] = {}
@@ -53,31 +53,31 @@ class RunFolder:
 
     @property
     def last_checkpoint(self) -> Path | None:
-        """The newest checkpoint that this run wrote or went on from."""
+        """The newest checkpoint that this run wrote or resumed from."""
         return self._generations[0] if self._generations else None
 
     def record(self, row: Row) -> None:
-        """Adds a row to `metrics.csv`, and to the events where they are asked for."""
+        """Adds a row to `metrics.csv` and, if requested, to the TensorBoard events."""
         self._rows.append(row)
         self._write_metrics()
         if self._events is not None:
             self._events.add(row)
 
     def save_state(self, state: State) -> Path:
-        """Writes a checkpoint and removes those before the one before it.
+        """Writes a checkpoint; of the earlier ones, only the last is kept.
 
         Raises:
-            OSError: it cannot be written; those before it stay.
+            OSError: the checkpoint cannot be written; the earlier ones stay.
         """
         path = checkpoints.save(self.path, state, self._settings, self._settings.get("versions", {}))
         self._keep([path, *(old for old in self._generations if old != path)])
         return path
 
     def save_model(self, write: Callable[[Path], None]) -> Path:
-        """Writes `model.keras` by `write(path)`.
+        """Writes `model.keras` by calling `write(path)`.
 
         Raises:
-            OSError: it cannot be written; one that was there stays.
+            OSError: the model cannot be written; an existing one stays.
         """
         target = self.path / reading.MODEL
 
@@ -89,7 +89,7 @@ class RunFolder:
         return target
 
     def finish(self, results: Results) -> None:
-        """Writes the results: from now on the run has ended."""
+        """Writes the results, which marks the run as ended."""
         files = {name: digest._asdict() for name, digest in sorted(self._digests.items())}
         self._settings |= {"ended": _now(), "results": results._asdict(), "files": files}
         self._write_run()
@@ -108,10 +108,10 @@ class RunFolder:
 
 
 class ReadOnlyFolder:
-    """A run folder that another process of the run writes; this one is given what it has to know of it.
+    """A run folder that another process of the run writes; this process is told what it needs to know.
 
     Args:
-        path: the folder, as the writer names it.
+        path: the folder, as named by the writer.
         found: what the writer found there.
     """
 
@@ -122,33 +122,33 @@ class ReadOnlyFolder:
         self.state = found.checkpoint.state if found.checkpoint else None
 
     def record(self, row: Row) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def save_state(self, state: State) -> Path:
-        """Nothing."""
+        """Does nothing."""
         return self.path
 
     def save_model(self, write: Callable[[Path], None]) -> Path:
-        """Nothing."""
+        """Does nothing."""
         return self.path / reading.MODEL
 
     def finish(self, results: Results) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 def _settings(settings: Mapping[str, Any], found: ResumePoint | None) -> dict[str, Any]:
-    """The fields of `run.json` while it runs: a run that goes on keeps its beginning and says where it went on."""
+    """The contents of `run.json` during a run: a resumed run keeps its original fields and adds where it resumed."""
     open_end = {"ended": None, "results": None, "files": None}
     if found is None or found.checkpoint is None:
         return {**settings, "started": _now(), **open_end}
     before = dict(found.settings)
-    told = {"distribution": None, **settings}  # a single process says nothing of it
+    told = {"distribution": None, **settings}  # a single process does not set it
     changed = {key: told[key] for key in MACHINE if key in told and told[key] != before.get(key)}
     here = {"at": _now(), "iteration": found.checkpoint.state.iteration, **changed}
     recipe = found.recipe.to_dict()
     if reading.json_roundtrip(recipe) != before["recipe"]:
         before["begun_as"] = before.get("begun_as") or before["recipe"]
-    # With what earlier versions did not write, and names that were not known.
+    # Adds what earlier versions did not write, and names that were not known then.
     before["data"] = settings["data"] | {name: value for name, value in before["data"].items() if value is not None}
     return {**before, "recipe": recipe, "continued": [*before.get("continued", []), here], **open_end}
 
