@@ -1,4 +1,4 @@
-"""Gradients by each backend's own means, which Keras has no common name for."""
+"""Gradients by each backend's own means, for which Keras has no common name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +8,14 @@ import numpy as np
 from keras import ops
 
 Differentiated = Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
-"""Images and labels to the gradient with respect to each of the model's trainable variables."""
+"""From images and labels to the gradient with respect to each of the model's trainable variables."""
 
 
 def differentiated(model: keras.Model) -> Differentiated:
-    """The gradient of the cross-entropy, summed over a batch, in training mode: batches have their own statistics.
+    """The gradient of the cross-entropy, summed over a batch, in training mode: each batch has its own statistics.
 
     Args:
-        model: images to logits. On TensorFlow and PyTorch its moving statistics change with each call.
+        model: from images to logits. On TensorFlow and PyTorch its moving statistics change with each call.
     """
 
     def loss(logits: Any, labels: Any) -> Any:

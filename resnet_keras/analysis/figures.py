@@ -1,4 +1,4 @@
-"""From nets and images to a figure and its CSV file, with progress: what `recipes/figures.py` composes."""
+"""From nets and images to a figure and its CSV file, with progress: the parts that `recipes/figures.py` combines."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _Item = TypeVar("_Item")
 
 FIGURES: dict[str, tuple[Part, int | None]] = {"7": ("test", None), "gradients": ("train", 1_024),
                                                "surface": ("train", 500)}  # fmt: skip
-"""Figures that measure nets: on which images, and on how many where nothing else is asked for."""
+"""Figures that measure nets, each with the images it uses and their default number."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Settings:
     """How nets are measured.
 
     Attributes:
-        limit: of images; None is the figure's own.
-        steps: of the surface, along its two directions.
+        limit: number of images; None is the figure's own.
+        steps: steps of the surface, along its two directions.
         initial: depths of untrained nets whose gradients are drawn too.
-        seed: of directions and untrained nets.
+        seed: seed of directions and untrained nets.
     """
 
     limit: int | None
@@ -53,7 +53,7 @@ class Settings:
 
 
 def measure(name: str, trained: Sequence[Net], images: Images, out: Path, console: Console, how: Settings) -> Figure:
-    """The figure of this name; what it draws is written beside it.
+    """Draws the figure of this name; its data are written beside it.
 
     Raises:
         ValueError, OSError: as the figure's own function does.
@@ -81,7 +81,7 @@ def fitting(trained: Sequence[Net], images: Images) -> tuple[list[Net], list[str
 
 
 def responses(measured: Sequence[Net], images: Images, out: Path, console: Console) -> Figure:
-    """Figure 7; writes `net,layer,std`."""
+    """Draws Figure 7; writes `net,layer,std`."""
     every = [_batches(net, images, responses_.BATCH) for net in measured]
     found = [
         responses_.responses(net, (x for x, _ in _followed(batches, len(batches), net.subject.name, console)))
@@ -94,7 +94,7 @@ def responses(measured: Sequence[Net], images: Images, out: Path, console: Conso
 def gradients(
     trained: Sequence[Net], initial: Sequence[tuple[Net, State]], images: Images, out: Path, console: Console
 ) -> Figure:
-    """The gradients; writes `net,unit,gradient_norm,shortcut_share`, and those of kernels beside it."""
+    """Draws the gradients; writes `net,unit,gradient_norm,shortcut_share`, and those of kernels beside it."""
     states: list[tuple[Net, State]] = [*((net, "trained") for net in trained), *initial]
     every = [_batches(net, images, gradients_.BATCH) for net, _ in states]
     found = [
@@ -128,7 +128,7 @@ def loss(
     steps: tuple[Sequence[float], Sequence[float]],
     seed: int,
 ) -> Figure:
-    """The loss over the steps; goes on with the file that is there."""
+    """Draws the loss over the steps; resumes from an existing file."""
     every = [_batches(net, images, surface.BATCH) for net in measured]
     scan = surface.Scan(csv_of(out), measured, every, steps, seed=seed)
     left = sum(len(scan.missing(net)) for net in measured)
@@ -138,7 +138,7 @@ def loss(
 
 
 def csv_of(out: Path) -> Path:
-    """The CSV file beside a figure without suffix."""
+    """The CSV file beside a figure, which is named without a suffix."""
     return out.with_name(f"{out.name}.csv")
 
 

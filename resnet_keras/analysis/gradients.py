@@ -1,4 +1,4 @@
-"""What reaches each unit and each kernel on the way back: section 1's vanishing gradients, and Eqn. (1)'s shortcut.
+"""What reaches each unit and kernel in the backward pass: section 1's vanishing gradients, and Eqn. (1)'s shortcut.
 
 For a unit y = relu(F(x) + s(x)) with the gradient g of the loss at the sum, the gradient at x is J_s^T g + J_F^T g.
 """
@@ -22,11 +22,11 @@ BATCH = 128
 
 
 class Probe(layers.Layer):
-    """Adds zeros; the gradient with respect to them is that with respect to what passes.
+    """Adds zeros; the gradient with respect to them is that with respect to the layer's input.
 
     Args:
         images: most images in a batch.
-        name: of the layer.
+        name: name of the layer.
     """
 
     def __init__(self, images: int, name: str) -> None:
@@ -34,40 +34,40 @@ class Probe(layers.Layer):
         self._images = images
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the zeros."""
+        """Creates the zeros."""
         self.zeros = self.add_weight(shape=(self._images, *input_shape[1:]), initializer="zeros", name="zeros")
 
     def call(self, x: Any) -> Any:
-        """x."""
+        """Returns x plus the zeros."""
         return x + self.zeros[: ops.shape(x)[0]]
 
     def compute_output_spec(self, x: Any) -> keras.KerasTensor:
-        """That of x: the number of images is not known yet."""
+        """The specification of x: the number of images is not known yet."""
         return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
 
 
 def gradients(net: Net, batches: Iterable[Batch], *, state: State = "trained", most: int = BATCH) -> Gradients:
     """Measures the gradient of the cross-entropy, without weight decay, as training would see it.
 
-    Batch normalisation takes mean and variance from each batch, as in training: the moving statistics of a net that has
-    not been trained are those of nothing, and all nets are to be measured alike.
+    Batch normalisation takes mean and variance from each batch, as in training: the moving statistics of an untrained
+    net describe nothing, and all nets are to be measured alike.
 
-    Of each unit:
+    For each unit:
 
         gradient_norm  = sqrt(mean over images of ||dL/dy||^2), L being the image's own cross-entropy
         shortcut_share = sqrt(sum ||J_s^T g||^2) / sqrt(sum ||J_s^T g + J_F^T g||^2), sums over images
 
-    The share is above 1 where what comes through F is against what comes through the shortcut. Of each kernel, the norm
-    of the gradient of the mean cross-entropy over all images.
+    The share is above 1 where what comes through F opposes what comes through the shortcut. For each kernel, the result
+    is the norm of the gradient of the mean cross-entropy over all images.
 
     Args:
-        net: of a file that says its architecture, or one just built.
+        net: from a file that states its architecture, or newly built.
         batches: images 0..255, (n, size, size, 3), and labels.
-        state: for the result.
+        state: state of the net, for the result.
         most: images in the largest batch.
 
     Raises:
-        ValueError: the architecture is not known or not that of the model, no images, or gradients that are not finite.
+        ValueError: the architecture is unknown or not the model's, there are no images, or gradients are not finite.
     """
     architecture = net.described()
     units = list(architecture.units())
@@ -104,7 +104,7 @@ def gradients(net: Net, batches: Iterable[Batch], *, state: State = "trained", m
 def _probed(
     net: Net, architecture: Architecture, units: list[Unit], most: int
 ) -> tuple[keras.Model, dict[str, Any], dict[str, Any]]:
-    """A copy from images to logits, its probes by name and its kernels by convolution."""
+    """A copy from images to logits, with its probes by name and its kernels by convolution."""
     outputs = {_stem_output(architecture), *(_output(unit) for unit in units)}
     shortcuts = {_entrance(unit): unit for unit in units if unit.shortcut is not None}
     probes: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The images that nets are measured on: as a net is shown them in a 1-crop test, without augmentation, in batches."""
+"""The images that nets are measured on, as in a 1-crop test: without augmentation, in batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ BATCH_PIXELS = 8 * NET_SIZE**2
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches that are read when they are taken: photographs need not fit in memory.
+    """Batches that are read on demand: photographs need not fit in memory.
 
     Attributes:
         source: photographs, or images and labels in memory.
-        places: of the images of each batch.
+        places: indices of the images of each batch.
         size: side of an image in pixels.
     """
 
@@ -40,7 +40,7 @@ class Batches:
 
     @property
     def images(self) -> int:
-        """How many there are in all."""
+        """Number of images in all batches."""
         return sum(len(places) for places in self.places)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -66,8 +66,8 @@ class Images:
 
     Attributes:
         data: in memory, or photographs of that part.
-        part: which are taken.
-        limit: at most so many, evenly spread over the part; None is all.
+        part: which of the two are taken.
+        limit: most images taken, evenly spread over the part; None is all.
     """
 
     data: ImageData | Split
@@ -78,12 +78,12 @@ class Images:
         """Batches whose lengths differ by at most one.
 
         Args:
-            size: side in pixels of what the net takes.
-            num_classes: of the net.
-            most: images in a batch; fewer where images are large.
+            size: side in pixels of the net's input.
+            num_classes: number of classes of the net.
+            most: most images in a batch; fewer where images are large.
 
         Raises:
-            ValueError: images of other classes, or of a size that cannot be averaged to that of the net.
+            ValueError: the images have other classes, or a size that cannot be averaged to that of the net.
         """
         if num_classes != self.data.num_classes:
             raise InvalidValue(
@@ -107,8 +107,8 @@ def load(data_dir: Path | None, part: Part, limit: int | None, dataset: str | No
     """The images that `--data-dir` and `--dataset` name: small ones in memory, everything else as photographs.
 
     Raises:
-        OSError: nothing there, or files that cannot be read.
-        ValueError: images or labels out of range, or a limit below 1.
+        OSError: nothing is there, or files cannot be read.
+        ValueError: images or labels are out of range, or the limit is below 1.
     """
     if limit is not None and limit < 1:
         raise InvalidValue(f"At least 1 image is measured. Received: --limit {limit}.")

@@ -1,4 +1,4 @@
-"""The nets that are measured: read from files and told apart, or just built; and copies of them, rewired."""
+"""The nets that are measured, read from files and given distinct names, or newly built; and rewired copies of them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -21,9 +21,9 @@ from resnet_keras.weights import archive
 from resnet_keras.weights.strict_json import Refused
 
 Call = Callable[..., Any]
-"""(layer, *its inputs) to its output: how a layer is called while a net is rewired."""
+"""(layer, *its inputs) to its output: how a layer is called while a net is being rewired."""
 INITIAL = "initial"
-"""In place of a hash: a net that was not read from a file."""
+"""In place of a hash, for a net that was not read from a file."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Net:
 
     Attributes:
         subject: its name, depth and kind.
-        model: raw pixels 0..255 to probabilities.
-        architecture: None where the file does not say it: another program wrote it.
-        sha256: of the file, or `INITIAL`.
-        class_names: what its outputs mean; None where nobody says.
+        model: from raw pixels 0..255 to probabilities.
+        architecture: None where the file does not state it: another program wrote it.
+        sha256: hash of the file, or `INITIAL`.
+        class_names: what its outputs mean; None where this is unknown.
     """
 
     subject: Subject
@@ -48,7 +48,7 @@ class Net:
         """Its architecture, which names its units.
 
         Raises:
-            ValueError: the file does not say it, or holds another net.
+            ValueError: the file does not state it, or holds another net.
         """
         if self.architecture is None:
             raise InvalidValue(
@@ -59,14 +59,14 @@ class Net:
 
 
 def read(paths: Sequence[Path]) -> list[Net]:
-    """Reads nets, in the order given; nets of one name get their place added to it.
+    """Reads nets, in the order given; nets that share a name get their location added to it.
 
     Args:
         paths: run folders, folders that hold run folders, `.keras` files.
 
     Raises:
-        OSError: a file that is not there or cannot be loaded, or a folder without runs.
-        ValueError: a model that is no image classifier, or one file twice.
+        OSError: a file does not exist or cannot be loaded, or a folder has no runs.
+        ValueError: a model is not an image classifier, or a file is given twice.
     """
     found = [one for path in paths for one in _expanded(path)]
     for path, count in Counter(path.resolve() for path in found).items():
@@ -83,15 +83,15 @@ def read(paths: Sequence[Path]) -> list[Net]:
 
 
 def initial(architecture: Architecture, state: State = "initial", *, seed: int = 0) -> Net:
-    """The net as training would start it, or that without batch normalisation; its name tells which."""
+    """The net as training would start it, or the same without batch normalisation; its name says which."""
     model = build(architecture, seed=seed)
     subject = Subject(f"{architecture.name} ({state})", architecture.depth, architecture.shortcut is not None)
     return Net(subject, model if state == "initial" else without_batch_norm(model), architecture, INITIAL)
 
 
 def without_batch_norm(model: keras.Model) -> keras.Model:
-    """The same net with each batch normalisation replaced by the identity: kernels are equal, nothing replaces gamma
-    and beta."""
+    """The same net with each batch normalisation replaced by the identity: kernels stay the same, and nothing
+    replaces gamma and beta."""
     return rewired(
         model,
         replacement=lambda layer: (
@@ -108,12 +108,12 @@ def rewired(
     *,
     replacement: Callable[[layers.Layer], layers.Layer | None] = lambda _: None,
 ) -> keras.Model:
-    """A copy with weights of its own, made layer by layer; nested models are copied likewise.
+    """A copy with its own weights, made layer by layer; nested models are copied likewise.
 
     Args:
         model: a functional model.
-        call: calls each new layer; what it returns goes on to the layers after.
-        replacement: what stands in the place of a layer, without weights; None is a copy of the layer.
+        call: calls each new layer; its result goes to the layers that follow.
+        replacement: gives what replaces a layer, without weights; None is a copy of the layer.
     """
     pairs = []
 
@@ -125,7 +125,7 @@ def rewired(
         return new
 
     def called(layer: layers.Layer, *arguments: Any, **_: Any) -> Any:
-        # What Keras passes by name is `mask=None`, which not every replacement knows.
+        # What Keras passes by name is `mask=None`, which not every replacement accepts.
         return call(layer, *arguments)
 
     with without_tensorflow():
@@ -138,7 +138,7 @@ def rewired(
 
 
 def told_apart(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """The names; where several are equal, each with as much of the end of its path as tells it from the others."""
+    """The names; where several are equal, each with enough of the end of its path to tell it from the others."""
     ends = [(path.resolve().with_suffix("") if path.suffix == ".keras" else path.resolve()).parts for path in paths]
     labels = []
     for name, end in zip(names, ends, strict=True):

@@ -1,6 +1,6 @@
 """Figure 7: the standard deviation of each 3x3 layer's response, after batch normalisation, before ReLU or addition.
 
-One pass over the images; what is kept is two numbers for each layer, whatever the number and the size of images.
+One pass over the images keeps two numbers for each layer, whatever the number and size of the images.
 """
 
 from collections.abc import Iterable
@@ -31,10 +31,10 @@ class Moments(layers.Layer):
 
 
 def responses(net: Net, batches: Iterable[np.ndarray]) -> Responses:
-    """Measures the responses of all 3x3 convolutions that batch normalisation follows, as the net predicts.
+    """Measures the responses of all 3x3 convolutions that batch normalisation follows, in prediction mode.
 
-    The standard deviation is over all values of a response together: images, positions and channels. Of a bottleneck
-    unit the 3x3 convolution counts alone, as in the paper.
+    The standard deviation is over all values of a response together: images, positions and channels. In a bottleneck
+    unit, only the 3x3 convolution counts, as in the paper.
 
     Args:
         net: any functional Keras model.
@@ -44,7 +44,7 @@ def responses(net: Net, batches: Iterable[np.ndarray]) -> Responses:
         Layers by name, without the ending "_conv", in the order of the net.
 
     Raises:
-        ValueError: no such layer, no images, or responses that are not finite.
+        ValueError: there is no such layer, there are no images, or responses are not finite.
     """
     tapped, names = _tapped(net.model)
     if not names:
@@ -55,7 +55,7 @@ def responses(net: Net, batches: Iterable[np.ndarray]) -> Responses:
     tapped = for_testing(tapped)
     images, mean, square = 0, np.zeros(len(names)), np.zeros(len(names))
     for batch in batches:
-        # Float32 within an image, where it is a mean of like numbers; float64 over images.
+        # Float32 within an image, where the mean is of similar values; float64 over images.
         means, variances = np.moveaxis(np.asarray(tapped.predict_on_batch(batch), np.float64), -1, 0)
         images += len(batch)
         mean += means.sum(axis=0)
@@ -70,7 +70,7 @@ def responses(net: Net, batches: Iterable[np.ndarray]) -> Responses:
 
 
 def _tapped(model: keras.Model) -> tuple[keras.Model, list[str]]:
-    """The same layers, with mean and variance of each response as output: (images, layers, 2)."""
+    """The same layers, with the mean and variance of each response as output: (images, layers, 2)."""
     convolved: dict[int, tuple[Any, str]] = {}
     names: list[str] = []
     taps: list[Any] = []

@@ -1,8 +1,8 @@
 """The loss along a line or over a plane through a trained net, in filter-normalised random directions.
 
-Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets": each filter of a direction is a normal draw that is
-scaled to the length of the net's own filter, so that nets of other scales compare. Batch normalisation's numbers and
-biases stay as they are, and the net predicts with its moving statistics, as in the authors' code.
+Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets": each filter of a direction is a normal draw
+scaled to the length of the net's own filter, so that nets of different scales can be compared. The parameters of batch
+normalisation and biases stay as they are, and the net predicts with its moving statistics, as in the authors' code.
 """
 
 import csv
@@ -26,22 +26,22 @@ BATCH = 256
 """Most images in a batch."""
 HEAD = ("net", *Point._fields, "seed", "images", "file")
 MOST_POINTS = 1_001
-"""Along one direction."""
+"""Most points along one direction."""
 
 
 class Scan:
     """The scans of several nets in one CSV file, which is whole after each point.
 
     Args:
-        path: of the file; one that holds points of the same scan is gone on with.
-        nets: each with the logits' last layer named "predictions", as this project builds them.
-        batches: of each net: images and labels.
-        steps: along the first direction, and along the second; (0.0,) alone for a line.
-        seed: of the directions.
+        path: path of the file; a scan whose points it already holds is resumed.
+        nets: each with its last layer of logits named "predictions", as this project builds them.
+        batches: images and labels for each net.
+        steps: steps along the first direction, and along the second; (0.0,) alone for a line.
+        seed: seed of the directions.
 
     Raises:
         OSError: the file holds another scan, or is damaged.
-        ValueError: a net whose logits are not known.
+        ValueError: the logits of a net are not known.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Scan:
         self._read()
 
     def missing(self, net: Net) -> list[tuple[float, float]]:
-        """The places of a net's points that are not computed yet."""
+        """The places of a net's points that have not been computed yet."""
         return [place for place in self._places if (net.subject.name, *place) not in self._points]
 
     def compute(self) -> Iterator[Point]:
-        """Computes them one by one; each is on the disk before it is given out.
+        """Computes the missing points one by one; each is on disk before it is yielded.
 
         Raises:
             OSError: the file cannot be written.
@@ -81,7 +81,7 @@ class Scan:
                 yield point
 
     def surfaces(self) -> list[Surface]:
-        """What is there of each net."""
+        """The points computed so far, for each net."""
         return [
             Surface(
                 net.subject,
@@ -134,10 +134,10 @@ class Scan:
 
 
 def steps(points: int, reach: float) -> tuple[float, ...]:
-    """Evenly spaced from -reach to reach; an odd number of them has the net itself in the middle.
+    """Evenly spaced steps from -reach to reach; an odd number of them has the net itself in the middle.
 
     Raises:
-        ValueError: an even number, or one out of range; a reach that is not above 0.
+        ValueError: the number is even or out of range, or the reach is not above 0.
     """
     if not 3 <= points <= MOST_POINTS or points % 2 == 0:
         raise InvalidValue(f"Points are an odd number, 3 to {MOST_POINTS}, along each direction. Received: {points}.")
@@ -151,9 +151,9 @@ def loss_at(model: keras.Model, batches: Batches, *, seed: int) -> Callable[[flo
     """The mean cross-entropy and the error, in prediction mode, as a function of the place in the plane.
 
     Args:
-        model: stays as it is; its copy moves.
+        model: left unchanged; a copy of it moves.
         batches: images and labels, read once for each point.
-        seed: of the two directions; a direction of a layer depends on it and on the layer's name.
+        seed: seed of the two directions; a layer's direction depends on it and on the layer's name.
     """
     copy = rewired(model)
     scoring = keras.Model(copy.input, copy.get_layer("predictions").output)
@@ -180,7 +180,7 @@ def loss_at(model: keras.Model, batches: Batches, *, seed: int) -> Callable[[flo
 
 
 def direction(kernel: np.ndarray, name: str, seed: int, number: int) -> np.ndarray:
-    """A random direction of a layer's kernel: each filter (last axis) as long as the kernel's own."""
+    """A random direction of a layer's kernel: each filter (last axis) is as long as the kernel's own."""
     random = np.random.default_rng([seed, number, zlib.crc32(name.encode())])
     draw = random.standard_normal(kernel.shape)
     axes = tuple(range(kernel.ndim - 1))
@@ -189,7 +189,7 @@ def direction(kernel: np.ndarray, name: str, seed: int, number: int) -> np.ndarr
 
 
 def _weighted(model: keras.Model) -> Iterator[Any]:
-    """Convolutions and dense layers, those of nested models too."""
+    """Convolutions and dense layers, including those of nested models."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _weighted(layer)

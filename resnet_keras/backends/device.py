@@ -1,10 +1,10 @@
-"""Where a run happens: backend, device, compile mode, versions, as the header shows and `run.json` keeps them."""
+"""Where a run happens: backend, device, compile mode, versions, as shown in the header and recorded in `run.json`."""
 
 import keras
 
 
 def name() -> str:
-    """Where Keras puts weights and computes, in the backend's own words: "cpu", "NVIDIA ..."."""
+    """The device that holds the weights and computes, in the backend's own words: "cpu", "NVIDIA ..."."""
     weight = keras.ops.zeros(())
     match keras.backend.backend():
         case "jax":

@@ -30,13 +30,13 @@ def start(where: Distribution, devices: int | None = None, *, synchronized: bool
     """Meets the other processes, before anything is computed.
 
     Args:
-        where: as `spec.distribution.launched` found it.
-        devices: of this process to compute on; None is one, or what the engine takes where there are other processes.
+        where: the place of this process, as `spec.distribution.launched` found it.
+        devices: number this process computes on; None is one, or the engine's choice where there are other processes.
         synchronized: whether batch normalisation takes the statistics of the whole batch, as it always does on JAX.
 
     Raises:
-        OSError: the others are not there.
-        ValueError: more devices than there are.
+        OSError: the other processes do not appear.
+        ValueError: more devices are asked for than there are.
     """
     global _engine
     if where.processes == 1 and devices in (None, 1):
@@ -64,10 +64,10 @@ def start(where: Distribution, devices: int | None = None, *, synchronized: bool
 
 
 def refuse_synchronized(name: str) -> None:
-    """Says that a layer or net has no synchronised form.
+    """Refuses a layer or net that has no synchronised form.
 
     Raises:
-        ValueError: one was asked for.
+        ValueError: a synchronised one was asked for.
     """
     if current().synchronized:
         raise InvalidValue(
@@ -77,17 +77,17 @@ def refuse_synchronized(name: str) -> None:
 
 
 def shared(work: Callable[[], Result]) -> Result:
-    """What work gives in the process of rank 0, in all of them. It is done there alone.
+    """Does the work in the process of rank 0 alone, and returns its result in all processes.
 
     Raises:
-        SystemExit: in the other processes, where it raised: with the same exit code.
+        SystemExit: in the other processes, where the work raised an error; with the same exit code.
     """
     engine = current()
     if engine.where.processes == 1:
         return work()
     found: Result | None = None
     if not engine.where.leads:
-        failed, found = pickle.loads(_broadcast(b""))  # of a process of the same run
+        failed, found = pickle.loads(_broadcast(b""))  # from a process of the same run
         if failed is not None:
             raise SystemExit(failed)
         return cast(Result, found)
@@ -101,7 +101,7 @@ def shared(work: Callable[[], Result]) -> Result:
 
 
 def _broadcast(data: bytes) -> bytes:
-    """The bytes of rank 0; all others give none."""
+    """The bytes of rank 0; all other processes pass none."""
     engine = current()
     length = int.from_bytes(engine.total(np.frombuffer(len(data).to_bytes(8, "big"), np.uint8)).tobytes(), "big")
     sent = np.frombuffer(data, np.uint8) if engine.where.leads else np.zeros(length, np.uint8)

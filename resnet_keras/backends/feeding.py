@@ -1,7 +1,7 @@
-"""How Keras's `fit` and `evaluate` are given batches: by what takes least beside the step on each backend.
+"""How Keras's `fit` and `evaluate` get their batches: in the way that adds least to the step on each backend.
 
-Upstream lacks: a `PyDataset` that TensorFlow takes without a generator, and one with workers that gives back the batch
-which Keras takes to build the model.
+Upstream lacks: a `PyDataset` that TensorFlow reads without a generator, and one with workers that keeps the batch from
+which Keras builds the model.
 Delete when: `benchmarks/training.py --beside fit` on TensorFlow loses nothing with a `PyDataset`.
 """
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     import tensorflow
 
 QUEUED = 4
-"""Batches that wait to be taken, at most, on TensorFlow."""
+"""Most batches that wait to be taken, on TensorFlow."""
 
 
 @contextmanager
 def fed(batch: Callable[[int], Batch], numbers: range) -> Iterator["keras.utils.PyDataset | tensorflow.data.Dataset"]:
-    """What `fit` and `evaluate` take, with `shuffle=False`; they are to be called inside.
+    """A context with the input of `fit` and `evaluate`, which are called inside it, with `shuffle=False`.
 
     Args:
-        batch: images and labels of a number; on TensorFlow called in a thread of its own.
-        numbers: which ones, in this order.
+        batch: gives the images and labels of a batch by its number; on TensorFlow called in a thread of its own.
+        numbers: numbers of the batches, in this order.
 
     Raises:
-        Exception: what `batch` raised, as it was: TensorFlow makes an error of its own of it.
+        Exception: what `batch` raised, unchanged: TensorFlow turns it into an error of its own.
     """
     # TensorFlow keeps every function of a pipeline until the process ends, and `batch` holds the images.
     source = [batch]
@@ -54,7 +54,7 @@ def fed(batch: Callable[[int], Batch], numbers: range) -> Iterator["keras.utils.
 
 
 def _pipeline(batch: Callable[[int], Batch], numbers: range) -> "tensorflow.data.Dataset":
-    """For TensorFlow, which takes the batches of a `PyDataset` by a generator: 2 % of a small net's time are lost."""
+    """For TensorFlow, which reads a `PyDataset` through a generator and loses 2 % of a small net's time."""
     import tensorflow
 
     def made(number: "tensorflow.Tensor") -> tuple["tensorflow.Tensor", "tensorflow.Tensor"]:
@@ -64,7 +64,7 @@ def _pipeline(batch: Callable[[int], Batch], numbers: range) -> "tensorflow.data
         return tensorflow.ensure_shape(images, (None, None, None, 3)), tensorflow.ensure_shape(labels, (None,))
 
     options = tensorflow.data.Options()
-    options.autotune.enabled = False  # there is nothing to tune, and it takes a thread
+    options.autotune.enabled = False  # there is nothing to tune, and tuning takes a thread
     return tensorflow.data.Dataset.range(numbers.start, numbers.stop).map(made).prefetch(QUEUED).with_options(options)
 
 
@@ -72,7 +72,7 @@ class _Range(keras.utils.PyDataset):
     """For JAX and PyTorch, which run without TensorFlow."""
 
     def __init__(self, batch: Callable[[int], Batch], numbers: range) -> None:
-        # With two workers a batch is lost: Keras takes the first to build the net, and does not give it again.
+        # With two workers a batch is lost: Keras takes the first to build the net and does not use it again.
         super().__init__(workers=1)
         self._batch, self._numbers = batch, numbers
 

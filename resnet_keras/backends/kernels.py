@@ -1,9 +1,9 @@
-"""Batch normalisation, convolutions and pooling in one kernel each: where a net trains and, on PyTorch, is tested.
+"""Batch normalisation, convolutions and pooling in one kernel each, for training and, on PyTorch, for testing.
 
 Keras 3.15 computes batch normalisation as a chain of elementwise operations, each of which goes through memory. XLA
-fuses them on JAX; on TensorFlow `with_backend_kernels` puts the backend's own kernel in the place of these layers, and
-on PyTorch makes a program of the whole net. The variables are those of the stock layers, so what is saved, and all
-numbers to rounding, stay as they were.
+fuses them on JAX; `with_backend_kernels` replaces these layers by the backend's own kernel on TensorFlow, and makes a
+program of the whole net on PyTorch. The variables are those of the stock layers, so saved files do not change, nor do
+any values beyond rounding.
 
 Upstream lacks: fused batch normalisation on TensorFlow; for PyTorch see `torch_kernels` and `torch_program`.
 Delete when: `benchmarks/training.py --beside "keras step" "own step"` shows no difference between the two.
@@ -22,13 +22,13 @@ Tensor = Any
 
 
 def with_backend_kernels(model: keras.Model) -> keras.Model:
-    """The same net on the same variables, with as few passes through memory as the backend has kernels for.
+    """The same net on the same variables, with as few passes through memory as the backend's kernels allow.
 
     Args:
-        model: a functional model, nested ones included; it stays as it is.
+        model: a functional model, nested ones included; it is left unchanged.
 
     Raises:
-        ValueError: batch normalisation is to be synchronised, and is of a form that cannot be.
+        ValueError: batch normalisation is to be synchronised, but has a form that cannot be.
     """
     match keras.backend.backend():
         case "tensorflow":
@@ -43,13 +43,13 @@ def with_backend_kernels(model: keras.Model) -> keras.Model:
 
 
 def for_testing(model: keras.Model) -> keras.Model:
-    """The same net on the same variables; on PyTorch as a program, which frees what no layer reads any more.
+    """The same net on the same variables; on PyTorch as a program, which frees tensors that no layer needs any more.
 
-    Keras holds each layer's output to the end, of ResNet-50 and 64 photographs 9.6 GB (docs/performance.md). The other
-    backends compile the whole net and free by themselves.
+    Keras holds each layer's output to the end: 9.6 GB for ResNet-50 and 64 photographs (docs/performance.md). The other
+    backends compile the whole net and free memory themselves.
 
     Args:
-        model: of one input and one output, functional or sequential.
+        model: functional or sequential, with one input and one output.
     """
     if keras.backend.backend() != "torch":
         return model
@@ -57,13 +57,13 @@ def for_testing(model: keras.Model) -> keras.Model:
 
 
 def set_kernel_memory_format(variables: Iterable[keras.Variable]) -> None:
-    """Moves kernels in memory to where PyTorch's convolutions read them; shapes and numbers stay.
+    """Lays out kernels in memory as PyTorch's convolutions read them; shapes and values stay the same.
 
-    Keras's order is height, width, in, out, and PyTorch copies a kernel that does not lie as out, height, width, in: in
-    the forward pass, in the backward pass, and once more its gradient.
+    Keras's order is height, width, in, out, and PyTorch copies a kernel that is not laid out as out, height, width,
+    in: in the forward pass, in the backward pass, and once more for its gradient.
 
     Args:
-        variables: of a net or its optimizer, which has one like each kernel.
+        variables: those of a net, or of its optimizer, which has one like each kernel.
     """
     if keras.backend.backend() != "torch":
         return
@@ -74,7 +74,7 @@ def set_kernel_memory_format(variables: Iterable[keras.Variable]) -> None:
 
 
 def _fused(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """In the place of a layer; itself where there is nothing to gain."""
+    """The replacement of a layer; the layer itself where there is nothing to gain."""
     if _is_usual(layer):
         return _Normalization(layer)
     if isinstance(layer, keras.layers.BatchNormalization):
@@ -83,7 +83,7 @@ def _fused(layer: keras.layers.Layer) -> keras.layers.Layer:
 
 
 def _is_usual(layer: keras.layers.Layer) -> bool:
-    """Whether it is batch normalisation with nothing about it that its kernels do not know."""
+    """Whether a layer is batch normalisation without any option that its kernels lack."""
     if type(layer) is not keras.layers.BatchNormalization or layer.axis not in (-1, 3):
         return False
     known = layer.scale and layer.center and not layer.renorm and layer.activity_regularizer is None
@@ -91,7 +91,7 @@ def _is_usual(layer: keras.layers.Layer) -> bool:
 
 
 class _Normalization(keras.layers.Layer):
-    """Computes (batch, height, width, channels) as a stock layer does, on the variables of that layer."""
+    """Normalises (batch, height, width, channels) as a stock layer does, on the variables of that layer."""
 
     def __init__(self, stock: keras.layers.BatchNormalization) -> None:
         super().__init__(name=f"{stock.name}_fused", dtype=stock.dtype_policy)
@@ -114,7 +114,7 @@ class _Normalization(keras.layers.Layer):
             outputs = tf.cast(tf.cast(inputs, scale.dtype) * scale + (beta - mean * scale), inputs.dtype)
         else:
             outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, gamma, beta, epsilon=norm.epsilon)
-            # The kernel's variance is divided by n - 1, that of the stock layer by n.
+            # The kernel divides the variance by n - 1, the stock layer by n.
             values = tf.cast(tf.size(inputs, tf.int64) // inputs.shape[3], variance.dtype)
             variance *= (values - 1) / values
         for moving, now in ((norm.moving_mean, mean), (norm.moving_variance, variance)):

@@ -1,4 +1,4 @@
-"""What PyTorch has in one kernel for a stock layer, for tensors in its order: batch, channels, rows, columns.
+"""PyTorch's single kernels for stock layers, on tensors in its order: batch, channels, rows, columns.
 
 In memory these are channels_last, as Keras's tensors are, so nothing is copied between the two.
 
@@ -17,27 +17,29 @@ from resnet_keras.backends import distribution
 Tensor = Any
 """A backend's tensor: Keras has no public name for it."""
 Kernel = Callable[[Sequence[Tensor], bool | None], Tensor]
-"""From inputs, and whether it is training, to the output."""
+"""From the inputs, and whether the net is training, to the output."""
 Padding = tuple[int, int]
 """Rows above and below, columns on the left and right."""
 NO_PADDING = (0, 0)
 
 
 class Moments:
-    """The means and deviations of the batches of one step, with which moving statistics go on together at its end: each
-    alone takes longer than its few numbers."""
+    """Means and deviations of one step's batches, by which all moving statistics are updated together at its end.
+
+    Updating each alone takes longer than its few values warrant.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[keras.layers.BatchNormalization, Tensor, Tensor]] = {}
 
     def see(self, norm: keras.layers.BatchNormalization, mean: Tensor, inverse: Tensor) -> None:
-        """Takes a batch's mean and 1 / sqrt(variance + epsilon) of each channel."""
+        """Records a batch's mean and 1 / sqrt(variance + epsilon) for each channel."""
         if id(norm) in self._seen:
             self.move()
         self._seen[id(norm)] = norm, mean, inverse
 
     def move(self) -> None:
-        """Takes the moving statistics on by what was seen, as the stock layer does: the variance is divided by n."""
+        """Updates the moving statistics by what was recorded, as the stock layer does: the variance is divided by n."""
         import torch
 
         with torch.no_grad():
@@ -52,7 +54,7 @@ class Moments:
         self.forget()
 
     def forget(self) -> None:
-        """Of a step that did not come to its end."""
+        """Discards what was recorded, as of a step that did not finish."""
         self._seen.clear()
 
 
@@ -60,9 +62,9 @@ class Place(NamedTuple):
     """Where in a net a layer is called.
 
     Attributes:
-        mine: of each input, whether nothing else reads its numbers, so that they may be overwritten.
-        padding: zeros around the images that a `ZeroPadding2D` before it would add.
-        moments: of the net.
+        mine: for each input, whether nothing else reads it, so that it may be overwritten.
+        padding: zeros that a `ZeroPadding2D` before it would add around the images.
+        moments: those of the net.
     """
 
     mine: Sequence[bool]
@@ -71,7 +73,7 @@ class Place(NamedTuple):
 
 
 def convolution(layer: keras.layers.Conv2D, place: Place) -> Kernel | None:
-    """PyTorch pads both sides alike."""
+    """The kernel of a convolution; PyTorch pads both sides alike."""
     import torch
 
     odd = layer.strides == (1, 1) and all(side % 2 for side in layer.kernel_size)
@@ -87,7 +89,7 @@ def convolution(layer: keras.layers.Conv2D, place: Place) -> Kernel | None:
 
     def run(inputs: Sequence[Tensor], training: bool | None) -> Tensor:
         (x,) = inputs
-        # A view: `set_kernel_memory_format` has laid the kernel as PyTorch reads it.
+        # A view: `set_kernel_memory_format` has laid out the kernel as PyTorch reads it.
         weight = kernel.to(x.dtype).permute(3, 2, 0, 1)
         return torch.nn.functional.conv2d(
             x, weight, None if bias is None else bias.to(x.dtype), strides, padding, dilation, groups
@@ -137,7 +139,7 @@ def average_pooling(layer: keras.layers.AveragePooling2D, place: Place) -> Kerne
     if layer.data_format != "channels_last" or layer.padding != "valid":
         return None
     down, right = layer.strides
-    if tuple(layer.pool_size) == (1, 1):  # of option A: its gradient is much faster than that of an average
+    if tuple(layer.pool_size) == (1, 1):  # option A: its gradient is much faster than that of an average
         return lambda inputs, training: inputs[0][:, :, ::down, ::right]
     return lambda inputs, training: torch.nn.functional.avg_pool2d(inputs[0], layer.pool_size, layer.strides)
 
@@ -149,7 +151,7 @@ def global_average_pooling(layer: keras.layers.GlobalAveragePooling2D, place: Pl
 
 
 def zero_padding(layer: keras.layers.ZeroPadding2D, place: Place) -> Kernel | None:
-    """With channels_first it pads the axes that are columns and channels here (option A)."""
+    """The kernel of zero padding; with channels_first, it pads what are columns and channels here (option A)."""
     import torch
 
     (first, second), none = layer.padding, (0, 0)
@@ -189,13 +191,13 @@ KERNELS: dict[type, Callable[[Any, Place], Kernel | None]] = {
     keras.layers.Add: addition,
     keras.layers.Activation: activation,
 }
-"""What makes the kernel of a layer where it is called; None where PyTorch has none that computes the same."""
+"""Makes the kernel of a layer for the place where it is called; None where PyTorch has none that computes the same."""
 OVERWRITABLE = (keras.layers.BatchNormalization, keras.layers.Add)
-"""Layers whose gradient does not need what they gave."""
+"""Layers whose gradient does not need their output."""
 
 
 def padding_of(layer: keras.layers.Layer) -> Padding | None:
-    """What a convolution can take over of a layer before it; None where that is more."""
+    """The padding that a convolution can take over from the layer before it; None where it cannot."""
     if type(layer) is not keras.layers.ZeroPadding2D or layer.data_format != "channels_last":
         return None
     (above, below), (left, right) = layer.padding

@@ -1,11 +1,12 @@
 """A functional model as a list of PyTorch's kernels.
 
 Keras checks and converts arguments, enters scopes and looks for masks: about 0.15 milliseconds, 70 times in an update
-of ResNet-20, in which PyTorch, which runs op by op, waits. TensorFlow and JAX do that once, when they trace. As the
-list is known, so is who reads a tensor: what only one layer reads is overwritten, and what none reads any more is free.
+of ResNet-20, during which PyTorch, which runs op by op, waits. TensorFlow and JAX do that once, when they trace. The
+list also tells which layers read a tensor: one that only one layer reads is overwritten, and one that no layer reads
+any more is freed.
 
 Upstream lacks: a compiled call of a functional model on PyTorch.
-Delete when: with batches of 32, `benchmarks/training.py` on PyTorch is as fast where `as_program` gives its model back.
+Delete when: with batches of 32, `benchmarks/training.py` on PyTorch is as fast where `as_program` returns its model.
 """
 
 from collections import Counter
@@ -28,28 +29,28 @@ from resnet_keras.backends.torch_kernels import (
 
 
 class _Call(NamedTuple):
-    """Of a layer, when the graph was made."""
+    """A layer's call when the graph was made."""
 
     layer: keras.layers.Layer
     inputs: Sequence[keras.KerasTensor]
     listed: bool
-    """Whether the layer takes them as a list."""
+    """Whether the layer takes its inputs as a list."""
     output: keras.KerasTensor
     padding: Padding = NO_PADDING
 
 
 class _Step(NamedTuple):
-    """A call by the numbers of its tensors."""
+    """A call, with its tensors given by number."""
 
     run: Kernel
     inputs: list[int]
     output: int
     done_with: tuple[int, ...]
-    """Tensors that no later step takes: their memory is free if the gradient does not need them."""
+    """Tensors that no later step takes: their memory is freed if the gradient does not need them."""
 
 
 def as_program(model: keras.Model) -> keras.Model:
-    """The same model on the same variables; where it is more than layers of tensors, as it is."""
+    """The model as a program on the same variables; the model itself where it is more than layers of tensors."""
     recorder = _Recorder()
     clone = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=recorder, recursive=True)
     run = recorder.program(clone)
@@ -72,7 +73,7 @@ class _Program(keras.Model):
 
 
 class _Recorder:
-    """Writes down the calls that `keras.models.clone_model` makes, as its `call_function`."""
+    """Records the calls that `keras.models.clone_model` makes, as its `call_function`."""
 
     def __init__(self) -> None:
         self.moments = Moments()
@@ -80,7 +81,7 @@ class _Recorder:
 
     def __call__(self, layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
         output = layer(*arguments, **options)
-        # Masks, of which there are none.
+        # The options are masks, of which there are none.
         told = any(one is not None for value in options.values() for one in _listed(value))
         tensors = [output, *(tensor for one in arguments for tensor in _listed(one))]
         if len(arguments) == 1 and not told and all(isinstance(tensor, keras.KerasTensor) for tensor in tensors):
@@ -88,7 +89,7 @@ class _Recorder:
         return output
 
     def program(self, model: keras.Model) -> Kernel | None:
-        """From its input to its output; None where a call between them was of more than tensors, or was not seen."""
+        """From the model's input to its output; None where a call between took more than tensors, or was not seen."""
         if not len(model.inputs) == len(model.outputs) == 1:
             return None
         needed, made, calls = {id(model.outputs[0])}, {id(model.inputs[0])}, []
@@ -132,7 +133,7 @@ class _Recorder:
         return self._own_kernel(call, mine) or _called_by_keras(layer, call.listed)
 
     def _own_kernel(self, call: _Call, mine: Sequence[bool]) -> Kernel | None:
-        """None where PyTorch has none that computes the same."""
+        """PyTorch's kernel for a call; None where it has none that computes the same."""
         layer = call.layer
         make, types = KERNELS.get(type(layer)), {tensor.dtype for tensor in call.inputs}
         shapes = {tuple(tensor.shape) for tensor in call.inputs}
@@ -145,7 +146,7 @@ class _Recorder:
         return None
 
     def _without_padding(self, calls: Sequence[_Call]) -> list[_Call]:
-        """The same calls; convolutions pad their images themselves, where they alone take what a layer has padded."""
+        """The same calls; a convolution pads its images itself where it alone reads a padding layer's output."""
         readers, made_by = _readers(calls), {id(call.output): call for call in calls}
         kept = {id(call): call for call in calls}
         for call in calls:
@@ -162,7 +163,7 @@ class _Recorder:
 
 
 def _readers(calls: Sequence[_Call]) -> Counter[int]:
-    """How often layers take each tensor."""
+    """How often layers read each tensor."""
     return Counter(id(tensor) for call in calls for tensor in call.inputs)
 
 
@@ -176,14 +177,14 @@ def _converting(kernel: Kernel, dtype: str) -> Kernel:
 def _called_by_keras(layer: keras.layers.Layer, listed: bool) -> Kernel:
     def run(inputs: Sequence[Tensor], training: bool | None) -> Tensor:
         tensors = [_keras_axes(one) for one in inputs]
-        # Keras passes `training` on to whom it concerns.
+        # Keras passes `training` on to the layers that take it.
         return _torch_axes(layer(tensors if listed else tensors[0]))
 
     return run
 
 
 def _torch_axes(x: Tensor) -> Tensor:
-    """A view of images with their channels before rows and columns; other tensors as they are."""
+    """A view of images with channels before rows and columns; other tensors unchanged."""
     return x.permute(0, 3, 1, 2) if x.ndim == 4 else x
 
 

@@ -1,6 +1,6 @@
-"""Whether the best trial of a search is better than what there was: both at equal updates, on several seeds.
+"""Whether the best trial of a search beats the defaults: both with equal updates, on several seeds.
 
-The best of many trials is partly the luckiest: its own validation error says too much for it.
+The best of many trials is partly the luckiest: its own validation error flatters it.
 """
 
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.short_experiment import DEPTHS
 
 FOLDER = "confirmation"
-"""Of a search: the runs of the best trial's settings and of the short experiment's residual nets."""
+"""Subfolder of a search for the runs of the best trial's settings and of the short experiment's residual nets."""
 
 
 def confirm(folder: Path, recipe: Recipe, data: ImageData, seeds: Sequence[int], console: Console) -> Table:
-    """Trains the best trial's settings and the short experiment's residual nets anew, and goes on after a kill.
+    """Trains the best trial's settings and the short experiment's residual nets anew; resumes if killed.
 
     Args:
-        folder: of the search.
-        recipe: of the short experiment, with as many updates as both get.
-        data: what on.
-        seeds: of weights, order and augmentation.
+        folder: folder of the search.
+        recipe: that of the short experiment, with as many updates as both get.
+        data: images to train on.
+        seeds: seeds of weights, order and augmentation.
         console: where progress goes.
 
     Raises:
-        OSError: no trial has ended, or a folder cannot be written.
+        OSError: no trial has finished, or a folder cannot be written.
     """
     ended = trials.best_first(trials.read(folder))
     if not ended:

@@ -1,8 +1,8 @@
-"""`estimate`: how long a run will take, before it starts, beside the least that the hardware could take.
+"""`estimate`: how long a run will take, before it starts, beside the least time that the hardware allows.
 
 The bound is a roofline (Williams et al. 2009): an update takes at least as long as its arithmetic at the machine's best
 rate, and at least as long as its memory traffic at the machine's best rate. Both rates are measured, by a product of
-large matrices and by a sum of long vectors on the same backend and device.
+large matrices and a sum of long vectors on the same backend and device.
 """
 
 import time
@@ -30,9 +30,9 @@ from resnet_keras.training.loop import KerasLoop, Learner
 from resnet_keras.training.progress import TrainingProgress
 
 MATRIX, VECTOR = 2048, 1 << 26
-"""Sides of the matrices, numbers in the vectors: beyond any cache."""
+"""Side of the matrices, length of the vectors: beyond any cache."""
 SECONDS = 8.0
-"""For which updates are measured, about; the first, which compile, not counted."""
+"""Seconds for which updates are measured, about; the first ones, which compile, are not counted."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Estimate:
     """What a run will take.
 
     Attributes:
-        update: seconds, the median of what was measured.
-        cost: of an update.
-        operations_per_second, bytes_per_second: the machine's best.
+        update: seconds that an update takes, the median of those measured.
+        cost: cost of an update.
+        operations_per_second, bytes_per_second: the machine's best rates.
         measurement: seconds that one measurement of the validation error takes.
-        recipe: what was asked for.
+        recipe: the recipe asked for.
         devices: that compute an update together, each its part of the batch; `update` and `cost` are of one part.
-        exchange: seconds in which they sum their gradients.
+        exchange: seconds that they take to sum their gradients.
     """
 
     update: float
@@ -60,21 +60,21 @@ class Estimate:
 
     @cached_property
     def periods(self) -> int:
-        """Measurements of the validation error in the run."""
+        """Number of measurements of the validation error in the run."""
         return sum(1 for _ in self.recipe.periods())
 
     @property
     def seconds(self) -> float:
-        """Of the whole run."""
+        """Seconds that the whole run takes."""
         return self.recipe.iterations * (self.update + self.exchange) + self.periods * self.measurement / self.devices
 
     @property
     def bound(self) -> float:
-        """Seconds that an update takes at least."""
+        """The least seconds that an update can take."""
         return max(self.cost.operations / self.operations_per_second, self.cost.bytes / self.bytes_per_second)
 
     def lines(self) -> Iterator[str]:
-        """For the screen."""
+        """The lines shown on the screen."""
         arithmetic = self.cost.operations / self.operations_per_second
         memory = self.cost.bytes / self.bytes_per_second
         yield (
@@ -102,12 +102,13 @@ class Estimate:
 
 
 def exchange(parameters: int, devices: int, link: float) -> float:
-    """Seconds in which devices in a ring sum their gradients: 2 (N - 1) / N of the bytes pass each link (Patarasuk and
-    Yuan 2009), none of it while something is computed.
+    """Seconds that devices in a ring take to sum their gradients.
+
+    2 (N - 1) / N of the bytes pass each link (Patarasuk and Yuan 2009), without overlap with computation.
 
     Args:
-        parameters: float32 numbers.
-        devices: N.
+        parameters: number of float32 parameters.
+        devices: number of devices, N.
         link: bytes per second.
     """
     return 2 * (devices - 1) / devices * 4 * parameters / link
@@ -116,20 +117,20 @@ def exchange(parameters: int, devices: int, link: float) -> float:
 def estimate(
     network: Network, recipe: Recipe, data: Dataset, *, seed: int = 0, devices: int = 1, link: float = 12.5e9
 ) -> Estimate:
-    """Trains for a few seconds on the images themselves and throws the net away.
+    """Trains for a few seconds on the actual images and discards the net.
 
     Args:
         network: what to build; its size and classes are those of the data.
         recipe: how to train.
-        data: what on.
+        data: images to train on.
         seed: random seed of the initial weights, the order and the augmentation.
-        devices: that will compute together; measured is the part of a batch that one of them computes, on this one.
-        link: bytes that pass between two of them in a second.
+        devices: number that will compute together; what is measured is one device's part of a batch, on this one.
+        link: bytes per second between two of them.
     """
     asked, recipe = recipe, replace(recipe, batch_size=recipe.batch_size // devices)
     model = build(network, weight_decay=recipe.weight_decay, seed=seed, precision=recipe.precision)
     trained = training_model(model, recipe)
-    trained.optimizer.learning_rate = recipe.learning_rate / 1000  # the numbers do not matter, but that they are finite
+    trained.optimizer.learning_rate = recipe.learning_rate / 1000  # weights need only stay finite
     parts = recipe.accumulate
     with (
         closing(data.stream(recipe.batch_size // parts, seed, recipe.augmentation)) as stream,
@@ -145,7 +146,7 @@ def estimate(
                 raise Stopped(stop.signum, "nothing was trained")
 
         def updates(start: int, count: int) -> float:
-            """Seconds for each of so many updates, the first batch not counted, as a run counts."""
+            """Seconds per update over so many updates, not counting the first batch, as in a run."""
             loop.fit([learner], range(start * parts, (start + count) * parts), [{}])
             stopped()
             return progress.step_seconds / (count * parts - 1) * parts
@@ -168,25 +169,25 @@ def estimate(
         measurement = first + each * (len(held_out) - 1)
     update = float(np.median(measured))
     rates = operations_per_second(recipe.precision), bytes_per_second()
-    summed = exchange(network.parameters, devices, link) * parts  # the sum of each part of a batch
+    summed = exchange(network.parameters, devices, link) * parts  # a sum for each part of a batch
     return Estimate(update, cost(network, recipe), *rates, measurement, asked, devices, summed)
 
 
 def operations_per_second(precision: Precision) -> float:
-    """The machine's best, from a product of two matrices."""
+    """The machine's best rate, from a product of two matrices."""
     dtype = "float32" if precision == "float32" else "bfloat16"
     matrix = keras.ops.ones((MATRIX, MATRIX), dtype)
     return 2 * MATRIX**3 / _best(lambda: keras.ops.matmul(matrix, matrix))
 
 
 def bytes_per_second() -> float:
-    """The machine's best, from a sum that reads one long vector and writes another."""
+    """The machine's best rate, from a sum that reads one long vector and writes another."""
     vector = keras.ops.ones((VECTOR,), "float32")
     return 2 * 4 * VECTOR / _best(lambda: keras.ops.add(vector, 1.0))
 
 
 def _best(work: Callable[[], object]) -> float:
-    """Seconds, the least of a few times, until the device has done it."""
+    """Seconds until the device has done the work, the least of a few times."""
     times = []
     for _ in range(6):
         begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""`finetune`: a trained net goes on with other images and classes, and leaves a run folder as any other."""
+"""`finetune`: trains a trained net further on other images and classes, and leaves a run folder like any other."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ from resnet_keras.weights.load import load
 
 @dataclass(frozen=True)
 class Start:
-    """A trained net to go on from.
+    """A trained net to start from.
 
     Attributes:
-        model: what its file holds.
-        network: what it is.
-        sha256: of the file.
+        model: the model that its file holds.
+        network: the network that it is.
+        sha256: hash of the file.
     """
 
     model: keras.Model
@@ -35,7 +35,7 @@ class Start:
     sha256: str
 
     def for_images(self, data: Dataset) -> Network:
-        """The same network for a data set's classes and size of images."""
+        """The same network for a data set's classes and image size."""
         described = data.description
         fitting: Any = replace(  # type: ignore[type-var]  # every network is a dataclass
             self.network, num_classes=described.num_classes, image_size=described.image_size
@@ -44,7 +44,7 @@ class Start:
 
 
 def read(path: str | PathLike[str]) -> Start:
-    """Opens the net to go on from.
+    """Opens the net to start from.
 
     Args:
         path: a run folder, or a `.keras` file that this project wrote: trained or converted.
@@ -75,24 +75,24 @@ def finetune(
     out: str | PathLike[str],
     **options: Any,
 ) -> reading.Run:
-    """Trains a loaded net on other images: a new last layer for their classes, all other numbers as they were.
+    """Trains a loaded net on other images: a new last layer for their classes, all other weights as they were.
 
-    The mean that is subtracted stays the old one. Batch normalisation that is frozen stays in inference mode.
+    The mean that is subtracted stays the old one. Frozen batch normalisation stays in inference mode.
 
     Args:
-        start: a run folder, a `.keras` file, or what `read` made of one.
-        data: what on.
-        recipe: how; its `finetune` is made of what follows.
+        start: a run folder, a `.keras` file, or what `read` returned for one.
+        data: images to train on.
+        recipe: how to train; its `finetune` is made from the arguments that follow.
         freeze: "none", "stages" (the stem and the first `stages` stages) or "all-but-head".
-        stages: how many.
-        old_rate: the learning rate of old layers as a share of the new layer's.
+        stages: number of stages to freeze.
+        old_rate: the learning rate of the old layers as a share of the new layer's.
         seed: random seed of the new layer, the order and the augmentation.
         out: the run folder.
-        options: `resume`, `console` and `tensorboard`, as of `run`.
+        options: `resume`, `console` and `tensorboard`, as for `run`.
 
     Raises:
         OSError: the net cannot be read, or the folder not written.
-        ValueError: nothing of the kind that is to be frozen, or a network for images of another size.
+        ValueError: the net has nothing of the kind to be frozen, or is for images of another size.
         ArithmeticError, KeyboardInterrupt: as for `run`.
     """
     opened = start if isinstance(start, Start) else read(start)

@@ -1,4 +1,4 @@
-"""What `run.json` keeps of where a run happens: hardware, versions, command, commit."""
+"""What `run.json` records of where a run happens: hardware, versions, command, commit."""
 
 import importlib.metadata
 import platform
@@ -21,7 +21,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
     """The machine's part of `run.json`.
 
     Args:
-        model: what will be trained; its layers decide how the backend compiles it.
+        model: the model to train; its layers decide how the backend compiles it.
     """
     return {
         "backend": keras.backend.backend(),
@@ -40,7 +40,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
 
 
 def _distribution() -> dict[str, Any]:
-    """Where there are several processes or devices."""
+    """The part about processes and devices, where there are several."""
     engine = distribution.current()
     where = engine.where
     if where.kind == "single":
@@ -68,7 +68,7 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout this package runs from, with "+" where files were changed; None elsewhere."""
+    """The commit of the checkout this package runs from, with "+" where files have changed; None elsewhere."""
     here = Path(__file__).parents[1]
     try:
         # An installed copy may lie inside another project's checkout.

@@ -1,4 +1,4 @@
-"""`run`: one experiment from its settings to its run folder, as every recipe does it."""
+"""`run`: one experiment from its settings to its run folder, as in every recipe."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -26,7 +26,7 @@ from resnet_keras.training.train import train
 
 
 def settings_of(network: Network, recipe: Recipe, data: Dataset, seed: int) -> dict[str, Any]:
-    """What makes a run the run that it is: the first part of `run.json`."""
+    """What identifies a run: the first part of `run.json`."""
     return {
         "architecture": network.to_dict(),
         "recipe": recipe.to_dict(),
@@ -57,10 +57,11 @@ def run(
     start: keras.Model | None = None,
     tensorboard: bool = False,
 ) -> reading.Run:
-    """Builds a network, trains it and writes its run folder; resumes a run that was interrupted.
+    """Builds a network, trains it and writes its run folder; resumes an interrupted run.
 
-    On one backend and machine, an interrupted run ends with the same weights and rows, bit for bit, as one that was
-    not. A finished run of the same settings is read instead, and goes on where more iterations are asked for.
+    On one backend and machine, an interrupted run ends with the same weights and rows, bit for bit, as an
+    uninterrupted one. A finished run of the same settings is read instead, and continued where more iterations are
+    asked for.
 
     Args:
         network: what to build; its size and classes are those of the data.
@@ -68,15 +69,15 @@ def run(
         data: what on.
         seed: random seed of the initial weights, the order and the augmentation.
         out: the run folder.
-        resume: "auto" resumes a run that is there, "fresh" starts over in a new folder beside it.
+        resume: "auto" resumes an existing run, "fresh" starts over in a new folder beside it.
         console: where the header and the progress go; None is standard output.
-        start: the net whose numbers `recipe.finetune` goes on from, which it is there for.
+        start: the net whose weights `recipe.finetune` starts from; given with it only.
         tensorboard: whether each row of `metrics.csv` becomes a TensorBoard event too, in the folder's `tensorboard/`.
 
     Raises:
-        OSError: `out` holds another run, cannot be written, or another process writes it.
+        OSError: `out` holds another run or cannot be written, or another process is writing to it.
         ArithmeticError: training diverged.
-        KeyboardInterrupt: a signal came; the run is saved.
+        KeyboardInterrupt: a signal arrived; the run is saved.
     """
     (done,) = run_seeds(
         network,
@@ -104,8 +105,8 @@ def run_seeds(
 ) -> list[reading.Run]:
     """As `run`, for several seeds: with JAX on an accelerator all in one program, elsewhere one after the other.
 
-    Each seed's run folder is the one that it would have alone, its numbers equal to rounding. So they are after an
-    interruption; bit for bit where a signal stopped all at once, as the program is then the same.
+    Each seed's run folder is the one that it would have alone, its numbers equal up to rounding. That also holds after
+    an interruption, and bit for bit where a signal stopped all seeds at once, as the program is then the same.
 
     Args:
         network: as for `run`.
@@ -164,7 +165,7 @@ def run_seeds(
                 if tensorboard and where.leads:
                     Events(out, done.settings["started"], done.rows)
                 say(console, f"{network.name}: finished before, read from {out}")
-        # Those that go on may have another recipe than those that begin: a longer one keeps its rates so far.
+        # Resumed runs may have another recipe than new ones: a longer one keeps its rates so far.
         begun = {seed: (folders_of[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
             alike = {seed: one_run for seed, one_run in begun.items() if one_run[1].recipe == one}
@@ -189,7 +190,7 @@ def _train(
     *,
     tensorboard: bool,
 ) -> None:
-    """Trains what is not finished, from where it is."""
+    """Trains unfinished runs from where they are."""
     mean = None
     models: list[keras.Model] = []
     folders: list[RunFolder | ReadOnlyFolder] = []
@@ -204,7 +205,7 @@ def _train(
         )
         if recipe.finetune is not None and start is not None:
             start_from(model, start, recipe.finetune)
-        elif found.checkpoint is None:  # which holds the mean
+        elif found.checkpoint is None:  # a checkpoint holds the mean
             mean = distribution.shared(data.mean) if mean is None else mean
             subtract_mean(model, mean)
         here = provenance.describe(model)
@@ -234,7 +235,7 @@ def _continuation(found: ResumePoint, here: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parts(recipe: Recipe) -> Iterator[str]:
-    """What the header says of several processes or devices."""
+    """What the header says about several processes or devices."""
     engine = distribution.current()
     where = engine.where
     if where.kind == "single":

@@ -5,8 +5,8 @@
     FOLDER/trials.csv        a row for each trial
     FOLDER/keras-tuner/      the oracle's state
 
-keras-tuner proposes (random, Bayesian, Hyperband) and serves several processes. What its own `Tuner` makes of a trial,
-a model, a `fit` and a checkpoint that nothing else here reads, is replaced.
+keras-tuner proposes trials (random, Bayesian, Hyperband) and serves several processes. What its own `Tuner` makes of a
+trial (a model, a `fit` and a checkpoint that nothing else here reads) is replaced.
 """
 
 import json
@@ -43,10 +43,10 @@ ORACLES: dict[Kind, type[keras_tuner.Oracle]] = {
 SETTINGS, STATE = "search.json", "keras-tuner"
 OBJECTIVE = "validation_error"
 PLAIN = "none"
-"""Among shortcuts: hyper-parameters are no None."""
+"""A plain net among the shortcuts: hyper-parameters cannot be None."""
 PATIENCE_S = 60.0
 PARTS = 9
-"""Hyperband gives a trial 1, 3 or 9 ninths of the iterations. A promoted one starts anew: its schedule is another."""
+"""Hyperband gives a trial 1, 3 or 9 ninths of the iterations. A promoted one starts anew: its schedule differs."""
 DEPTHS, WIDTHS, BATCH_SIZES = (8, 14, 20, 26), (8, 16, 32), (32, 64, 128)
 RATES, WEIGHT_DECAYS = (0.005, 0.5), (1e-5, 1e-2)
 
@@ -56,10 +56,10 @@ class Search:
     """What is searched.
 
     Attributes:
-        kind: how the oracle proposes.
-        recipe: what trials are trained by, but for what is searched; with all iterations that one can be given.
-        data: what on.
-        seed: of proposals, and of each trial's weights, order and augmentation.
+        kind: how the oracle proposes trials.
+        recipe: how trials are trained, apart from what is searched; with the most iterations that one can be given.
+        data: images to train on.
+        seed: seed of proposals, and of each trial's weights, order and augmentation.
     """
 
     kind: Kind
@@ -68,17 +68,17 @@ class Search:
     seed: int
 
     def settings(self) -> dict[str, Any]:
-        """What has to be the same where a search goes on."""
+        """What has to be the same for a search to resume."""
         described = {"kind": self.kind, "recipe": self.recipe.to_dict(), "data": self.data.description.to_dict()}
         return described | {"seed": self.seed, "space": _space().get_config()}
 
     def oracle(self, most: int) -> keras_tuner.Oracle:
-        """The oracle of at most so many trials.
+        """The oracle for at most so many trials.
 
-        Upstream lacks: files that are whole where a process is killed, and a way back to a trial that was written
-        before the state was. Delete when: `Oracle.save` replaces its file, and `reload` drops what no state knows.
+        Upstream lacks: files that stay whole where a process is killed, and a way to resume where a trial was
+        written before the state. Delete when: `Oracle.save` replaces its file, and `reload` drops what no state knows.
         """
-        # Trials that diverge are answers, not faults; keras-tuner takes a seed of 0 for none.
+        # Trials that diverge are results, not failures; keras-tuner treats a seed of 0 as none.
         options: dict[str, Any] = {
             "objective": keras_tuner.Objective(OBJECTIVE, "min"),
             "hyperparameters": _space(),
@@ -106,7 +106,7 @@ class Search:
         return made
 
     def trial(self, values: Mapping[str, Any]) -> tuple[Architecture, Recipe]:
-        """The net and the recipe of the oracle's values."""
+        """The net and the recipe for the oracle's values."""
         shortcut = None if values["shortcut"] == PLAIN else values["shortcut"]
         net = cifar10(values["depth"], shortcut, self.data.num_classes, image_size=self.data.image_size)
         share = values.get("tuner/epochs", PARTS) / PARTS
@@ -120,8 +120,8 @@ class RunTuner(keras_tuner.Tuner):
 
     Args:
         search: what is searched.
-        folder: of the search.
-        most: trials in all, those of earlier calls included.
+        folder: folder of the search.
+        most: most trials in all, including those of earlier calls.
         console: where a line for each trial goes.
     """
 
@@ -130,17 +130,17 @@ class RunTuner(keras_tuner.Tuner):
         super().__init__(oracle=search.oracle(most), directory=str(folder), project_name=STATE)
 
     def on_search_begin(self) -> None:
-        """Leaves a state to go on from before the first trial ends."""
+        """Saves a state to resume from before the first trial ends."""
         self.save()
 
     def save(self) -> None:
-        """As the oracle, whole or not at all."""
+        """Saves the state as the oracle does, whole or not at all."""
         if not self._is_worker():
             self.oracle.save()
         storage.atomic_write(Path(self._get_tuner_fname()), json.dumps(self.get_state()).encode())
 
     def run_trial(self, trial: Any, **_: Any) -> dict[str, float]:
-        """Trains one trial, or reads or resumes what is there of it."""
+        """Trains one trial, or reads or resumes its run folder."""
         net, recipe = self._search.trial(trial.hyperparameters.values)
         out = self._folder / trials.FOLDER / f"trial-{int(trial.trial_id)}"
         quiet = self._console if self._console.is_terminal else Console(quiet=True)
@@ -164,18 +164,19 @@ class RunTuner(keras_tuner.Tuner):
 
 
 def search(wanted: Search, folder: Path, most: int, console: Console) -> list[trials.Trial]:
-    """Runs trials until there are `most`; goes on with the search that the folder holds. In a process that is
-    keras-tuner's chief (KERASTUNER_TUNER_ID=chief), serves those that run them.
+    """Runs trials until there are `most`, resuming the search that the folder holds.
+
+    In a process that is keras-tuner's chief (KERASTUNER_TUNER_ID=chief), serves the processes that run them.
 
     Raises:
         OSError: the folder holds another search, or cannot be written.
-        KeyboardInterrupt: a signal came; the trial is saved.
+        KeyboardInterrupt: a signal arrived; the trial is saved.
     """
     storage.check_writable(folder)
     with _turn(folder):
         _check(wanted.settings(), folder)
     try:
-        with warnings.catch_warnings():  # of the fit of a few trials: it may end at a bound
+        with warnings.catch_warnings():  # a fit to a few trials may end at a bound
             warnings.filterwarnings("ignore", module=r"sklearn\.gaussian_process")
             RunTuner(wanted, folder, most, console).search(verbose=0)
     except FatalError as error:
@@ -197,7 +198,7 @@ def write_csv(folder: Path) -> list[trials.Trial]:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    """The lock of the search's folder, once the other processes have done what takes them a moment."""
+    """The lock of the search's folder, once other processes have finished their brief work in it."""
     until = time.monotonic() + PATIENCE_S
     with ExitStack() as stack:
         while True:

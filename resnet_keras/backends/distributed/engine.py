@@ -1,4 +1,4 @@
-"""What training asks of an engine, and one that has nothing to do: a single process on one device."""
+"""What training needs from an engine, and the trivial engine: a single process on one device."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,24 +13,24 @@ from resnet_keras.spec.distribution import Distribution
 
 WHOLE = "over the whole batch"
 START_SECONDS = 45
-"""That processes wait for each other at the start."""
+"""Seconds that processes wait for each other at the start."""
 
 
 class Engine:
-    """A single process on one device; the engines of several override what they have to.
+    """A single process on one device; engines of several override what they need to.
 
     Args:
-        where: this process among all.
+        where: the place of this process among all.
         synchronized: whether batch normalisation takes the statistics of the whole batch, where an engine has a choice.
     """
 
     name = "one process"
     normalises: ClassVar[str] = WHOLE
-    """Over what batch normalisation takes its statistics where they are not synchronised, as the header says it."""
+    """Over what batch normalisation takes its statistics where they are not synchronised, as worded in the header."""
     apart = False
-    """Whether each process has running metrics and moving statistics of its own rows only."""
+    """Whether each process keeps running metrics and moving statistics of its own rows only."""
     failures: tuple[type[Exception], ...] = ()
-    """What is raised where another process is gone."""
+    """Errors raised where another process is gone."""
 
     def __init__(self, where: Distribution, *, synchronized: bool = False) -> None:
         self.where = where
@@ -38,14 +38,14 @@ class Engine:
 
     @property
     def normalisation(self) -> str:
-        """Over what batch normalisation takes its statistics, as the header says it."""
+        """Over what batch normalisation takes its statistics, as worded in the header."""
         return WHOLE if self.synchronized else self.normalises
 
     def moments(self, images: Any) -> tuple[Any, Any]:
-        """Mean and variance of each channel over the parts of a batch that all processes and devices have.
+        """Mean and variance of each channel over the parts of a batch on all processes and devices.
 
         Args:
-            images: the part of this one, in the order of the backend's kernels.
+            images: the part on this one, in the axis order of the backend's kernels.
         """
         raise NotImplementedError(f"{self.name} normalises {self.normalises}.")
 
@@ -54,21 +54,21 @@ class Engine:
         return nullcontext()
 
     def alone(self) -> Any:
-        """A context for what one process does without the others, as saving a net."""
+        """A context for what one process does without the others, such as saving a net."""
         return nullcontext()
 
     def attach(self, model: keras.Model) -> None:
-        """Makes each update of a compiled model one by the mean of all processes' gradients."""
+        """Makes each update of a compiled model use the mean of all processes' gradients."""
 
     def moving(self, variable: keras.Variable) -> np.ndarray:
         """A moving statistic of this process: the mean over its devices."""
         return np.array(keras.ops.convert_to_numpy(variable))
 
     def later(self, array: np.ndarray) -> Callable[[], np.ndarray]:
-        """Begins to sum an array over all processes; what it returns waits for the sum.
+        """Starts to sum an array over all processes; the returned function waits for the sum.
 
         Args:
-            array: uint8, int32 or float32, of one shape in all processes.
+            array: uint8, int32 or float32, of the same shape in all processes.
         """
         return lambda: array
 
@@ -78,7 +78,7 @@ class Engine:
             return self.later(array)()
 
     def part(self) -> None:
-        """Waits for the others before this process may end, where they could still read of it what it has."""
+        """Waits for the others before this process exits, where they may still be reading from it."""
 
     def measure(
         self, model: keras.Model, batches: Batches, asked: Callable[[], bool], keras_way: Callable[[], object]
@@ -88,8 +88,8 @@ class Engine:
         Args:
             model: compiled.
             batches: those of this process.
-            asked: whether to stop before the end.
-            keras_way: what measures by Keras's `evaluate`.
+            asked: tells whether to stop before the end.
+            keras_way: measures with Keras's `evaluate`.
         """
         if len(batches):
             keras_way()
@@ -98,7 +98,7 @@ class Engine:
         return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.metrics_variables]
 
     def stepping(self) -> Any:
-        """A context in which steps are made, where a step itself meets the other processes."""
+        """A context for training steps, where a step itself meets the other processes."""
         return nullcontext()
 
     def is_loss(self, error: Exception) -> bool:
@@ -106,12 +106,12 @@ class Engine:
         return self.where.processes > 1
 
     def said(self, error: Exception) -> str:
-        """What of one of `failures` a line has room for."""
+        """The part of one of `failures` that fits on a line."""
         return first_line(error)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Inside, what a lost process raises here is said in one line.
+        """A context that reports in one line what a lost process raises here.
 
         Raises:
             OSError: another process is gone.

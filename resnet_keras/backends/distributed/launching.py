@@ -1,7 +1,7 @@
-"""Several processes on this machine, each running the same command: `torchrun`'s agent on PyTorch, and on JAX and
-TensorFlow, which have no launcher of their own, the variables that they document.
+"""Several processes on this machine, each running the same command: by `torchrun`'s agent on PyTorch, and by their
+documented environment variables on JAX and TensorFlow, which have no launcher of their own.
 
-No framework is imported here but the agent.
+Of the frameworks, only the agent is imported here.
 """
 
 import json
@@ -18,30 +18,30 @@ from collections.abc import Mapping, Sequence
 from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, Lost, Stopped
 
 PATIENCE_S = 30.0
-"""That processes have to save and end once one is gone or a signal came; as `torchrun` gives them."""
+"""Seconds that processes have to save and exit once one is gone or a signal has arrived, as under `torchrun`."""
 SAID = {kind.exit_code for kind in (InvalidValue, Diverged, InputOutput, Damaged)}
-"""Exit codes of processes that have said why."""
+"""Exit codes of processes that have reported why they failed."""
 
 
 def launch(backend: str, processes: int, arguments: Sequence[str]) -> int:
-    """Runs a command in several processes until all have ended, or one has failed and the others were ended.
+    """Runs a command in several processes until all have ended, or one has failed and the others have been stopped.
 
     Args:
-        backend: Keras's name of it.
-        processes: how many.
-        arguments: of this Python.
+        backend: Keras's name for the backend.
+        processes: number of processes.
+        arguments: command-line arguments for this Python.
 
     Returns:
-        The exit code of all: 0, or that of the one that failed first, which has said why.
+        The exit code of all: 0, or that of the one that failed first, which has reported why.
 
     Raises:
-        OSError: a process was killed, or ended without a word; its rank is named.
+        OSError: a process was killed, or ended without reporting why; its rank is named.
     """
     codes = _torchrun(processes, arguments) if backend == "torch" else _spawn(backend, processes, arguments)
     failed = {rank: code for rank, code in codes.items() if code}
     if not failed:
         return 0
-    # Those that lost another end in order; who was killed did not.
+    # Processes that lost another one exit in an orderly way; a killed one does not.
     rank, code = min(failed.items(), key=lambda pair: (pair[1] > 0, pair[1] == InputOutput.exit_code, pair[0]))
     if code in SAID or code > 128:
         return code
@@ -57,7 +57,7 @@ def _torchrun(processes: int, arguments: Sequence[str]) -> Mapping[int, int]:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the one line is ours
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the one-line error is ours
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -72,7 +72,7 @@ def _torchrun(processes: int, arguments: Sequence[str]) -> Mapping[int, int]:
         elastic_launch(config, sys.executable)(*arguments)
     except ChildFailedError as error:
         return {rank: failure.exitcode for rank, failure in error.failures.items()}
-    except SignalException as error:  # which it has passed on
+    except SignalException as error:  # the agent has passed it on
         return {0: 128 + int(error.sigval)}
     return {}
 
@@ -83,7 +83,7 @@ def _spawn(backend: str, processes: int, arguments: Sequence[str]) -> Mapping[in
         subprocess.Popen(
             [sys.executable, *arguments],
             env=os.environ | variables_of(backend, rank, ports),
-            start_new_session=True,  # a terminal's Ctrl-C comes to this process alone, which passes it on
+            start_new_session=True,  # a terminal's Ctrl-C reaches this process alone, which passes it on
         )
         for rank in range(processes)
     ]
@@ -112,12 +112,12 @@ def _end(begun: Sequence["subprocess.Popen[bytes]"], signum: int) -> None:
 
 
 def variables_of(backend: str, rank: int, ports: Sequence[int]) -> dict[str, str]:
-    """What says to a process which one of all it is.
+    """The environment variables that tell a process which one of all it is.
 
     Args:
         backend: "jax" or "tensorflow".
-        rank: of the process.
-        ports: of this machine, one for each process.
+        rank: rank of the process.
+        ports: ports of this machine, one for each process.
     """
     addresses = [f"127.0.0.1:{port}" for port in ports]
     if backend == "jax":
@@ -132,7 +132,7 @@ def variables_of(backend: str, rank: int, ports: Sequence[int]) -> dict[str, str
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listened on a moment ago."""
+    """Ports of this machine that were free a moment ago."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in held]
     for one in held:

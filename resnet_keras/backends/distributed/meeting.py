@@ -1,8 +1,8 @@
-"""Processes that wait for each other at an address, before JAX's or TensorFlow's own service does it there.
+"""A meeting of all processes at an address, before JAX's or TensorFlow's own service takes it over.
 
-Upstream lacks: an error where a process does not come: `jax.distributed.initialize` ends the process with a stack of
-C++, and TensorFlow's strategy has no patience that could be set.
-Delete when: both raise one for a coordinator that nobody runs.
+Upstream lacks: an error where a process does not appear: `jax.distributed.initialize` ends the process with a C++ stack
+trace, and TensorFlow's strategy has no timeout that could be set.
+Delete when: both raise one for a coordinator that is not running.
 """
 
 import socket
@@ -19,12 +19,12 @@ def meet(address: str, where: Distribution, patience: float) -> None:
     """Returns once all processes are there.
 
     Args:
-        address: "host:port" of the first one.
-        where: this one.
-        patience: seconds.
+        address: "host:port" of the first process.
+        where: the place of this process.
+        patience: seconds to wait.
 
     Raises:
-        OSError: some do not come, are of another number, or the port is taken; in one line.
+        OSError: some do not appear or expect another number of processes, or the port is taken; in one line.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
@@ -82,7 +82,7 @@ def _come(address: str, place: tuple[str, int], where: Distribution, latest: flo
             first.settimeout(max(0.01, latest - time.monotonic()))
             if first.makefile("rb").readline(8) == GO:
                 return
-            break  # it has given up
+            break  # the first process has given up
         time.sleep(0.1)
     raise InputOutput(
         f"All {where.processes} processes meet at {address}. Received: rank {where.rank}, whom nobody let in there."

@@ -1,10 +1,10 @@
 """JAX: `keras.distribution.DataParallel` over the devices of one process or of all.
 
-A batch is one array that lies on all devices, and a step is one program: gradients, metrics and the statistics of batch
-normalisation are those of the whole batch without anything being added here. Errors are measured by each process on
-its own devices, as shares of the images need not be equal.
+A batch is one array spread over all devices, and a step is one program: gradients, metrics and the statistics of batch
+normalisation are those of the whole batch without any code here. Each process measures errors on its own devices, as
+the processes' shares of the images need not be equal.
 
-Upstream lacks: `evaluate` with a last batch that the devices do not divide.
+Upstream lacks: `evaluate` with a last batch that the devices do not divide evenly.
 Delete `evaluate` when: Keras takes one.
 """
 
@@ -26,18 +26,18 @@ from resnet_keras.errors import InputOutput, InvalidValue, first_line
 from resnet_keras.spec.distribution import Distribution
 
 HEARTBEAT_SECONDS = 20
-"""After which JAX takes a silent process for lost, where no connection says so before."""
+"""Seconds after which JAX considers a silent process lost, where no connection reports it earlier."""
 
 LOSSES = tuple(f"{status}: " for status in ("UNKNOWN", "UNAVAILABLE", "INTERNAL", "ABORTED", "CANCELLED"))
-"""How a ValueError begins in which XLA carries a status: Gloo's of a connection that was reset is UNKNOWN."""
+"""Prefixes of a ValueError that carries an XLA status; Gloo's status for a connection that was reset is UNKNOWN."""
 
 
 class JaxEngine(Engine):
-    """The devices of this process, and of the others where there are any.
+    """The devices of this process, and of any others.
 
     Args:
-        where: this process among all.
-        devices: of each; None is all.
+        where: the place of this process among all.
+        devices: number used by each process; None is all.
     """
 
     name = "keras.distribution.DataParallel"
@@ -71,11 +71,11 @@ class JaxEngine(Engine):
             out_shardings=NamedSharding(self._each.mesh, PartitionSpec()),
         )
         self._measure: dict[int, Callable[..., Any]] = {}
-        self.total(np.zeros(1, np.float32))  # connects them, of which XLA's Gloo tells
+        self.total(np.zeros(1, np.float32))  # connects the processes, which XLA's Gloo reports
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """As `Engine.alone`: Keras makes variables where it saves, and those of a distribution all processes make."""
+        """As `Engine.alone`: saving creates variables, and those of a distribution are created by all processes."""
         held = keras.distribution.distribution()
         keras.distribution.set_distribution(None)
         try:
@@ -117,9 +117,9 @@ class JaxEngine(Engine):
 
 
 def tells_of_loss(error: Exception) -> bool:
-    """Whether XLA says that another process is gone; of which of these two types, its place in the program decides.
+    """Whether XLA says that another process is gone; its place in the program decides which of these two types it is.
 
-    A device whose memory is full is another matter, and so is a value that Python refused.
+    A device out of memory does not count, nor does a value that Python rejected.
     """
     if isinstance(error, jax.errors.JaxRuntimeError):
         return "RESOURCE_EXHAUSTED" not in str(error)
@@ -127,7 +127,7 @@ def tells_of_loss(error: Exception) -> bool:
 
 
 def _meet(where: Distribution) -> None:
-    """The others, by the address that Keras's variable holds, or as JAX finds them."""
+    """Meets the other processes, at the address in Keras's environment variable or as JAX finds them."""
     addresses = os.environ.get("KERAS_DISTRIBUTION_JOB_ADDRESSES")
     known: dict[str, Any] = {}
     if addresses:

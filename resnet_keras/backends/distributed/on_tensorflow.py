@@ -1,9 +1,9 @@
 """TensorFlow: `tf.distribute.MirroredStrategy` over the devices of one process, and processes with a device each, whose
 gradients `MultiWorkerMirroredStrategy` adds.
 
-Upstream lacks: Keras's `fit` in `MultiWorkerMirroredStrategy`, which fails for every input (keras#20585), so a net has
-variables of its own in each process; Keras's `evaluate` of a batch that devices do not divide; `np.array` of a mirrored
-variable of one number; one moving mean for all devices, which Keras's layers leave to each.
+Upstream lacks: Keras's `fit` in `MultiWorkerMirroredStrategy`, which fails for every input (keras#20585), so each
+process has its own variables of a net; Keras's `evaluate` of a batch that the devices do not divide evenly; `np.array`
+of a mirrored scalar variable; one moving mean for all devices, which Keras's layers leave to each.
 Delete `measure` when: Keras evaluates such a batch. Delete `_as_array` when: `np.array` of a mirrored scalar is one.
 Delete `TensorFlowWorkers` when: Keras fits in that strategy.
 """
@@ -28,18 +28,18 @@ from resnet_keras.errors import InputOutput, InvalidValue, first_line
 from resnet_keras.spec.distribution import Distribution, workers
 
 SILENCE_SECONDS = 50
-"""After which TensorFlow takes a silent process for lost, where no connection says so before."""
+"""Seconds after which TensorFlow considers a silent process lost, where no connection reports it earlier."""
 PARTING_SECONDS = 10
-"""That processes wait for each other at the end."""
+"""Seconds that processes wait for each other at the end."""
 
 
 class TensorFlowDevices(Engine):
     """The devices of this process.
 
     Args:
-        where: this process, which is alone.
-        devices: of it; None is one.
-        synchronized: as of `Engine`.
+        where: the place of this process, the only one.
+        devices: number of its devices; None is one.
+        synchronized: as for `Engine`.
     """
 
     name = "tf.distribute.MirroredStrategy"
@@ -51,7 +51,7 @@ class TensorFlowDevices(Engine):
         super().__init__(replace(where, devices=count), synchronized=synchronized)
         kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
         there = len(tf.config.list_physical_devices(kind))
-        if kind == "CPU":  # to try it: cores are parts of one device until they are told apart
+        if kind == "CPU":  # for trying it out: the cores are one device until they are split
             tf.config.set_logical_device_configuration(
                 tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * count
             )
@@ -71,7 +71,7 @@ class TensorFlowDevices(Engine):
         return np.mean([one.numpy() for one in variable.value.values], axis=0)
 
     def moments(self, images: Any) -> tuple[Any, Any]:
-        """As `Engine.moments`; batch, rows, columns, channels."""
+        """As `Engine.moments`; axes are batch, rows, columns, channels."""
         return keras.ops.moments(tf.cast(images, tf.float32), axes=(0, 1, 2), synchronized=True)
 
     def measure(
@@ -102,7 +102,7 @@ class TensorFlowDevices(Engine):
 
 
 class TensorFlowWorkers(Engine):
-    """One of the processes that TF_CONFIG names. Arguments as of `Engine`."""
+    """One of the processes that TF_CONFIG names. Arguments as for `Engine`."""
 
     name = "tf.distribute.MultiWorkerMirroredStrategy"
     normalises = "over the part of each process"
@@ -130,7 +130,7 @@ class TensorFlowWorkers(Engine):
         atexit.register(self.part)
 
     def part(self) -> None:
-        """As `Engine.part`: a sum can be here before another process has its last piece from here."""
+        """As `Engine.part`: a sum can be complete here before another process has its last piece from here."""
         with suppress(InputOutput):
             meet(self._parting, self.where, PARTING_SECONDS)
 
@@ -139,16 +139,16 @@ class TensorFlowWorkers(Engine):
         return self.watched()
 
     def is_loss(self, error: Exception) -> bool:
-        """As `Engine.is_loss`; a device whose memory is full is another matter."""
+        """As `Engine.is_loss`; a device out of memory does not count."""
         return super().is_loss(error) and not isinstance(error, tf.errors.ResourceExhaustedError)
 
     def said(self, error: Exception) -> str:
-        """As `Engine.said`: the text is that of a graph."""
+        """As `Engine.said`: the error's type, as its text is that of a graph."""
         return type(error).__name__
 
     def later(self, array: np.ndarray) -> Callable[[], np.ndarray]:
-        """As `Engine.later`; here and now, as collectives of TensorFlow do not overlap."""
-        kind = np.int32 if array.dtype == np.uint8 else array.dtype  # its collectives have no bytes
+        """As `Engine.later`, but at once: TensorFlow's collectives do not overlap."""
+        kind = np.int32 if array.dtype == np.uint8 else array.dtype  # its collectives do not take bytes
         total = self._strategy.reduce("SUM", tf.constant(array.astype(kind)), axis=None).numpy().astype(array.dtype)
         return lambda: total
 
@@ -162,13 +162,13 @@ class TensorFlowWorkers(Engine):
         model.optimizer.apply = averaged
 
     def moments(self, images: Any) -> tuple[Any, Any]:
-        """As `Engine.moments`; batch, rows, columns, channels."""
+        """As `Engine.moments`; axes are batch, rows, columns, channels."""
         images = tf.cast(images, tf.float32)
         mean = self._mean(tf.reduce_mean(images, (0, 1, 2)))
         return mean, self._mean(tf.reduce_mean(tf.square(images - mean), (0, 1, 2)))
 
     def _mean(self, tensor: Any) -> Any:
-        """Over all processes, forwards; and so backwards, as each has the mean of its own images for a loss."""
+        """Averages over all processes, forward and backward: each one's loss is the mean over its own images."""
 
         def mean(tensor: Any) -> Any:
             return self._means([tensor])[0], lambda gradient: self._means([gradient])[0]
@@ -177,7 +177,7 @@ class TensorFlowWorkers(Engine):
 
     def _means(self, tensors: Sequence[Any]) -> list[Any]:
         def inside(*tensors: Any) -> list[Any]:
-            with tf.device(self._strategy.extended.worker_devices[0]):  # where it adds them, by which it is chosen
+            with tf.device(self._strategy.extended.worker_devices[0]):  # where they are added, which decides how
                 here = [tf.identity(tensor) for tensor in tensors]
             return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, here)
 
@@ -185,7 +185,7 @@ class TensorFlowWorkers(Engine):
 
 
 def _none_below(batches: Iterable[Batch], least: int) -> Iterator[Batch]:
-    """The batches; a last one of fewer than `least` images is added to the one before."""
+    """The batches; a last one of fewer than `least` images is appended to the one before."""
     held: Batch | None = None
     for x, y in batches:
         if held is not None and len(x) < least:

@@ -1,8 +1,8 @@
 """PyTorch: processes that `torchrun` starts, one for each device, over NCCL or Gloo.
 
-Keras's `fit` on a model inside `DistributedDataParallel` does not synchronise, and says nothing. Here the gradients of
-all processes are averaged where PyTorch has just computed them, in buckets like those of that class, while the rest of
-the backward pass goes on.
+Keras's `fit` on a model inside `DistributedDataParallel` silently does not synchronise. Here the gradients of all
+processes are averaged as soon as PyTorch has computed them, in buckets like those of that class, while the rest of the
+backward pass continues.
 
 Upstream lacks: `keras.distribution` on PyTorch.
 Delete when: Keras has it there, and `tests/backends/test_processes.py` passes with it.
@@ -28,7 +28,7 @@ BUCKET = 25 * 2**20
 
 
 class TorchEngine(Engine):
-    """One of the processes of a group. Arguments as of `Engine`."""
+    """One of the processes of a group. Arguments as for `Engine`."""
 
     normalises = "over the part of each process"
     apart = True
@@ -50,7 +50,7 @@ class TorchEngine(Engine):
             patience = timedelta(seconds=START_SECONDS)
             store, rank, size = next(group.rendezvous("env://", where.rank, where.processes, timeout=patience))
             store.set_timeout(patience)
-            # `torchrun` starts them again with the same store, in which addresses of the dead are.
+            # `torchrun` restarts processes with the same store, which still holds the addresses of the dead ones.
             store = group.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
             group.init_process_group(
                 "cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size
@@ -64,16 +64,16 @@ class TorchEngine(Engine):
         atexit.register(group.destroy_process_group)
 
     def moments(self, images: Any) -> tuple[Any, Any]:
-        """As `Engine.moments`; batch, channels, rows, columns.
+        """As `Engine.moments`; axes are batch, channels, rows, columns.
 
-        PyTorch's own `SyncBatchNorm` computes on GPUs only.
+        PyTorch's own `SyncBatchNorm` runs on GPUs only.
         """
         images = images.float()
         mean = _Mean.apply(images.mean((0, 2, 3)), self)
         return mean, _Mean.apply((images - mean.view(1, -1, 1, 1)).square().mean((0, 2, 3)), self)
 
     def mean(self, tensor: Any) -> Any:
-        """That of the tensors of all processes."""
+        """The mean of the tensors of all processes."""
         total = tensor.clone()
         with self.watched():
             group.all_reduce(total)
@@ -96,7 +96,7 @@ class TorchEngine(Engine):
 
 
 class _Mean(torch.autograd.Function):
-    """Over all processes, forwards; and so backwards, as each has the mean of its own images for a loss."""
+    """Averages over all processes, forward and backward: each one's loss is the mean over its own images."""
 
     @staticmethod
     def forward(context: Any, tensor: Any, engine: TorchEngine) -> Any:
@@ -109,7 +109,7 @@ class _Mean(torch.autograd.Function):
 
 
 class _Gradients:
-    """Averages gradients over all processes, as the backward pass gives them."""
+    """Averages gradients over all processes, as the backward pass computes them."""
 
     def __init__(self, parameters: list[Any], engine: TorchEngine) -> None:
         self._engine = engine
@@ -122,7 +122,7 @@ class _Gradients:
             parameter.register_post_accumulate_grad_hook(self._computed)
 
     def _computed(self, parameter: Any) -> None:
-        if id(parameter) in self._computed_now:  # else averages would fall out of step, in silence
+        if id(parameter) in self._computed_now:  # else averages would silently fall out of step
             raise InvalidValue("Each backward pass gives every trained number a gradient. Received: one without.")
         self._computed_now.add(id(parameter))
         self._bucket.append(parameter.grad)
