@@ -1,4 +1,4 @@
-"""Model files in and out: the archive, HDF5, `load`, `save`, and `convert/` from other projects' files.
+"""Reading and writing model files: the archive, HDF5, `load`, `save`, and `convert/` for other projects' files.
 
 May import `errors`, `spec`, `runs` and `nets`.
 """

@@ -1,13 +1,13 @@
-"""`model.keras` as a file: what is in it and where, and how it is opened without trusting it. No framework.
+"""`model.keras` as a file: what is in it and where, and how it is opened without trusting it. Needs no framework.
 
-It is the archive that Keras writes, with what the net is (`Network.to_dict`) added to its `metadata.json`, and without
-what Keras's `config.json` says of the backend that wrote it:
+It is the archive that Keras writes, with a description of the net (`Network.to_dict`) added to its `metadata.json`, and
+without what Keras's `config.json` says about the backend that wrote it:
 
     metadata.json      Keras's version, date, "architecture", and "class_names" where they are known
     config.json        the layers, for `keras.models.load_model`
-    model.weights.h5   the numbers
+    model.weights.h5   the weights
 
-The architecture has no file of its own because Keras unpacks an archive of more than three to a temporary folder.
+The architecture has no file of its own because Keras unpacks an archive of more than three files to a temporary folder.
 """
 
 import hashlib
@@ -34,35 +34,35 @@ METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 MEMBERS = (METADATA, CONFIG, WEIGHTS)
 
 MAX_BYTES = 3 << 30
-"""Of a file: PReLU-net C with the momentum of SGD has 2.6 GB. What a net may have follows from its own numbers."""
+"""Limit in bytes of a file: PReLU-net C with SGD's momentum has 2.6 GB. A net's own limit follows from its weights."""
 MAX_NAMELESS = 1 << 26
-"""Of a file whose first bytes do not say which net it is: it is read to say what is wrong with it."""
+"""Limit in bytes for a file whose first bytes do not say which net it is; it is read to say what is wrong with it."""
 MAX_METADATA = 1 << 18
-"""Bytes; a thousand names of classes take 15,000. Where they would take more, a file is written without them."""
+"""Limit in bytes; a thousand class names take 15,000. A file is written without names that would exceed it."""
 MAX_RUN = 1 << 22
-"""Bytes of a `run.json` beside the file."""
+"""Limit in bytes of a `run.json` beside the file."""
 CONFIG_BASE, CONFIG_EACH = 1 << 16, 1 << 14
-"""Most bytes of `config.json`, and for each weighted layer: three times what Keras writes."""
+"""Limit in bytes of `config.json`, and its increase per weighted layer: three times what Keras writes."""
 WEIGHTS_EACH = 1 << 15
-"""Most bytes of HDF5's own structures for each weighted layer, with its normalisation, ReLU, shortcut and momentum."""
+"""Limit in bytes of HDF5's own structures per weighted layer, with its normalisation, ReLU, shortcut and momentum."""
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _VERSION, _STORED, _DATE = 20, 0, 33
-"""Of every member: zip 2.0, not compressed, 1 January 1980 at midnight."""
+"""The same for every member: zip 2.0, not compressed, 1 January 1980 at midnight."""
 _OWNER_READS_AND_WRITES = 0o600 << 16
 _HEAD = MAX_METADATA + (1 << 12)
-"""Bytes that hold the metadata and, in number, whatever else of a file is not configuration or weights."""
+"""Bytes at the start that hold the metadata; also the allowance for all of a file but configuration and weights."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A model file whose archive was found whole.
+    """A model file whose archive is intact.
 
     Attributes:
-        network: what the file says that it is.
-        weights: `model.weights.h5`.
+        network: the network that the file says it holds.
+        weights: the bytes of `model.weights.h5`.
         class_names: what the labels mean; None where the file does not say.
     """
 
@@ -72,18 +72,18 @@ class Saved:
 
 
 def add_network(path: Path, description: Mapping[str, Any], class_names: ClassNames | None = None) -> None:
-    """Writes a file that Keras has just written anew, with what the net is in its metadata, for every backend.
+    """Rewrites a file that Keras has just written: describes the net in its metadata and makes it fit every backend.
 
-    The same contents give the same bytes, whatever the system and the time. A file that is larger than `read` takes
-    stays as it is.
+    The same contents give the same bytes, on any system and at any time. A file larger than `read` accepts is left
+    unchanged.
 
     Args:
         path: the file; it is written in place, so it should not have its final name yet.
         description: `Network.to_dict()`.
-        class_names: what the labels mean; None where nobody says.
+        class_names: what the labels mean; None where that is not known.
 
     Raises:
-        OSError: the file cannot be read or written, or is none that Keras writes.
+        OSError: the file cannot be read or written, or is not as Keras writes it.
     """
     if path.stat().st_size > MAX_BYTES:
         return
@@ -105,7 +105,7 @@ def add_network(path: Path, description: Mapping[str, Any], class_names: ClassNa
 
 
 def _stored(data: bytes) -> dict[str, memoryview]:
-    """The members of an archive that Keras has written, without a copy."""
+    """The members of an archive that Keras has written, as views rather than copies."""
     contents = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for name in MEMBERS:
@@ -119,11 +119,11 @@ def _stored(data: bytes) -> dict[str, memoryview]:
 
 
 def read(path: Path, *, sha256: str | None = None) -> Saved:
-    """Reads a file whole, once, and checks everything that needs no framework.
+    """Reads the whole file once and checks everything that can be checked without a framework.
 
     Args:
         path: the file.
-        sha256: what its bytes have to hash to; None is what a `run.json` beside it says, where it says so.
+        sha256: the expected hash of the file; None takes it from a `run.json` beside it, if that has one.
 
     Raises:
         Refused: the file is not what `add_network` writes, or has another hash.
@@ -137,8 +137,8 @@ def read(path: Path, *, sha256: str | None = None) -> Saved:
 
 
 def _read_file(path: Path, most_bytes: Callable[[bytes], int]) -> bytes:
-    """A regular file whole, unless it is larger than what `most_bytes` says of its first bytes."""
-    # A pipe would be waited for, a device read for ever.
+    """Reads the whole of a regular file, unless it is larger than `most_bytes` allows for its first bytes."""
+    # A pipe would block, and a device might never end.
     if not stat.S_ISREG(path.stat().st_mode):
         raise Refused("it is no regular file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -172,7 +172,7 @@ def _hash_in_run(path: Path) -> str | None:
 
 
 def is_sha256(value: object) -> bool:
-    """Whether it is a SHA-256 written as 64 hexadecimal digits."""
+    """Whether a value is a SHA-256 written as 64 hexadecimal digits."""
     return isinstance(value, str) and len(value) == 64 and not value.lower().strip("0123456789abcdef")
 
 
@@ -196,14 +196,14 @@ def _parse(data: memoryview) -> Saved:
 
 
 def _member(data: memoryview, at: int, name: str) -> memoryview:
-    """The member that starts at byte `at`: its header has to be, byte for byte, the one that `_archive` writes."""
+    """The member that starts at byte `at`: its header must be, byte for byte, the one that `_archive` writes."""
     start = at + _LOCAL.size + len(name)
     if len(data) < start:
         raise Refused(f"it ends before {name}")
     size = _LOCAL.unpack_from(data, at)[8]
     content = data[start : start + size]
     if len(content) < size or data[at:start] != _header(name, content):
-        # The header holds the sum of the content.
+        # The header holds the checksum of the content.
         raise Refused(f"{name} is damaged, or not stored as Keras stores it")
     return content
 
@@ -229,7 +229,7 @@ def _described(content: memoryview) -> tuple[Network, ClassNames | None]:
 
 
 def are_class_names(names: object, classes: int) -> bool:
-    """Whether it is a list of so many names, each once."""
+    """Whether a value is a list of `classes` different names."""
     return (
         isinstance(names, list)
         and all(isinstance(name, str) for name in names)
@@ -238,7 +238,7 @@ def are_class_names(names: object, classes: int) -> bool:
 
 
 def _most_bytes_of_file(head: bytes) -> int:
-    """Of a model file that starts with these bytes."""
+    """The size limit of a model file that starts with these bytes."""
     try:
         network, _ = _described(_member(memoryview(head), 0, METADATA))
     except Refused:
@@ -253,7 +253,7 @@ def _most_bytes(network: Network) -> dict[str, int]:
 
 
 def _archive(contents: Mapping[str, memoryview]) -> Iterator[bytes | memoryview]:
-    """A zip file of these members, as `zipfile` writes them; it has no choices in its bytes."""
+    """A zip file of these members, as `zipfile` writes them; the members determine every byte."""
     for name, content in contents.items():
         yield _header(name, content)
         yield content

@@ -1,4 +1,4 @@
-"""The names of classes that a `.keras` file holds, whoever wrote it."""
+"""The class names in a `.keras` file, whoever wrote it."""
 
 import io
 import zipfile
@@ -10,10 +10,10 @@ from resnet_keras.weights.strict_json import parse_json
 
 
 def class_names_in(data: bytes) -> ClassNames | None:
-    """What the outputs of the net in a file mean; None where the file has no such names, or none that can be read.
+    """The names of the classes of the net in a file; None where the file has none, or none that can be read.
 
     Args:
-        data: the file.
+        data: the bytes of the file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -1,25 +1,26 @@
-"""What a model file says of how its net was compiled, without the backend that wrote it. No framework.
+"""A model file's compile configuration, made independent of the backend that wrote it. Needs no framework.
 
-Upstream lacks: on PyTorch Keras gives an optimizer a class of that backend's and writes its private module, which no
-other backend can import; `jit_compile="auto"` goes into the file as what it was there, and true is `torch.compile` on
-PyTorch, which needs a C++ compiler. Delete when: `Model.get_compile_config` names public classes and keeps "auto".
+Upstream lacks: on PyTorch, Keras gives an optimizer a class of that backend and writes the private module of that
+class, which no other backend can import; `jit_compile="auto"` is written as the value it resolved to there, and true
+means `torch.compile` on PyTorch, which needs a C++ compiler. Delete when: `Model.get_compile_config` names public
+classes and keeps "auto".
 """
 
 from typing import Any
 
 BACKEND_MODULES = "keras.src.backend."
-"""What the modules of Keras begin with that only one backend can import."""
+"""Prefix of the Keras modules that only one backend can import."""
 
 
 def for_every_backend(config: dict[str, Any]) -> dict[str, Any]:
-    """`config.json` of a model, with the optimizer that every backend has; one that is not compiled is as it was."""
+    """A model's `config.json` with an optimizer that every backend has; unchanged if the model is not compiled."""
     if not config.get("compile_config"):
         return config
     return config | {"compile_config": _public(config["compile_config"]) | {"jit_compile": "auto"}}
 
 
 def _public(value: Any) -> Any:
-    """Optimizers, also one within another, by their public names."""
+    """The value with its optimizers, nested ones included, under their public names."""
     if isinstance(value, list):
         return [_public(one) for one in value]
     if not isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""`export`: a net in the format of another runtime, by Keras's own `model.export`; SavedModel, ONNX, LiteRT, OpenVINO.
+"""`export`: writes a net for another runtime with Keras's own `model.export`: SavedModel, ONNX, LiteRT, OpenVINO.
 
-Raw pixels 0..255 go in and probabilities come out, as of the net itself. What works on which backend was found by
-running each with Keras 3.15.1; a `.keras` file opens on any of them.
+Raw pixels 0..255 go in and probabilities come out, as with the net itself. What works on which backend was found by
+running each with Keras 3.15.1; a `.keras` file opens on any backend.
 """
 
 import shutil
@@ -23,34 +23,34 @@ from resnet_keras.spec.checks import check_choice
 from resnet_keras.weights.runtimes import Format, need
 
 Precision = Literal["float32", "float16", "int8"]
-"""Of the stored weights; with int8 also of what is computed, where the runtime can."""
+"""Number type of the stored weights; with int8 also of the computation, where the runtime supports it."""
 BACKENDS: dict[Format, tuple[str, ...]] = {
     "savedmodel": ("tensorflow", "jax"),
     "onnx": ("torch", "tensorflow", "jax"),
     "litert": ("tensorflow",),
     "openvino": ("torch", "tensorflow"),
 }
-"""Those that a format is written on."""
+"""The backends on which each format can be written."""
 PRECISIONS: dict[Format, tuple[Precision, ...]] = {
     "savedmodel": ("float32",),
     "onnx": ("float32", "float16", "int8"),
     "litert": ("float32", "float16", "int8"),
     "openvino": ("float32", "float16"),
 }
-"""Those that a runtime's own tool makes."""
+"""The precisions that each runtime's own tool produces."""
 TOOLS: dict[tuple[Format, str], str] = {("onnx", "tensorflow"): "tf2onnx", ("onnx", "jax"): "jax2onnx"}
-"""What Keras writes a format with on a backend, where that is a package of its own. jax2onnx brings JAX and more."""
+"""The separate package that Keras needs to write a format on a backend, if any. jax2onnx brings JAX and more."""
 SUFFIXES: dict[Format, str] = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite", "openvino": ".xml"}
-"""Of what is written: a SavedModel is a folder, and OpenVINO has its numbers in a `.bin` beside the `.xml`."""
+"""Suffix of what is written: a SavedModel is a folder, and OpenVINO keeps its weights in a `.bin` beside the `.xml`."""
 CALIBRATION_BATCH = 50
-"""Images at once."""
+"""Images per batch."""
 
 
 def check(to: Format, precision: Precision, out: str | PathLike[str], backend: str) -> None:
-    """Says before any work whether a net can be written so.
+    """Checks, before any work is done, that a net can be written as asked.
 
     Raises:
-        ValueError: not on this backend, not with these numbers, another ending, or a package is not installed.
+        ValueError: the format does not allow this backend, precision or ending, or a package is not installed.
     """
     check_choice("A format", to, get_args(Format), "to")
     check_choice("A precision", precision, get_args(Precision), "precision")
@@ -80,19 +80,19 @@ def export(
     precision: Precision = "float32",
     calibration: np.ndarray | None = None,
 ) -> None:
-    """Writes a net for another runtime, whole or not at all.
+    """Writes a net for another runtime, completely or not at all.
 
     Args:
-        model: raw pixels to probabilities, as `build` or `load` make it.
-        out: a folder for "savedmodel"; else a file that ends in `.onnx`, `.tflite` or `.xml`.
+        model: a net from raw pixels to probabilities, as `build` or `load` makes it.
+        out: a folder for "savedmodel"; otherwise a file that ends in `.onnx`, `.tflite` or `.xml`.
         to: the format.
-        precision: of the numbers.
-        calibration: for int8, images 0..255 whose ranges are measured: (n, size, size, 3).
+        precision: number type of the weights.
+        calibration: for int8, images 0..255, (n, size, size, 3), on which ranges are measured.
 
     Raises:
-        ValueError: not on this backend, not with this precision, no images to calibrate with, or a package is not
-            installed.
-        OSError: it cannot be written.
+        ValueError: the format does not allow this backend or precision, there are no images to calibrate with, or a
+            package is not installed.
+        OSError: the net cannot be written.
     """
     check(to, precision, out, keras.backend.backend())
     if precision == "int8" and (calibration is None or not len(calibration)):
@@ -102,9 +102,9 @@ def export(
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
         aside = Path(folder) / target.name
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tracing: what is written is compared with the net
+            warnings.simplefilter("ignore")  # from tracing: what is written is compared with the net
             _WRITERS[to](_with_constant_mean(model), aside, precision, calibration)
-        if to == "openvino":  # the numbers first: the .xml is what is opened
+        if to == "openvino":  # the weights first: the .xml is what is opened
             storage.atomic_replace(target.with_suffix(".bin"), lambda path: _move(aside.with_suffix(".bin"), path))
         if to == "savedmodel":
             aside.rename(target)
@@ -117,19 +117,19 @@ def _move(made: Path, path: Path) -> None:
 
 
 def _with_constant_mean(model: keras.Model) -> keras.Model:
-    """The same net with its mean as a constant: on TensorFlow, `Normalization` makes inputs of it in ONNX."""
+    """The same net with its mean as a constant: on TensorFlow, `Normalization` turns it into inputs in ONNX."""
 
     def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
         if not isinstance(layer, keras.layers.Normalization):
             return layer
         mean, variance = (keras.ops.convert_to_numpy(part) for part in (layer.mean, layer.variance))
-        # As the layer itself does it; its variance is 1 in nets of this package.
+        # As the layer itself computes it; its variance is 1 in nets of this package.
         scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
         return keras.layers.Rescaling(scale[0], offset=(-mean * scale)[0], dtype=layer.dtype_policy, name=layer.name)
 
     with without_tensorflow():
         copy = keras.models.clone_model(model, clone_function=replaced)
-    copy(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras exports what has been called
+    copy(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras exports only a model that has been called
     return copy
 
 
@@ -161,7 +161,7 @@ def _onnx(model: keras.Model, path: Path, precision: Precision, images: np.ndarr
             return next(batches, None)
 
     ready = path.with_name("ready.onnx")
-    quant_pre_process(str(plain), str(ready))  # as its documentation asks for: shapes, and batch norm folded
+    quant_pre_process(str(plain), str(ready))  # as its documentation asks: infers shapes, folds batch norm
     quantize_static(str(ready), str(path), Reader(), per_channel=True)
 
 

@@ -1,8 +1,8 @@
-"""The part of HDF5 that Keras writes: groups, and arrays of numbers stored in one piece.
+"""The part of HDF5 that Keras writes: groups, and arrays of numbers stored contiguously.
 
-libhdf5 is not made for hostile bytes, and the pure Python readers make sense of far more than is wanted here (filters,
+libhdf5 is not made for hostile bytes, and the pure Python readers understand far more than is wanted here (filters,
 links, external files, references). This one knows one form of each structure, follows no address twice and refuses
-the rest. Section numbers are those of the HDF5 File Format Specification, version 3.0.
+everything else. Section numbers are those of the HDF5 File Format Specification, version 3.0.
 """
 
 import math
@@ -16,14 +16,14 @@ import numpy as np
 from resnet_keras.errors import shown
 
 UNDEFINED = 2**64 - 1
-"""An address of nothing."""
+"""The address that points to nothing."""
 
 _LEAF, _INNER = 4, 16
-"""Half of the links in a node of a group, and half of the children of a node in its tree: what libhdf5 takes."""
+"""Half the capacity of a group's nodes, in links, and of its tree's nodes, in children: the values libhdf5 uses."""
 MAX_MESSAGES = 32
-"""Of one header; libhdf5 writes eight."""
+"""Limit for one header; libhdf5 writes eight."""
 MAX_NAMES, MAX_NAME_BYTES = 1 << 16, 1 << 18
-"""Of one group; that of a deep net's momentum has 3,600 in 29 kB."""
+"""Limits for one group; that of a deep net's momentum has 3,600 names in 29 kB."""
 
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q")
 _ENTRY = struct.Struct("<2QII2Q")
@@ -52,7 +52,7 @@ _TYPES = {
     "<i4": struct.pack("<B3BIHH", 0x10, 0x08, 0, 0, 4, 0, 32),
     "<i8": struct.pack("<B3BIHH", 0x10, 0x08, 0, 0, 8, 0, 64),
 }
-"""IV.A.2.d: NumPy's name of a type, and how HDF5 describes it."""
+"""IV.A.2.d: NumPy's name for each type, and HDF5's description of it."""
 
 
 class Unexpected(ValueError):
@@ -61,21 +61,21 @@ class Unexpected(ValueError):
 
 @dataclass(frozen=True)
 class Array:
-    """What a dataset has to be."""
+    """What a dataset must be."""
 
     shape: tuple[int, ...]
     types: tuple[str, ...] = ("<f4",)
 
 
 Layout = Mapping[str, "Array | Layout"]
-"""What a group has to hold: its names, each with an array or a group."""
+"""What a group must hold: an array or a group under each name."""
 
 
 def names(data: memoryview, *path: str) -> list[str] | None:
-    """The names in a group, or None where there is none; what the names stand for is not looked at.
+    """The names in a group, or None where there is no such group; what the names stand for is not examined.
 
     Raises:
-        Unexpected: the file has another form.
+        Unexpected: the file does not have the expected form.
     """
     with _in_words():
         reader = _Reader(data)
@@ -92,13 +92,13 @@ def read(data: memoryview, layout: Layout) -> dict[str, np.ndarray]:
 
     Args:
         data: the whole file.
-        layout: what it has to hold.
+        layout: what the file must hold.
 
     Returns:
         The arrays by path, "layers/dense/vars/0"; they are views of `data`.
 
     Raises:
-        Unexpected: the file holds something else, or has another form.
+        Unexpected: the file holds something else, or does not have the expected form.
     """
     with _in_words():
         reader = _Reader(data)
@@ -110,7 +110,7 @@ def read(data: memoryview, layout: Layout) -> dict[str, np.ndarray]:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """What Python says of offsets and sizes that make no sense, as the error that it is."""
+    """Turns Python's errors on offsets and sizes that make no sense into `Unexpected`."""
     try:
         yield
     except Unexpected:
@@ -183,7 +183,7 @@ class _Reader:
         return found
 
     def _linked(self, address: int, cache: int, tree: int, heap: int) -> int:
-        """III.C: a hard link; where it repeats the group's symbol table, that is kept for comparison."""
+        """III.C: the target of a hard link; a group's symbol table that the link repeats is kept for comparison."""
         if cache == 2:
             raise Unexpected("a soft link")
         if cache not in (0, 1):
@@ -225,7 +225,7 @@ class _Reader:
         return np.frombuffer(self._take(start, size), dtype).reshape(shape)
 
     def _shape(self, message: memoryview, path: str) -> tuple[int, ...]:
-        """IV.A.2.b, a dataspace that cannot grow."""
+        """IV.A.2.b: the shape of a dataspace that cannot grow."""
         version, rank, flags = struct.unpack_from("<BBB", message)
         if version != 1 or rank > 8 or flags > 1:
             raise Unexpected(f"{path} has no shape")
@@ -263,16 +263,16 @@ class _Reader:
         return found
 
     def _take(self, start: int, size: int) -> memoryview:
-        """Bytes of the file, each of which can be taken once: nothing is followed in a circle."""
+        """Bytes of the file; each address can be taken only once, so that nothing is followed in a circle."""
         if start in self._pieces or start + size > len(self._data):
             raise Unexpected("an address that is outside the file or used twice")
         self._pieces[start] = size
         return self._data[start : start + size]
 
     def check_every_byte(self) -> None:
-        """Each byte belongs to one structure or array; between them are zeros, and heaps with the layers' names.
+        """Checks that each byte belongs to one structure or array, apart from zeros, and heaps with the layers' names.
 
-        An address that was changed leaves the bytes that it named to nobody.
+        A changed address leaves the bytes that it used to point to without an owner.
         """
         end = 0
         for start, size in [*sorted(self._pieces.items()), (len(self._data), 0)]:

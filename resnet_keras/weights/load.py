@@ -1,7 +1,7 @@
-"""`load`: a `model.keras` of ours from anyone, opened without running or trusting what is in it.
+"""`load`: opens a `model.keras` of ours from anyone, without running or trusting what is in it.
 
-Keras's own loader builds what the file's `config.json` describes. This one never reads that: it builds the network that
-the file's metadata names, and takes the numbers. Nothing from the file reaches Keras but arrays of the expected shapes.
+Keras's own loader builds what the file's `config.json` describes. This one never reads it: it builds the network that
+the file's metadata names and takes only the weights. All that reaches Keras is arrays of the expected shapes.
 """
 
 import re
@@ -26,22 +26,22 @@ _VARIANCES = re.compile(r"\bbatch_normalization(_\d+)?/vars/3$|\bnormalization/v
 def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model:
     """Opens a `model.keras` that `run` has written, whoever it comes from.
 
-    The network that the file names is built here; the archive, its names, every shape and every number are checked
-    against it. No code from the file runs, nothing outside it is read but a `run.json` beside it, and no setting of
-    Keras changes.
+    The network that the file names is built here; the archive, the names in it, every shape and every number are
+    checked against it. No code from the file runs, nothing outside it is read except a `run.json` beside it, and no
+    Keras setting changes.
 
-    Without a hash nothing tells whether the numbers are those that were trained.
+    Without a hash, nothing shows whether the weights are those that were trained.
 
     Args:
         path: the file.
-        sha256: the hash that the file has to have; None takes it from `run.json` beside the file, where that has it.
+        sha256: the expected hash of the file; None takes it from `run.json` beside the file, if that has one.
 
     Returns:
-        The net with its weights, compiled for `evaluate`, without weight decay and momentum. It computes in the dtype
-        policy of this process, as one from `build` does.
+        The net with its weights, compiled for `evaluate`, without weight decay or momentum. It computes in the dtype
+        policy of this process, like a net from `build`.
 
     Raises:
-        ValueError: `sha256` is no hash.
+        ValueError: `sha256` is not a hash.
         OSError: the file cannot be read, is damaged, or is not a file of ours.
     """
     if sha256 is not None and not archive.is_sha256(sha256):
@@ -53,7 +53,7 @@ def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model
     except OSError as error:
         why = error.strerror or error
         raise InputOutput(f"A model file can be read. Received: {_one_line(path)} ({_one_line(why)}).") from None
-    except Exception as error:  # whatever a parser or Keras says of bytes that are not as they should be
+    except Exception as error:  # whatever a parser or Keras raises on malformed bytes
         reason = f"{type(error).__name__}: {error}"
     raise InputOutput(
         f"A model file is as resnet_keras wrote it. Received: {_one_line(path)}, but {_one_line(reason)}. "
@@ -75,7 +75,7 @@ def _load(file: Saved) -> keras.Model:
         if _VARIANCES.search(name) and array.min() <= -BATCH_NORM_EPSILON:
             raise Refused(f"{archive.WEIGHTS}: {name} holds negative variances")
     _set_weights(model, "", arrays)
-    # A name of its own: the default takes a number from a counter of the process.
+    # Named explicitly: the default name takes a number from a process-wide counter.
     accuracy = [keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32") for _ in model.outputs]
     optimizer, loss = keras.optimizers.SGD(name="sgd"), "sparse_categorical_crossentropy"
     if len(model.outputs) == 1:
@@ -86,7 +86,7 @@ def _load(file: Saved) -> keras.Model:
 
 
 def _layout(model: keras.Model) -> dict[str, Any]:
-    """How Keras lays a functional model out in HDF5: a group for each layer, numbered within its class."""
+    """How Keras lays out a functional model in HDF5: a group for each layer, numbered within its class."""
     groups = {}
     for name, layer in _named(model):
         if isinstance(layer, keras.Model):
@@ -107,13 +107,13 @@ def _named(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
 
 
 def _array(variable: keras.Variable) -> hdf5.Array:
-    # `Normalization` counts images, which TensorFlow saves with 64 bits.
+    # `Normalization` keeps a count of images, which TensorFlow saves in 64 bits.
     whole = "int" in variable.dtype
     return hdf5.Array(tuple(variable.shape), ("<i4", "<i8") if whole else ("<f4",))
 
 
 def _optimizer_layout(weights: memoryview, slots: list[tuple[int, ...]]) -> dict[str, Any]:
-    """SGD's step, rate and momentum, where a file holds them."""
+    """The layout of SGD's step, learning rate and momentum, where the file holds them."""
     names = hdf5.names(weights, "optimizer", "vars")
     if names is None:
         return {}
@@ -129,7 +129,7 @@ def _set_weights(model: keras.Model, path: str, arrays: dict[str, np.ndarray]) -
         if isinstance(layer, keras.Model):
             _set_weights(layer, inside, arrays)
             continue
-        # Copies: the views may not be aligned, and would keep the file's bytes.
+        # Copies: the views may not be aligned, and would keep the file's bytes in memory.
         layer.set_weights([arrays[f"{inside}vars/{number}"].copy() for number in range(len(layer.weights))])
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()

@@ -1,4 +1,4 @@
-"""What `export` wrote, run by the runtime that it is for: TensorFlow, ONNX Runtime, LiteRT, OpenVINO. No Keras."""
+"""Runs what `export` wrote in the runtime it is for: TensorFlow, ONNX Runtime, LiteRT, OpenVINO. Needs no Keras."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from resnet_keras.spec.checks import check_choice
 
 Format = Literal["savedmodel", "onnx", "litert", "openvino"]
 Run = Callable[[np.ndarray], np.ndarray]
-"""Images 0..255, (n, size, size, 3), to probabilities, (n, classes)."""
+"""From images 0..255, (n, size, size, 3), to probabilities, (n, classes)."""
 PACKAGES: dict[Format, tuple[str, ...]] = {
     "savedmodel": ("tensorflow",),
     "onnx": ("onnx", "onnxruntime"),
@@ -20,14 +20,14 @@ PACKAGES: dict[Format, tuple[str, ...]] = {
     "openvino": ("openvino",),
 }
 BATCH = 100
-"""Images at once."""
+"""Images per batch."""
 
 
 def need(to: Format) -> None:
     """Checks that a runtime is installed.
 
     Raises:
-        ValueError: it is not; the line names the extra that brings it.
+        ValueError: it is not installed; the message names the extra that provides it.
     """
     missing = [package for package in PACKAGES[to] if find_spec(package) is None]
     if missing:
@@ -48,7 +48,7 @@ def opened(path: str | PathLike[str], to: Format) -> Run:
     need(to)
     try:
         one = _OPENERS[to](str(path))
-    except Exception as error:  # whatever a runtime says of a file that is not its own
+    except Exception as error:  # whatever a runtime raises on a file that is not its own
         lines = str(error).splitlines() or [type(error).__name__]
         raise InputOutput(f"{to} opens what it has written. Received: {path} ({lines[0]}).") from None
 
@@ -85,7 +85,7 @@ def _litert(path: str) -> Run:
 def _openvino(path: str) -> Run:
     import openvino
 
-    # On processors that have bfloat16 it would compute in it.
+    # Without the hint, OpenVINO would compute in bfloat16 on processors that have it.
     net = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda images: np.asarray(net(images)[0])
 

@@ -1,4 +1,4 @@
-"""`save`: a net and what it is in one `.keras` file, which `load` and Keras alone open."""
+"""`save`: writes a net and its description to one `.keras` file, which both `load` and plain Keras open."""
 
 from os import PathLike
 from pathlib import Path
@@ -17,15 +17,15 @@ SUFFIX = ".keras"
 
 
 def save(model: keras.Model, path: str | PathLike[str], network: Network | None = None) -> None:
-    """Writes a net whole or not at all: a file that was there stays until the new one is on the disk.
+    """Writes a net completely or not at all: an existing file stays until the new one is on disk.
 
     Args:
         model: one that `build` or `load` made.
-        path: the file, which ends in `.keras`; missing folders are made.
-        network: what the model is; None is what it was built from.
+        path: the file to write, which ends in `.keras`; missing folders are created.
+        network: the network of the model; None takes the one that it was built from.
 
     Raises:
-        ValueError: another ending, or a model of which nobody says what it is.
+        ValueError: the path has another ending, or the network of the model is unknown.
         OSError: the file cannot be written.
     """
     target, network = Path(path), network or network_of(model)
@@ -40,7 +40,7 @@ def save(model: keras.Model, path: str | PathLike[str], network: Network | None 
 
 
 def write(model: keras.Model, path: Path, network: Network | None, class_names: ClassNames | None = None) -> None:
-    """Writes a file in place; without a network it is one that Keras opens and `load` refuses.
+    """Writes a file in place; without a network, Keras opens it but `load` refuses it.
 
     Raises:
         OSError: the file cannot be written.
@@ -48,7 +48,7 @@ def write(model: keras.Model, path: Path, network: Network | None, class_names: 
     try:
         with without_tensorflow():
             model.save(path)
-    except RuntimeError as error:  # how HDF5 says that a file cannot be written
+    except RuntimeError as error:  # what HDF5 raises when a file cannot be written
         raise OSError(str(error)) from error
     if network is not None:
         archive.add_network(path, network.to_dict(), class_names)

@@ -1,21 +1,21 @@
-"""JSON in a model file that may come from anyone. No framework."""
+"""JSON in a model file that may come from anyone. Needs no framework."""
 
 import json
 from typing import Any
 
 MAX_NESTING = 40
-"""Levels of lists and objects in JSON; a nested net has 18."""
+"""Limit on nested levels of lists and objects in JSON; a nested net has 18."""
 
 
 class Refused(ValueError):
-    """What is wrong with a file, without its name."""
+    """A file is refused; the text says what is wrong with it, without naming the file."""
 
 
 def parse_json(text: bytes | memoryview, *, finite: bool = True) -> Any:
-    """Parses JSON that has no name twice, no number that is none, and few levels.
+    """Parses JSON that has no repeated names, no deep nesting and, if `finite`, no NaN or infinity.
 
     Raises:
-        Refused: it is no such JSON.
+        Refused: the text is not such JSON.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

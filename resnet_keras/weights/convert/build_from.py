@@ -1,8 +1,8 @@
-"""A net of ours with the numbers of another project's, so that raw RGB pixels give that project's answer.
+"""Builds a net of ours with another project's weights, so that raw RGB pixels give that project's output.
 
-What the two do differently goes into the numbers: the standard deviation and the order of the channels into the first
-kernel, biases of convolutions into moving means, another epsilon into moving variances, and the place of option A's
-zeros into the order of the channels. All of it is exact, but for rounding to float32.
+The differences between the two are folded into the weights: the standard deviation and the order of the channels into
+the first kernel, biases of convolutions into moving means, another epsilon into moving variances, and the position of
+option A's zeros into the order of the channels. All of this is exact, apart from rounding to float32.
 """
 
 import keras
@@ -16,7 +16,7 @@ from resnet_keras.weights.convert.source import ConvBN, Source
 
 
 def build_from(source: Source) -> keras.Model:
-    """Makes the net.
+    """Builds the net.
 
     Raises:
         OSError: a moving variance is negative, or would be with our epsilon.
@@ -56,7 +56,7 @@ def build_from(source: Source) -> keras.Model:
 
 
 def _first(source: Source) -> ConvBN:
-    """The first convolution, for RGB images whose mean alone is subtracted."""
+    """The first convolution, for RGB images from which only the mean is subtracted."""
     numbers = source.layers[source.architecture.stem_convolution.name]
     kernel = numbers.kernel.astype(np.float64) / np.asarray(source.pixels.std)[:, np.newaxis]
     if source.pixels.channels == "BGR":
@@ -65,9 +65,9 @@ def _first(source: Source) -> ConvBN:
 
 
 def _stream(source: Source, unit: Unit, incoming: np.ndarray) -> np.ndarray:
-    """For each channel that our unit puts out, its number in the source's.
+    """For each output channel of our unit, its index in the source's.
 
-    Ours adds zeros after the channels that come in; around, half of them come before and half after.
+    Our unit adds zeros after the incoming channels; with "around", half of them come before and half after.
     """
     added = unit.filters - unit.filters_in
     if source.zeros == "after" or unit.shortcut != "pad" or not added:

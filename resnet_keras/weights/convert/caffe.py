@@ -1,8 +1,8 @@
 """ResNet-50, 101 and 152 as the paper's authors released them, for Caffe: KaimingHe/deep-residual-networks.
 
-The stride of a bottleneck is in its first 1x1, the max pool is not padded but rounds its size up, and images are BGR,
-less their mean. A batch normalisation is two layers: one holds mean and variance, and a number that both are divided
-by, the other gamma and beta. The first convolution of ResNet-50 has a bias.
+The stride of a bottleneck is in its first 1x1, the max pool is not padded but rounds its output size up, and images are
+BGR with the mean subtracted. A batch normalisation is two layers: one holds the mean, the variance and a number by
+which both are divided, the other gamma and beta. The first convolution of ResNet-50 has a bias.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from resnet_keras.weights.convert.source import ConvBN, Pixels, Source, check_na
 
 CAFFE = "KaimingHe/deep-residual-networks (Caffe)"
 MEAN_BGR = (103.062623801, 115.902882574, 123.151630838)
-"""Averages of the released mean image, ResNet_mean.binaryproto, as ports of these nets take them."""
+"""Averages of the released mean image, ResNet_mean.binaryproto, as ports of these nets use them."""
 EPSILON = 1e-5
 """Caffe's default, which the released nets keep."""
 DENSE = "fc1000"
@@ -31,10 +31,10 @@ DENSE = "fc1000"
 
 @dataclass(frozen=True)
 class MeanImage:
-    """What is subtracted from an image.
+    """A mean image, which is subtracted from every image.
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         pixels: (size, size, 3), BGR.
     """
 
@@ -44,7 +44,7 @@ class MeanImage:
 
 @dataclass(frozen=True)
 class _Names:
-    """Caffe's names of a convolution and of the two layers of its batch normalisation."""
+    """Caffe's names for a convolution and for the two layers of its batch normalisation."""
 
     convolution: str
     norm: str
@@ -55,7 +55,7 @@ def read_mean(path: Path) -> MeanImage:
     """Reads a mean image as Caffe writes it, a `.binaryproto`.
 
     Raises:
-        OSError: no such file, or one that is damaged or holds something else.
+        OSError: the file is missing or damaged, or holds something else.
     """
     blob = tensors.read_blob(path)
     shape = blob.shape[1:] if blob.ndim == 4 and len(blob) == 1 else blob.shape
@@ -68,7 +68,7 @@ def read_mean(path: Path) -> MeanImage:
 
 
 def is_caffe(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether arrays have the names of the released nets."""
+    """Whether the arrays have the names of the released nets."""
     return any(name in arrays for name in ("res2a_branch1/0", "res2a_branch2a/0"))
 
 
@@ -76,11 +76,11 @@ def caffe(arrays: Mapping[str, np.ndarray], mean: MeanImage | None = None) -> So
     """Reads a released net.
 
     Args:
-        arrays: by "layer/number of the blob".
-        mean: subtracted in the place of `MEAN_BGR`.
+        arrays: the blobs by "layer/number of the blob".
+        mean: subtracted in place of `MEAN_BGR`.
 
     Raises:
-        OSError: an array is missing, unknown or of another shape, or the paper released no such net.
+        OSError: an array is missing, unknown or of another shape, or the paper's authors released no such net.
     """
     units = [_units(arrays, stage) for stage in (2, 3, 4, 5)]
     depths = [depth for depth, row in IMAGENET_UNITS.items() if row == ("bottleneck", tuple(units))]
@@ -98,7 +98,7 @@ def caffe(arrays: Mapping[str, np.ndarray], mean: MeanImage | None = None) -> So
 
 
 def of(architecture: Architecture, arrays: Mapping[str, np.ndarray], mean: MeanImage | None = None) -> Source:
-    """Reads a net of this architecture, but for its pool and its mean, under the names of the released nets.
+    """Reads a net of this architecture, apart from its pool and its mean, under the names of the released nets.
 
     Raises:
         OSError: an array is missing, unknown or of another shape.
@@ -138,7 +138,7 @@ def of(architecture: Architecture, arrays: Mapping[str, np.ndarray], mean: MeanI
 
 
 def _pixels(mean: MeanImage | None, size: int) -> tuple[Pixels, str]:
-    """What is done to an image of `size` pixels, and a note on it."""
+    """How an image of `size` pixels is prepared, and a note on it."""
     if mean is None:
         listed = ", ".join(f"{number:.2f}" for number in MEAN_BGR)
         return Pixels(MEAN_BGR, channels="BGR"), (
@@ -155,19 +155,19 @@ def _pixels(mean: MeanImage | None, size: int) -> tuple[Pixels, str]:
 
 
 def _unit(arrays: Mapping[str, np.ndarray], stage: int, number: int) -> str:
-    """Caffe's name of a unit: 2a, 2b, 2c; in the long stages of the deeper nets 3a, 3b1, 3b2, ..."""
+    """Caffe's name for a unit: 2a, 2b, 2c; in the long stages of the deeper nets 3a, 3b1, 3b2, ..."""
     if number and f"res{stage}b1_branch2a/0" in arrays:
         return f"{stage}b{number}"
     return f"{stage}{chr(ord('a') + number)}"
 
 
 def _units(arrays: Mapping[str, np.ndarray], stage: int) -> int:
-    """How many units a stage has, one after the other."""
+    """The number of consecutive units in a stage."""
     return next(number for number in count() if f"res{_unit(arrays, stage, number)}_branch2a/0" not in arrays)
 
 
 def _names(architecture: Architecture, arrays: Mapping[str, np.ndarray]) -> dict[str, _Names]:
-    """By the names of our convolutions."""
+    """Caffe's names by the names of our convolutions."""
     names = {architecture.stem_convolution.name: _Names("conv1", "bn_conv1", "scale_conv1")}
     for stage, number, unit in numbered(architecture):
         own = _unit(arrays, stage + 2, number)
@@ -182,7 +182,7 @@ def _names(architecture: Architecture, arrays: Mapping[str, np.ndarray]) -> dict
 
 
 def _short(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
-    """The blob in the shape that it should have, where it is that in four axes: older Caffe knew no fewer."""
+    """The blob in its expected shape, where it has that shape extended to four axes: older Caffe knew no fewer."""
     if shape is not None and array.shape == (1,) * (4 - len(shape)) + shape:
         return array.reshape(shape)
     return array
@@ -190,7 +190,7 @@ def _short(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
 
 def _conv_bn(arrays: Mapping[str, np.ndarray], own: _Names) -> ConvBN:
     divisor = float(arrays[f"{own.norm}/2"][0])
-    factor = 1 / divisor if divisor else 0.0  # as Caffe has it
+    factor = 1 / divisor if divisor else 0.0  # as in Caffe
     if not np.isfinite(np.float32(factor)):
         raise InputOutput(f"{own.norm}/2 is what mean and variance are divided by. Received: {divisor:.3g}.")
     return ConvBN(

@@ -14,26 +14,26 @@ import numpy as np
 from resnet_keras.weights.convert.limits import Numbers, Unreadable, shown
 
 FIRST_BYTES = (b"\x0a", b"\x12", b"\x1a", b"\xa2\x06")
-"""Of a NetParameter: the tag of its name, of a layer of the old or the new form, or of an input."""
+"""First bytes of a NetParameter: the tag of its name, of a layer in the old or the new form, or of an input."""
 _LAYER, _V1_LAYER = 100, 2
-"""Fields of a NetParameter."""
+"""Field numbers of a NetParameter."""
 _NAME, _BLOBS = {_LAYER: 1, _V1_LAYER: 4}, {_LAYER: 7, _V1_LAYER: 6}
-"""Fields of a layer, in either form."""
+"""Field numbers of a layer, in either form."""
 _DATA, _SHAPE, _DOUBLE_DATA, _OLD_SHAPE = 5, 7, 8, (1, 2, 3, 4)
-"""Fields of a BlobProto; before it had a shape, it had num, channels, height and width."""
+"""Field numbers of a BlobProto; before it had a shape, it had num, channels, height and width."""
 _VARINT, _BYTES = 0, 2
 _FIXED = {1: 8, 5: 4}
-"""Types of a field in the wire format; those of a fixed size with it."""
+"""Field types of the wire format; each of a fixed size with its size in bytes."""
 _MOST_FIELDS = 1 << 20
-"""Of a file: ResNet-152 has about 20,000. A file of a gigabyte can hold 500 million."""
+"""Limit for one file: ResNet-152 has about 20,000. A file of a gigabyte can hold 500 million."""
 _MOST_LETTERS = 1000
-"""Of a layer's name."""
+"""Limit for a layer's name."""
 _MOST_AXES = 32
 """Caffe's own limit."""
 
 
 def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The blobs of a net, a NetParameter, by "layer/number" ("conv1/0"), and notes.
+    """The blobs of a net (a NetParameter) by "layer/number", such as "conv1/0", and notes.
 
     Raises:
         Unreadable: cut off, damaged, another message, or too much of it.
@@ -59,7 +59,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
 
 
 def read_blob(data: bytes) -> np.ndarray:
-    """A file of one blob, a BlobProto.
+    """The blob of a file that holds a single one (a BlobProto).
 
     Raises:
         Unreadable: cut off, damaged, another message, or too much of it.
@@ -71,10 +71,10 @@ def read_blob(data: bytes) -> np.ndarray:
 class _Reader:
     numbers: Numbers = field(default_factory=Numbers)
     count: int = 0
-    """Fields read."""
+    """Fields read so far."""
 
     def blob(self, data: memoryview, name: str) -> np.ndarray:
-        """A BlobProto's numbers; the gradients that it may hold are left."""
+        """A BlobProto's numbers; any gradients that it holds are ignored."""
         old, shape = [0, 0, 0, 0], None
         pieces: dict[int, list[memoryview]] = {_DATA: [], _DOUBLE_DATA: []}
         for number, value in self.fields(data):
@@ -83,7 +83,7 @@ class _Reader:
             elif number == _SHAPE and isinstance(value, memoryview):
                 shape = self._dimensions(value)
             elif number in pieces:
-                # Caffe packs them; one by one, a gigabyte would take minutes.
+                # Caffe packs the numbers; read one by one, a gigabyte would take minutes.
                 if not isinstance(value, memoryview) or len(value) % (4 if number == _DATA else 8):
                     raise Unreadable(f"{shown(name)} does not have its numbers in one piece")
                 pieces[number].append(value)
@@ -96,7 +96,7 @@ class _Reader:
         return array.reshape(shape)
 
     def _dimensions(self, data: memoryview) -> list[int]:
-        """Of a BlobShape."""
+        """The dimensions in a BlobShape."""
         shape: list[int] = []
         for number, value in self.fields(data):
             if number == 1 and isinstance(value, memoryview):
@@ -111,7 +111,7 @@ class _Reader:
         return shape
 
     def fields(self, data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-        """The number and value of every field of a message: a whole number, or bytes."""
+        """The number and value of every field of a message; a value is an integer or bytes."""
         at = 0
         while at < len(data):
             self.count += 1
@@ -141,7 +141,7 @@ class _Reader:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """A whole number of 64 bits at most, seven in each byte, and where it ends."""
+    """An integer of at most 64 bits, seven to a byte, and the position where it ends."""
     number = 0
     for index, byte in enumerate(data[at : at + 10]):
         number |= (byte & 0x7F) << (7 * index)

@@ -1,4 +1,4 @@
-"""Nets of section 4.2 as two projects on PyTorch save them, at any depth of 6n + 2.
+"""Nets of section 4.2 as two PyTorch projects save them, at any depth of 6n + 2.
 
 a-martyn/resnet                    plain and residual, option A; the two have the same tensors
 akamaster/pytorch_resnet_cifar10   residual; option A with zeros on both sides of the channels, or option B
@@ -26,11 +26,11 @@ A_MARTYN_PIXELS = Pixels(
     std=(255 * 0.24697121702736, 255 * 0.24696766978537033, 255 * 0.2469719877121087),
 )
 IMAGENET_PIXELS = Pixels(mean=(255 * 0.485, 255 * 0.456, 255 * 0.406), std=(255 * 0.229, 255 * 0.224, 255 * 0.225))
-"""Of torchvision; akamaster uses them for CIFAR-10 too."""
+"""torchvision's values; akamaster uses them for CIFAR-10 too."""
 
 
 def is_a_martyn(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether tensors have the names of a-martyn/resnet."""
+    """Whether the tensors have the names of a-martyn/resnet."""
     return "convIn.weight" in arrays or "stack1.0.conv1.weight" in arrays
 
 
@@ -39,11 +39,11 @@ def a_martyn(arrays: Mapping[str, np.ndarray], residual: bool | None) -> Source:
 
     Args:
         arrays: its state dict.
-        residual: whether the net should have shortcuts; it decides where the numbers do not tell.
+        residual: whether the net should have shortcuts; decides where the weights do not tell.
 
     Raises:
         OSError: a tensor is missing, unknown or of another shape.
-        ValueError: neither the numbers nor `residual` tell whether the net has shortcuts.
+        ValueError: neither the weights nor `residual` tell whether the net has shortcuts.
     """
     units = [count(arrays, "stack1"), count(arrays, "stack2b") + 1, count(arrays, "stack3b") + 1]
     architecture = _small(units, "A", classes(arrays, "fcOut", A_MARTYN), A_MARTYN)
@@ -79,7 +79,7 @@ def a_martyn(arrays: Mapping[str, np.ndarray], residual: bool | None) -> Source:
 
 
 def is_akamaster(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether tensors have the names and widths of akamaster/pytorch_resnet_cifar10."""
+    """Whether the tensors have the names and widths of akamaster/pytorch_resnet_cifar10."""
     known = {"conv1.weight": (16, 3, 3, 3), "layer1.0.conv1.weight": (16, 16, 3, 3)}
     return any(name in arrays and arrays[name].shape == shape for name, shape in known.items())
 
@@ -114,7 +114,7 @@ def akamaster(arrays: Mapping[str, np.ndarray]) -> Source:
 
 
 def _small(units: list[int], shortcut: Shortcut, num_classes: int, project: str) -> Architecture:
-    """Section 4.2's net with that many units in each stage, and one mean for each channel."""
+    """The net of section 4.2 with the given numbers of units per stage, and one mean per channel."""
     if len(set(units)) != 1 or not units[0]:
         raise InputOutput(
             f"A net of {project} has n units in each of 3 stages. Received: {', '.join(map(str, units))}."

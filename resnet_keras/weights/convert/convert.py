@@ -1,4 +1,4 @@
-"""`convert`: a weights file of another project becomes a `model.keras` of ours, with a report of how near it is."""
+"""`convert`: turns a weights file of another project into a `model.keras` of ours, and reports how close it is."""
 
 import re
 from collections.abc import Mapping
@@ -22,17 +22,17 @@ from resnet_keras.weights.save import save
 
 _NAME = re.compile(r"(plain|resnet)-?(\d{1,5})(?:[ -]?([ABC]))?", re.IGNORECASE)
 NOISE_IMAGES = {True: 100, False: 10}
-"""Compared where none are given: for nets of small images, and for others."""
+"""Number of noise images compared where no images are given: for nets of small images (True), and for others."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The net that a file should hold, as it was named.
+    """The net that a file should hold, parsed from its name.
 
     Attributes:
         residual: False for a plain net.
         depth: weighted layers.
-        option: of the shortcuts; None is any.
+        option: shortcut option; None accepts any.
     """
 
     residual: bool
@@ -41,33 +41,33 @@ class Asked:
 
     @classmethod
     def parse(cls, name: str) -> "Asked":
-        """From "plain-20", "ResNet-20" or "ResNet-50 B"; capitals and the hyphen do not matter.
+        """Parses "plain-20", "ResNet-20" or "ResNet-50 B"; case and the hyphen do not matter.
 
         Raises:
-            ValueError: another name.
+            ValueError: the name has another form.
         """
         if not (found := _NAME.fullmatch(name.strip())):
             raise InvalidValue(f'An architecture is named like "plain-20" or "ResNet-50". Received: {name[:80]!r}.')
         return cls(found[1].lower() == "resnet", int(found[2]), found[3] and found[3].upper())
 
     def is_name_of(self, net: Architecture) -> bool:
-        """Whether a net may be called so."""
+        """Whether a net may be called by this name."""
         same = (self.residual, self.depth) == (net.shortcut is not None, net.depth)
         return same and self.option in (None, net.shortcut)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was converted, and how near the result is.
+    """What was converted, and how close the result is.
 
     Attributes:
-        source: the project whose format it is.
-        architecture: ours for it.
+        source: the project whose format the file has.
+        architecture: our architecture for the net.
         licence: of the project's released weights, if known.
         file: kind and SHA-256 of the file.
-        parity: our net against the source's own computation, and None where that was not to be had.
+        parity: our net compared with the source's own computation; None where that was not available.
         preprocessing: what the source does to an image, which the net now does itself.
-        folded: what went into which numbers.
+        folded: what was folded into which weights.
         notes: what else was done.
     """
 
@@ -81,7 +81,7 @@ class Report:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Values that JSON can hold."""
+        """The report as values that JSON can hold."""
         compared = asdict(self.parity) if self.parity else {"images": 0, "compared": NOT_COMPARED}
         return {
             "source": self.source,
@@ -113,21 +113,21 @@ def convert(
 ) -> Report:
     """Converts a weights file of another project.
 
-    Which net it holds is told by the names and shapes of its tensors. The result takes raw RGB pixels 0..255 and
-    returns the probabilities that the source's own code gives; both are computed and compared before it is written.
+    The net is recognised by the names and shapes of its tensors. The result takes raw RGB pixels 0..255 and returns
+    the probabilities that the source's own code gives; both are computed and compared before the result is written.
 
     Args:
-        file: of PyTorch (.pt, .pth, .th), safetensors, NumPy (.npz) or Keras (.h5, .keras).
+        file: a file of PyTorch (.pt, .pth, .th), safetensors, NumPy (.npz) or Keras (.h5, .keras).
         out: the file to write; it ends in `.keras`.
-        architecture: the net that the file should hold, like "ResNet-20". It confirms, and decides between a plain and
-            a residual net where these have the same tensors and the numbers do not tell.
-        images: to compare on, RGB, 0..255, (batch, size, size, 3); None is generated noise.
-        mean: for a net of Caffe, the `.binaryproto` whose mean image it subtracts; None is the released nets' averages.
+        architecture: the net that the file should hold, like "ResNet-20". The file is checked against it, and it
+            decides between a plain and a residual net that have the same tensors where the weights do not tell.
+        images: images to compare on, RGB, 0..255, (batch, size, size, 3); None generates noise.
+        mean: for a Caffe net, the `.binaryproto` with the mean image it subtracts; None takes the released averages.
 
     Raises:
-        ValueError: no such architecture, images of another size, or a mean for a net that has its own.
-        OSError: the file cannot be read, is of no known project, holds another net than `architecture`, or computes
-            something else than the net that it was taken for; or `out` cannot be written.
+        ValueError: no architecture has that name, images have another size, or a net with its own mean is given one.
+        OSError: the file cannot be read, is of no known project, holds a net other than `architecture`, or computes
+            something other than the net it was taken for; or `out` cannot be written.
     """
     if Path(out).suffix != ".keras":
         raise InvalidValue(f"A net is written to a .keras file. Received: {out}.")
@@ -161,17 +161,17 @@ def convert(
 
 
 def recognise(read: Tensors, asked: Asked | None = None, mean: caffe.MeanImage | None = None) -> Source:
-    """The net that tensors are of, by their names and shapes.
+    """Recognises a net by the names and shapes of its tensors.
 
     Args:
         read: the tensors.
-        asked: decides between two nets of the same tensors.
-        mean: of a net of Caffe.
+        asked: decides between two nets with the same tensors.
+        mean: the mean image of a Caffe net.
 
     Raises:
-        OSError: of no known project; or a tensor of that project is missing, unknown or of another shape.
-        ValueError: the tensors are those of a plain and of a residual net, and nothing tells which; or a mean is given
-            for a net that is not of Caffe.
+        OSError: the project is unknown; or a tensor of a known project is missing, unknown or of another shape.
+        ValueError: the tensors fit both a plain and a residual net, and nothing tells which; or a mean is given for a
+            net that is not Caffe's.
     """
     arrays = read.arrays
     if caffe.is_caffe(arrays):

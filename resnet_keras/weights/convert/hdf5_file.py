@@ -1,6 +1,6 @@
-"""HDF5 files of Keras: each layer's numbers by the layer's name, from the three layouts that Keras has written.
+"""Keras's HDF5 files: each layer's weights by the layer's name, from the three layouts that Keras has written.
 
-conv1_conv/conv1_conv/kernel:0               weights of Keras 2, as keras.applications hands them out
+conv1_conv/conv1_conv/kernel:0               weights of Keras 2, as keras.applications distributes them
 model_weights/conv1_conv/conv1_conv/kernel   a whole model in one .h5
 layers/conv2d/vars/0                         Keras 3; the group `vars` has the layer's name as an attribute
 """
@@ -22,7 +22,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
     """The arrays, by "layer/kernel", "layer/gamma", ..., and notes.
 
     Raises:
-        Unreadable: damaged, another layout, data outside the file, or too much of it.
+        Unreadable: the file is damaged, has another layout, keeps data in another file, or holds too much.
         ValueError: h5py is not installed.
     """
     need("h5py", "A file of HDF5", "convert")
@@ -51,7 +51,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
             return _named(kept), notes
     except Unreadable:
         raise
-    except Exception as error:  # libhdf5's errors come as any class
+    except Exception as error:  # libhdf5's errors can be of any class
         raise Unreadable(f"HDF5 finds it cut off or damaged ({first_line(error)})") from None
 
 

@@ -1,6 +1,6 @@
 """ResNet50, ResNet101 and ResNet152 of keras.applications: the stride of a bottleneck in its first 1x1, as in Caffe.
 
-Their layers have our names. Their convolutions have biases, their images are BGR without the ImageNet mean.
+Their layers have our names, their convolutions have biases, and their images are BGR with the ImageNet mean subtracted.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ EPSILON = 1.001e-5
 PIXELS = Pixels(mean=(103.939, 116.779, 123.68), channels="BGR")
 """`preprocess_input` in mode "caffe"."""
 BATCH = 10
-"""Images at once."""
+"""Images per batch."""
 _NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": "moving_variance"}
 
 
 def is_keras_applications(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether arrays have the layers' names of keras.applications' ResNets."""
+    """Whether the arrays have the layer names of keras.applications' ResNets."""
     return any(name in arrays for name in ("conv1_conv/kernel", "conv2_block1_1_conv/kernel"))
 
 
@@ -32,10 +32,10 @@ def keras_applications(arrays: Mapping[str, np.ndarray]) -> Source:
     """Reads a ResNet50, ResNet101 or ResNet152.
 
     Args:
-        arrays: by "layer/kernel", "layer/gamma", ...
+        arrays: the weights by "layer/kernel", "layer/gamma", ...
 
     Raises:
-        OSError: an array is missing, unknown or of another shape, or the file is of ResNetV2 or without a classifier.
+        OSError: an array is missing, unknown or of another shape, or the file holds a ResNetV2 or no classifier.
     """
     if any("preact" in name or name.startswith("post_bn") for name in arrays):
         raise InputOutput(
@@ -91,7 +91,7 @@ def _depth(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def _logits(architecture: Architecture, arrays: Mapping[str, np.ndarray], dense: str) -> Logits | None:
-    """keras.applications' own net, or None where Keras is set to images with the channels first."""
+    """The computation of keras.applications' own net, or None where Keras is set to channels-first images."""
     if keras.config.image_data_format() != "channels_last":
         return None
 

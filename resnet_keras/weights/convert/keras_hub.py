@@ -1,6 +1,6 @@
 """ResNets of KerasHub, `keras_hub.models.ResNetImageClassifier`: timm's nets under Keras's names.
 
-Option B, the stride of a bottleneck in its 3x3, convolutions without biases.
+They have option B, the stride of a bottleneck in its 3x3, and convolutions without biases.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _PIXELS = (
 
 
 def is_keras_hub(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether arrays have the layers' names of KerasHub's ResNets."""
+    """Whether the arrays have the layer names of KerasHub's ResNets."""
     return any(name.startswith("stack0_block0_") for name in arrays)
 
 
@@ -33,10 +33,10 @@ def keras_hub(arrays: Mapping[str, np.ndarray]) -> Source:
     """Reads a `ResNetImageClassifier`.
 
     Args:
-        arrays: by "layer/kernel", "layer/gamma", ...
+        arrays: the weights by "layer/kernel", "layer/gamma", ...
 
     Raises:
-        OSError: an array is missing, unknown or of another shape, the file is of ResNetV2 or of a backbone without its
+        OSError: an array is missing, unknown or of another shape, the file holds a ResNetV2 or a backbone without its
             classifier, or Table 1 has no such net.
     """
     if any("pre_activation" in name or name.startswith("post_bn") for name in arrays):
@@ -73,7 +73,7 @@ def keras_hub(arrays: Mapping[str, np.ndarray]) -> Source:
         ours: ConvBN(arrays[f"{own}_conv/kernel"], **{part: arrays[f"{own}_bn/{_NORM[part]}"] for part in _NORM})
         for ours, own in names.items()
     }
-    # The same net in timm's names, for the comparison.
+    # The same net under timm's names, for the comparison.
     state = {"fc.weight": arrays[f"{DENSE}/kernel"].T, "fc.bias": bias}
     for ours, (convolution_name, norm) in pytorch.items():
         state[f"{convolution_name}.weight"] = layers[ours].kernel.transpose(3, 2, 0, 1)

@@ -1,4 +1,4 @@
-"""What a weights file may hold at most, and the error that every reader of one raises."""
+"""Limits on what a weights file may hold, and the error that every reader of such files raises."""
 
 import math
 from collections.abc import Iterable
@@ -8,26 +8,26 @@ from importlib.util import find_spec
 from resnet_keras.errors import InvalidValue
 
 MAX_BYTES = 1 << 30
-"""Of a file, unpacked: ResNet-152 with the momentum of its optimizer has half of it."""
+"""Limit for a file, unpacked: ResNet-152 with its optimizer's momentum takes half of it."""
 MAX_NUMBERS = 1 << 28
-"""Of all tensors: ResNet-152 has 60 million. A small file can claim any shape."""
+"""Limit for all tensors together: ResNet-152 has 60 million. A small file can claim any shape."""
 
 
 class Unreadable(ValueError):
-    """What is wrong with a file, without its name."""
+    """A file cannot be read; the text says what is wrong with it, without naming the file."""
 
 
 @dataclass
 class Numbers:
-    """A count of the numbers in a file, kept before any of them is copied."""
+    """Counts the numbers in a file before any of them is copied."""
 
     count: int = 0
 
     def add(self, shape: Iterable[int]) -> None:
-        """Counts a tensor.
+        """Adds a tensor to the count.
 
         Raises:
-            Unreadable: more than `MAX_NUMBERS` in all.
+            Unreadable: the total exceeds `MAX_NUMBERS`.
         """
         self.count += math.prod(shape)
         if self.count > MAX_NUMBERS:
@@ -35,10 +35,10 @@ class Numbers:
 
 
 def need(package: str, what: str, extra: str) -> None:
-    """Checks that a package is installed which reads this kind of file.
+    """Checks that the package that reads this kind of file is installed.
 
     Raises:
-        ValueError: it is not; the line names the extra that brings it.
+        ValueError: it is not installed; the message names the extra that provides it.
     """
     if find_spec(package) is None:
         raise InvalidValue(
@@ -47,19 +47,19 @@ def need(package: str, what: str, extra: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error, short, without its full stop."""
+    """The first line of an error, shortened, without its full stop."""
     lines = str(error).splitlines() or [type(error).__name__]
     return shown(lines[0].strip().rstrip("."), quoted=False)
 
 
 def shown(value: object, *, quoted: bool = True) -> str:
-    """A value from a file as it can be put into one line."""
+    """A value from a file, in a form that fits on one line."""
     text = repr(value) if quoted else "".join(letter if letter.isprintable() else "?" for letter in str(value))
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:
-    """The first names of many: "a, b, c and 4 more"."""
+    """The first few of many names: "a, b, c and 4 more"."""
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(shown(name, quoted=False) for name in every[:most]) + more

@@ -1,4 +1,4 @@
-"""Our net against the source's own computation, on the same images."""
+"""Compares our net with the source's own computation, on the same images."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from resnet_keras.errors import Damaged
 from resnet_keras.weights.convert.source import Source
 
 LARGEST = 1e-3
-"""Difference of a probability above which a conversion is refused: float32 gives about 1e-5."""
+"""Difference in a probability above which a conversion is refused: float32 gives about 1e-5."""
 BATCH = 100
-"""Images at once."""
+"""Images per batch."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Parity:
 
     Attributes:
         images: how many were compared.
-        largest_difference: of any probability.
-        largest_logit_difference: of any input of the softmax, as a share of the largest of the source's.
+        largest_difference: largest difference in any probability.
+        largest_logit_difference: largest difference in any input of the softmax, as a share of the source's largest.
         equal_top1: share of the images whose most probable class is the same.
     """
 
@@ -32,11 +32,11 @@ class Parity:
 
 
 def compare(model: keras.Model, source: Source, images: np.ndarray) -> Parity | None:
-    """Compares two nets; None where the source's own computation is not to be had.
+    """Compares two nets; None where the source's own computation is not available.
 
     Args:
         model: ours.
-        source: the other.
+        source: the other net.
         images: RGB, 0..255, (batch, size, size, 3).
     """
     if source.logits is None:
@@ -55,12 +55,12 @@ def compare(model: keras.Model, source: Source, images: np.ndarray) -> Parity | 
 
 
 def check(parity: Parity) -> None:
-    """Refuses a net that is not the source's.
+    """Refuses a net that does not compute what the source's does.
 
     Raises:
         OSError: a probability, or a logit as a share of the largest, differs by more than `LARGEST`.
     """
-    # A net that is sure of one class for every image hides what its logits show. Not a number is no number below.
+    # A net that is sure of one class for every image hides what its logits show. `not ... <=` also refuses NaN.
     if not max(parity.largest_difference, parity.largest_logit_difference) <= LARGEST:
         raise Damaged(
             f"A converted net has the source's probabilities, within {LARGEST}. Received: a difference of "
@@ -70,7 +70,7 @@ def check(parity: Parity) -> None:
 
 
 def noise(size: int, count: int) -> np.ndarray:
-    """The same images each time: noise in squares of 1, 2, 4, 8 and 16 pixels, of different contrast.
+    """Generates the same images each time: noise in squares of 1, 2, 4, 8 and 16 pixels, of different contrast.
 
     Returns:
         uint8, (count, size, size, 3).

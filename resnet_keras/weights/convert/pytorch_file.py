@@ -1,4 +1,4 @@
-"""Files of PyTorch: the state dict of a net, from among what a training program saved around it."""
+"""PyTorch files: the state dict of a net, extracted from what a training program saved with it."""
 
 import re
 import warnings
@@ -11,7 +11,7 @@ import numpy as np
 from resnet_keras.weights.convert.limits import Numbers, Unreadable, first_line, listed, need, shown
 
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
-"""Names under which training programs keep a net's tensors, beside the state of the optimizer."""
+"""Names under which training programs keep a net's tensors, beside the optimizer state."""
 _REFUSED = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+\.[\w.]+)")
 
 
@@ -21,7 +21,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
     Only `torch.load(weights_only=True)` touches the pickle: it runs no code from the file.
 
     Raises:
-        Unreadable: no state dict, damaged, a pickle that names code, or tensors that NumPy has no form for.
+        Unreadable: there is no state dict, the file is damaged, its pickle names code, or NumPy cannot hold a tensor.
         ValueError: PyTorch is not installed.
     """
     need("torch", "A file of PyTorch", "torch")
@@ -29,7 +29,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles of another protocol: they are read or refused
+            warnings.simplefilter("ignore")  # about pickles of another protocol: they are read or refused
             loaded = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and PyTorch each raise their own
         raise Unreadable(_reason(error)) from None
@@ -40,7 +40,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
             raise Unreadable(f"{shown(name)} is sparse, quantized or without numbers")
         numbers.add(tensor.shape)
         tensor = tensor.detach()
-        if tensor.dtype == torch.bfloat16:  # NumPy has none
+        if tensor.dtype == torch.bfloat16:  # NumPy has no bfloat16
             tensor = tensor.float()
             notes.append("bfloat16 widened to float32")
         try:

@@ -1,4 +1,4 @@
-"""What PyTorch's formats share: a net's layers by the names that a project gives them."""
+"""What the PyTorch formats share: a net's layers by the names that its project gives them."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -13,14 +13,14 @@ _NORM = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": 
 
 
 class Pair(NamedTuple):
-    """A project's names of a convolution and its batch normalisation."""
+    """A project's names for a convolution and its batch normalisation."""
 
     convolution: str
     norm: str
 
 
 class Layers(NamedTuple):
-    """A file's numbers in Keras's layout."""
+    """A file's weights in Keras's layout."""
 
     layers: dict[str, ConvBN]
     kernel: np.ndarray
@@ -28,7 +28,7 @@ class Layers(NamedTuple):
 
 
 def numbered(architecture: Architecture) -> Iterator[tuple[int, int, Unit]]:
-    """Every unit with the number of its stage and its own number in it, from 0."""
+    """Every unit, after the number of its stage and its number within the stage, both from 0."""
     units = architecture.units()
     for stage_number, stage in enumerate(architecture.stages):
         for unit_number in range(stage.units):
@@ -42,10 +42,10 @@ def count(arrays: Mapping[str, np.ndarray], prefix: str) -> int:
 
 
 def classes(arrays: Mapping[str, np.ndarray], dense: str, what: str) -> int:
-    """The outputs of the dense layer.
+    """The number of outputs of the dense layer.
 
     Raises:
-        OSError: none of two or more.
+        OSError: there is no dense layer of two or more classes.
     """
     bias = arrays.get(f"{dense}.bias")
     if bias is None or bias.ndim != 1 or bias.size < 2:
@@ -57,17 +57,17 @@ def classes(arrays: Mapping[str, np.ndarray], dense: str, what: str) -> int:
 def take(
     arrays: Mapping[str, np.ndarray], architecture: Architecture, pairs: Mapping[str, Pair], dense: str, what: str
 ) -> Layers:
-    """The numbers of a net, each under the name of our layer and in Keras's layout.
+    """The weights of a net under the names of our layers, in Keras's layout.
 
     Args:
         arrays: a state dict.
-        architecture: what it has to be.
-        pairs: the project's names of each convolution of `architecture`.
-        dense: the project's name of the dense layer.
+        architecture: the net that it has to be.
+        pairs: the project's names for each convolution of `architecture`.
+        dense: the project's name for the dense layer.
         what: the net, for errors.
 
     Raises:
-        OSError: a tensor is missing, unknown, of another shape or of whole numbers.
+        OSError: a tensor is missing, unknown, of another shape or not floating-point.
     """
     names: dict[str, dict[str, str]] = {}
     shapes: dict[str, tuple[int, ...]] = {}

@@ -1,4 +1,4 @@
-"""The forward passes of other projects' nets, in PyTorch: written after their code, and from nothing of ours.
+"""The forward passes of other projects' nets in PyTorch, written from their code and using nothing of ours.
 
 Each takes a state dict's tensors and images as the project prepares them, (batch, 3, size, size), and returns logits.
 """
@@ -13,10 +13,10 @@ import numpy as np
 from resnet_keras.weights.convert.source import Logits, Pixels
 
 Tensor = Any
-"""A `torch.Tensor`: PyTorch may not be installed."""
+"""A `torch.Tensor`; not named as one because PyTorch may not be installed."""
 State = Mapping[str, Tensor]
 BATCH = 50
-"""Images at once."""
+"""Images per batch."""
 
 
 def logits_of(

@@ -1,10 +1,10 @@
-"""Whether a net of basic units has shortcuts, told from its numbers where its tensors do not say.
+"""Whether a net of basic units has shortcuts, inferred from its weights where the set of its tensors does not say.
 
-A batch normalisation's moving mean is the mean of what its convolution puts out, and that follows from the mean of what
-the convolution takes in. Inside a unit that is a ReLU of a batch normalisation, whatever the net. Between units it is
-the same in a plain net; in a residual net the shortcut is added. A normalised channel is taken as Gaussian.
+A batch normalisation's moving mean is the mean of its convolution's output, which follows from the mean of the
+convolution's input. Inside a unit that input is a ReLU of a batch normalisation, whatever the net. Between units it is
+the same in a plain net; in a residual net the shortcut is added. A normalised channel is assumed to be Gaussian.
 
-Of ten trained nets (plain-20 to plain-56, ResNet-20 to ResNet-56) the squared error within units is 0.0004 to 0.003 of
+In ten trained nets (plain-20 to plain-56, ResNet-20 to ResNet-56) the squared error within units is 0.0004 to 0.003 of
 the moving variance; between units, on the assumption that there are no shortcuts, it is 0.0004 to 0.0006 in plain nets
 and 0.17 to 0.51 in residual ones.
 """
@@ -18,18 +18,18 @@ from resnet_keras.spec.architecture import Architecture
 from resnet_keras.weights.convert.source import ConvBN
 
 TRUSTED, PLAIN, RESIDUAL = 0.02, 0.01, 0.05
-"""Errors: within units at most, for a net whose statistics are those of its weights; between units in a plain net at
-most, and in a residual one at least."""
+"""Bounds on the error: the largest within units for a net whose statistics are those of its weights; between units, the
+largest in a plain net and the smallest in a residual one."""
 
 _PHI = np.vectorize(lambda z: 0.5 * math.erfc(-z / math.sqrt(2)))
 
 
 def has_shortcuts(architecture: Architecture, layers: Mapping[str, ConvBN]) -> bool | None:
-    """Whether the numbers are those of a residual net; None where they do not tell, as in an untrained one.
+    """Whether the weights are those of a residual net; None where they do not tell, as in an untrained one.
 
     Args:
-        architecture: of basic units and at most identity shortcuts; its own `shortcut` is not looked at.
-        layers: by the names of its convolutions.
+        architecture: a net of basic units and at most identity shortcuts; its own `shortcut` is ignored.
+        layers: its layers by the names of its convolutions.
     """
     within, between = [], []
     previous: ConvBN | None = None
@@ -48,11 +48,11 @@ def has_shortcuts(architecture: Architecture, layers: Mapping[str, ConvBN]) -> b
 
 
 def _error(before: ConvBN, after: ConvBN, size: int, strides: int) -> float:
-    """Of the moving mean that follows from `before` and a ReLU: median squared error over the moving variance."""
+    """Error of the moving mean predicted from `before` and a ReLU: median squared error over the moving variance."""
     scale = np.abs(before.gamma.astype(np.float64)) + 1e-12
     z = before.beta / scale
     mean = before.beta * _PHI(z) + scale * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    # The share of positions at which each tap of a 3x3 kernel is inside the image and not on its padding.
+    # The share of positions at which each tap of a 3x3 kernel is inside the image rather than on its padding.
     positions = np.arange(0, size, strides)
     taps = np.array([np.mean((positions + shift >= 0) & (positions + shift < size)) for shift in (-1, 0, 1)])
     predicted = np.einsum("hwio,h,w,i->o", after.kernel, taps, taps, mean)

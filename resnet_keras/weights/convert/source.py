@@ -1,4 +1,4 @@
-"""A net of another project: its numbers under the names of our layers, and how it sees an image."""
+"""A net of another project: its weights under the names of our layers, and how it prepares an image."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from resnet_keras.spec.architecture import Architecture, Convolution
 from resnet_keras.weights.convert.limits import listed
 
 Logits = Callable[[np.ndarray], np.ndarray]
-"""A net's own computation: RGB pixels 0..255, (batch, size, size, 3), to the input of its softmax, (batch, classes)."""
+"""A net's own computation: from RGB pixels 0..255, (batch, size, size, 3), to its softmax's input, (batch, classes)."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """What a project does to an image first: `(image - mean) / std`, on a scale of 0..255.
+    """How a project prepares an image: `(image - mean) / std`, on a scale of 0..255.
 
     Attributes:
         mean, std: of each channel, in the order of `channels`.
-        channels: the order in which the net takes them.
-        mean_image: (size, size, 3), for a source that subtracts a mean of each pixel; `mean` is its averages then.
+        channels: the order in which the net takes the channels.
+        mean_image: (size, size, 3), for a source that subtracts a mean per pixel; `mean` then holds its averages.
     """
 
     mean: tuple[float, float, float]
@@ -31,15 +31,15 @@ class Pixels:
 
     @property
     def subtracted(self) -> np.ndarray:
-        """(3,) or (size, size, 3), in the order of `channels`."""
+        """The mean that is subtracted, (3,) or (size, size, 3), in the order of `channels`."""
         return np.asarray(self.mean) if self.mean_image is None else self.mean_image
 
     def to_dict(self) -> dict[str, Any]:
-        """Values that JSON can hold; of a mean image the averages."""
+        """Values that JSON can hold; for a mean image, its averages."""
         return {"mean": self.mean, "std": self.std, "channels": self.channels}
 
     def of(self, images: np.ndarray) -> np.ndarray:
-        """RGB images (batch, size, size, 3) of 0..255 as the net takes them, float32."""
+        """RGB images 0..255, (batch, size, size, 3), prepared as the net takes them, in float32."""
         ordered = images if self.channels == "RGB" else images[..., ::-1]
         return ((ordered.astype(np.float64) - self.subtracted) / self.std).astype(np.float32)
 
@@ -67,15 +67,15 @@ class Source:
     """A net as its project's file holds it.
 
     Attributes:
-        project: whose format it is.
+        project: the project whose format it is.
         licence: of the project's released weights, if known.
-        architecture: ours for it.
-        layers: by the names of `architecture.convolutions()`.
-        kernel, bias: of the dense layer, (features, classes) and (classes,).
+        architecture: our architecture for it.
+        layers: its layers by the names of `architecture.convolutions()`.
+        kernel, bias: weights of the dense layer, (features, classes) and (classes,).
         epsilon: of its batch normalisation.
-        pixels: what it does to an image first.
+        pixels: how it prepares an image.
         zeros: where option A puts the added channels: after the others (ours), or half on each side.
-        logits: its own computation, and None where that needs a package which is not installed.
+        logits: its own computation; None where that needs a package that is not installed.
         notes: what a reader of the report should know.
     """
 
@@ -93,10 +93,10 @@ class Source:
 
 
 def check_names(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
-    """Holds what a file has against what a net needs: every name, with its shape, and no other.
+    """Checks what a file has against what a net needs: every name, with its shape, and no other.
 
     Raises:
-        OSError: a tensor is missing, unknown, of another shape or of whole numbers.
+        OSError: a tensor is missing, unknown, of another shape or not floating-point.
     """
     if missing := [name for name in shapes if name not in arrays]:
         raise InputOutput(f"{what} has {len(shapes)} tensors. Missing: {listed(missing)}.")
@@ -110,7 +110,7 @@ def check_names(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int
 
 
 def shapes_of(convolution: Convolution) -> dict[str, tuple[int, ...]]:
-    """The shapes of a convolution and its batch normalisation, the kernel's as PyTorch has it."""
+    """The shapes of a convolution and its batch normalisation, the kernel's in PyTorch's layout."""
     size, filters = convolution.kernel_size, (convolution.filters,)
     kernel = (convolution.filters, convolution.filters_in, size, size)
     return {"kernel": kernel, "gamma": filters, "beta": filters, "mean": filters, "variance": filters}

@@ -1,4 +1,4 @@
-"""The tensors of a weights file by name, read without trusting it. The kind of file is told by its first bytes."""
+"""The tensors of a weights file by name, read without trusting it. The first bytes tell the kind of file."""
 
 import hashlib
 import re
@@ -17,10 +17,10 @@ from resnet_keras.weights.convert.limits import MAX_BYTES, Numbers, Unreadable, 
 
 Named = dict[str, np.ndarray]
 PREFIXES = ("module.", "_orig_mod.")
-"""Put before every name by PyTorch's DataParallel and torch.compile."""
+"""Prefixes that PyTorch's DataParallel and torch.compile put before every name."""
 _PROTOTXT = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:name|input|layers?|force_backward)\s*[:{]")
 COUNTER = "num_batches_tracked"
-"""PyTorch's count of the batches that a batch normalisation has seen: no part of what a net computes."""
+"""PyTorch's count of the batches that a batch normalisation has seen: it plays no part in what a net computes."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Tensors:
     """What a file holds.
 
     Attributes:
-        arrays: by name; what is floating-point is float32 or float64, and finite.
-        kind: of the file.
-        sha256: of the file.
+        arrays: the tensors by name; floating-point ones are float32 or float64, and finite.
+        kind: kind of file.
+        sha256: SHA-256 of the file.
         notes: what was unwrapped, stripped or widened.
     """
 
@@ -44,7 +44,7 @@ def read(path: Path) -> Tensors:
     """Reads a file of PyTorch, safetensors, NumPy (.npz), Keras (.h5, .keras) or Caffe (.caffemodel).
 
     Raises:
-        OSError: no such file, or one that is damaged, too large, of no known kind, or with numbers that are not finite.
+        OSError: the file is missing, damaged, too large, of no known kind, or holds numbers that are not finite.
         ValueError: the package that reads this kind is not installed.
     """
     try:
@@ -61,10 +61,10 @@ def read(path: Path) -> Tensors:
 
 
 def read_blob(path: Path) -> np.ndarray:
-    """Reads a file of one blob of Caffe (.binaryproto).
+    """Reads a Caffe file of a single blob (.binaryproto).
 
     Raises:
-        OSError: no such file, or one that is damaged, too large, or with numbers that are not finite.
+        OSError: the file is missing, damaged, too large, or holds numbers that are not finite.
     """
     try:
         arrays, _ = _checked({"its blob": caffe_file.read_blob(_bytes(path))})
@@ -77,7 +77,7 @@ def read_blob(path: Path) -> np.ndarray:
 
 def _bytes(path: Path) -> bytes:
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+    if not stat.S_ISREG(status.st_mode):  # a pipe would block
         raise Unreadable("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no regular file")
     if status.st_size > MAX_BYTES:
         raise Unreadable(f"it has {status.st_size:,} bytes and may have {MAX_BYTES:,}")
@@ -99,7 +99,7 @@ def _kind(data: bytes) -> tuple[str, Callable[[bytes], tuple[Named, list[str]]]]
         raise Unreadable("it is a zip archive of neither PyTorch, NumPy nor Keras")
     if data.startswith(hdf5_file.SIGNATURE):
         return "HDF5", hdf5_file.read
-    if data[:1] == b"\x80":  # a pickle: how PyTorch wrote before version 1.6
+    if data[:1] == b"\x80":  # a pickle, which PyTorch wrote before version 1.6
         return "PyTorch", pytorch_file.read
     if data[8:9] == b"{":
         return "safetensors", _read_safetensors
@@ -116,7 +116,7 @@ def _members(data: bytes) -> list[str]:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             infos = archive.infolist()
-    except Exception as error:  # zipfile raises struct.error and others on damage too
+    except Exception as error:  # on damage zipfile also raises struct.error and others
         raise Unreadable(f"its archive is cut off or damaged ({first_line(error)})") from None
     if sum(info.file_size for info in infos) > MAX_BYTES:
         raise Unreadable(f"it unpacks to more than {MAX_BYTES:,} bytes")
@@ -160,14 +160,14 @@ def _read_safetensors(data: bytes) -> tuple[Named, list[str]]:
 
     try:
         rows = safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # safetensors has no types
-    except Exception as error:  # the package's own, and what its parser of JSON says
+    except Exception as error:  # the package's own, and those of its JSON parser
         raise Unreadable(f"safetensors finds it cut off or damaged ({first_line(error)})") from None
     named, notes = {}, []
     for name, row in rows:
         if row["dtype"] not in _SAFETENSORS:
             raise Unreadable(f"{shown(name)} has the type {row['dtype']}")
         array = np.frombuffer(row["data"], _SAFETENSORS[row["dtype"]]).reshape(row["shape"])
-        if row["dtype"] == "BF16":  # NumPy has none: it is the upper half of a float32
+        if row["dtype"] == "BF16":  # NumPy has no bfloat16: it is the upper half of a float32
             array = (array.astype("<u4") << 16).view("<f4")
             notes = ["bfloat16 widened to float32"]
         named[name] = array

@@ -1,7 +1,7 @@
 """Nets of Table 1 as torchvision, timm and transformers save them: option B, the stride of a bottleneck in its 3x3.
 
-torchvision and timm have the same names. timm's variants with a changed stem, shortcut or attention have others and
-are refused, as are ResNeXt and wide nets by their shapes.
+torchvision and timm use the same names. timm's variants with a changed stem, shortcut or attention use others and are
+refused; ResNeXt and wide nets are refused by their shapes.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ TORCHVISION, TRANSFORMERS = "torchvision or timm", "transformers"
 
 
 def is_torchvision(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether tensors have the names of torchvision and timm: four stages after a 7x7 convolution."""
+    """Whether the tensors have the names of torchvision and timm: four stages after a 7x7 convolution."""
     stem = arrays.get("conv1.weight")
     return stem is not None and stem.shape[2:] == (7, 7) and "layer4.0.conv1.weight" in arrays
 
@@ -54,7 +54,7 @@ def torchvision(arrays: Mapping[str, np.ndarray]) -> Source:
 
 
 def is_transformers(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether tensors have the names of transformers' `ResNetForImageClassification`."""
+    """Whether the tensors have the names of transformers' `ResNetForImageClassification`."""
     return any(name.startswith(("resnet.embedder.", "resnet.encoder.stages.")) for name in arrays)
 
 
@@ -96,10 +96,10 @@ def _layer(name: str) -> Pair:
 
 
 def of_table_1(kind: UnitKind, units: list[int], num_classes: int, stride_in: StrideIn, project: str) -> Architecture:
-    """The net of Table 1 with that many units in each stage, and option B.
+    """The net of Table 1 with the given numbers of units per stage, and option B.
 
     Raises:
-        OSError: there is none.
+        OSError: Table 1 has no such net.
     """
     for depth, row in IMAGENET_UNITS.items():
         if row == (kind, tuple(units)):
