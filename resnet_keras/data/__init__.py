@@ -1,4 +1,4 @@
-"""Images to train and test on, in one interface, `dataset.Dataset`: `small/` in memory, `photographs/` from disk.
+"""Images to train and test on, behind one interface, `dataset.Dataset`: `small/` in memory, `photographs/` from disk.
 
 May import `errors` and `spec`.
 """

@@ -1,8 +1,8 @@
-"""Which data a path means: decided here, once, for every recipe.
+"""Which data a path refers to, decided here once for every recipe.
 
 x.npz, or a folder or pattern of .npz parts       a user's arrays
-cifar-10-batches-py, -bin, or their archive       CIFAR-10 as its site, Keras and torchvision have it
-<name>/<version>/dataset_info.json                sets that TensorFlow Datasets prepared
+cifar-10-batches-py, -bin, or their archive       CIFAR-10 as its site, Keras and torchvision store it
+<name>/<version>/dataset_info.json                sets prepared by TensorFlow Datasets
 train/<class>/*, val/<class>/*                    photographs
 """
 
@@ -17,10 +17,10 @@ from resnet_keras.errors import InputOutput
 
 Kind = Literal["arrays", "cifar10 files", "prepared", "photographs"]
 SMALL = 64
-"""Pixels: prepared sets whose images have one size of at most that are read into memory."""
+"""Pixels: a prepared set is read into memory if its images have one fixed size, at most this."""
 CIFAR10_FOLDERS = ("cifar-10-batches-py", "cifar-10-batches-bin", "cifar-10-batches-py-target/cifar-10-batches-py")
 CIFAR10_ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz", "cifar-10-batches-py-target_archive")
-"""Of the original site, and as Keras and torchvision unpack and name them."""
+"""The original site's names, and those that Keras and torchvision give to what they unpack."""
 CIFAR10_MEMBERS = ("data_batch_1", "data_batch_1.bin")
 ARCHIVE_ENDS = (".tar.gz", ".tgz", ".tar")
 LAYOUT = (
@@ -32,11 +32,11 @@ LAYOUT = (
 
 @dataclass(frozen=True)
 class Choice:
-    """What a path means.
+    """The data that a path refers to.
 
     Attributes:
-        kind: how it is read.
-        path: where: the file, folder or pattern; of a prepared set the folder of its version.
+        kind: how the data is read.
+        path: the file, folder or pattern; for a prepared set, the folder of its version.
     """
 
     kind: Kind
@@ -44,17 +44,17 @@ class Choice:
 
     @property
     def small(self) -> bool:
-        """Whether its images are read into memory."""
+        """Whether the images are read into memory."""
         return self.kind in ("arrays", "cifar10 files") or (self.kind == "prepared" and _fixed_size(self.path) <= SMALL)
 
 
 def choose(data_dir: str | PathLike[str], dataset: str | None = None, *, usual: str | None = None) -> Choice:
-    """What `--data-dir` and `--dataset` mean.
+    """The data that `--data-dir` and `--dataset` refer to.
 
     Args:
         data_dir: what the user named.
-        dataset: which set of a folder of TensorFlow Datasets; None is the usual one or, without that, the only one.
-        usual: the set that a recipe is about.
+        dataset: which set in a TensorFlow Datasets folder; None means the usual one or, without that, the only one.
+        usual: the set that a recipe is written for.
 
     Raises:
         OSError: nothing is there, it cannot be read, or it holds several sets and nothing says which.
@@ -95,7 +95,7 @@ def _choose(data_dir: Path, dataset: str | None, usual: str | None) -> Choice:
 
 
 def cifar10_files(folder: Path) -> Path | None:
-    """CIFAR-10 as its site has it: the folder itself, or one or an archive in it; None where it is not there."""
+    """CIFAR-10's original files: the folder itself, or a folder or archive in it; None if they are not there."""
     for path in (folder, *(folder / name for name in CIFAR10_FOLDERS)):
         if any((path / name).is_file() for name in CIFAR10_MEMBERS):
             return path
@@ -103,7 +103,7 @@ def cifar10_files(folder: Path) -> Path | None:
 
 
 def prepared_sets(folder: Path) -> dict[str, list[Path]]:
-    """The sets of TensorFlow Datasets in a folder: the folders of their versions by name, the newest first."""
+    """Sets in a folder prepared by TensorFlow Datasets: the folders of their versions, newest first, by name."""
     found: dict[str, list[Path]] = {}
     for depth in range(4):
         for info in sorted(folder.glob("*/" * depth + "dataset_info.json")):
@@ -128,7 +128,7 @@ def _one(data_dir: Path, versions: dict[str, list[Path]], dataset: str | None, u
 def _name(info: Path) -> str:
     try:
         name = json.loads(info.read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError, RecursionError):  # whoever reads the set says what is wrong with it
+    except (OSError, ValueError, AttributeError, RecursionError):  # the set's reader reports what is wrong with it
         name = None
     return name if isinstance(name, str) else info.parent.parent.name
 
@@ -138,7 +138,7 @@ def _version(path: Path) -> tuple[int, ...]:
 
 
 def _fixed_size(folder: Path) -> float:
-    """The longer side in pixels of a prepared set's images; infinite where they have several sizes."""
+    """The longer side, in pixels, of a prepared set's images; infinite if they vary in size."""
     try:
         features = json.loads((folder / "features.json").read_text(encoding="utf-8"))["featuresDict"]["features"]
         return max(float(side) for side in features["image"]["image"]["shape"]["dimensions"][:2] if int(side) > 0)

@@ -1,4 +1,4 @@
-"""What training asks of a set of images, wherever they come from: `ImageData` in memory, `Photographs` on disk."""
+"""What training needs from a set of images, whatever its source: `ImageData` in memory, `Photographs` on disk."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Description:
-    """What a header, a figure and `run.json` say of a data set.
+    """What a header, a figure and `run.json` say about a data set.
 
     Attributes:
-        name: as shown on screen and in figures.
-        source: what was read, without the path of this machine, or how the images were generated.
+        name: the name shown on screen and in figures.
+        source: what was read, without this machine's path, or how the images were generated.
         generated: True for the stand-in that is not a real data set.
-        fingerprint: 16 digits of a SHA-256: equal where two runs saw the same data.
+        fingerprint: 16 digits of a SHA-256, equal if two runs saw the same data.
         num_classes: labels are 0 to num_classes - 1.
-        image_size: side of what the net is given, in pixels.
-        train_images, validation_images, test_images: how many.
-        skipped: paths of damaged images that are left out.
-        class_names: what the labels mean; None where nobody says.
-        warnings: a line about each thing that may not be meant.
+        image_size: side of the net's input images, in pixels.
+        train_images, validation_images, test_images: number of images in each part.
+        skipped: paths of the damaged images left out.
+        class_names: what the labels mean; None if unknown.
+        warnings: one line about each thing that may be unintended.
     """
 
     name: str
@@ -54,18 +54,18 @@ class TrainingBatches(ABC):
 
     @abstractmethod
     def batch(self, iteration: int) -> Batch:
-        """Number `iteration`, counted from 0: a pure function of it."""
+        """Batch number `iteration`, counted from 0: a pure function of that number."""
 
     def close(self) -> None:
-        """Ends what works ahead."""
-        return  # nothing does, in memory
+        """Stops any work done ahead."""
+        return  # there is none for images in memory
 
 
 class Batches(Sequence[Batch]):
-    """Images as they are, in the order of the data set; the last batch may have fewer.
+    """Batches of unaugmented images, in the order of the data set; the last batch may be smaller.
 
     Args:
-        images: how many there are.
+        images: number of images.
         batch_size: images per batch.
     """
 
@@ -74,22 +74,22 @@ class Batches(Sequence[Batch]):
 
     @abstractmethod
     def batch(self, indices: range) -> Batch:
-        """The images of these indices."""
+        """The images at these indices."""
 
     @abstractmethod
     def share(self, images: range) -> "Batches":
-        """Of these images alone."""
+        """Batches of these images alone."""
 
     @property
     def images(self) -> int:
-        """How many there are."""
+        """Number of images."""
         return self._images
 
     def __len__(self) -> int:
         return -(-self._images // self._batch_size)
 
     def indices(self, number: int) -> range:
-        """Of the images in batch `number`; none after the last."""
+        """Indices of the images in batch `number`; empty after the last batch."""
         first = number * self._batch_size
         return range(first, min(first + self._batch_size, self._images))
 
@@ -99,12 +99,12 @@ class Batches(Sequence[Batch]):
         return self.batch(self.indices(number))
 
     def close(self) -> None:
-        """Ends what works ahead."""
-        return  # nothing does, in memory
+        """Stops any work done ahead."""
+        return  # there is none for images in memory
 
 
 class Dataset(Protocol):
-    """Images to train on and to hold out, and perhaps a test set of their own."""
+    """Training images, held-out images and, for some data sets, a separate test set."""
 
     @property
     def description(self) -> Description: ...
@@ -117,11 +117,11 @@ class Dataset(Protocol):
         Args:
             batch_size: images per batch.
             seed: random seed of order and augmentation.
-            augmentation: of each image.
-            rows: of each batch, those that are made; None is all.
+            augmentation: how each image is augmented.
+            rows: the rows of each batch to make; None makes all.
 
         Raises:
-            ValueError: an augmentation that is not for such images.
+            ValueError: the augmentation is not meant for these images.
         """
         ...
 
@@ -134,5 +134,5 @@ class Dataset(Protocol):
         ...
 
     def mean(self) -> np.ndarray:
-        """What the net subtracts: of each pixel (size, size, 3) or of each channel (3,), on a scale of 0..255."""
+        """The mean that the net subtracts, per pixel (size, size, 3) or per channel (3,), on a scale of 0..255."""
         ...

@@ -1,4 +1,4 @@
-"""A part of any data, small images or photographs, to test or measure nets on."""
+"""One part of any data, small images or photographs, to test or measure nets on."""
 
 from os import PathLike
 
@@ -10,16 +10,16 @@ from resnet_keras.data.small.images import ImageData
 
 
 def load(data_dir: str | PathLike[str] | None, part: Part, dataset: str | None = None) -> ImageData | Split:
-    """What `--data-dir` and `--dataset` name: small images whole and in memory, of photographs that part.
+    """The data that `--data-dir` and `--dataset` name: all small images, in memory, or one part of the photographs.
 
     Args:
-        data_dir: see `data.choice`; None is where `small.sources` looks.
-        part: of photographs.
-        dataset: which set of a folder of TensorFlow Datasets; None is the only one.
+        data_dir: see `data.choice`; None searches where `small.sources` does.
+        part: which part of the photographs.
+        dataset: which set in a TensorFlow Datasets folder; None means the only one.
 
     Raises:
-        OSError: nothing there, files that cannot be read, or several sets and nothing says which.
-        ValueError: images or labels out of range.
+        OSError: nothing is there, files cannot be read, or there are several sets and nothing says which.
+        ValueError: images or labels are out of range.
     """
     if data_dir is None:
         return sources.load(None, dataset)

@@ -1,4 +1,4 @@
-"""Threads that work ahead of who asks: Pillow decodes outside Python's lock, and threads share what they make."""
+"""Threads that work ahead of their caller: Pillow decodes outside Python's lock, and threads share their results."""
 
 import os
 import weakref
@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 MAX_WORKERS = 1_024
-"""Threads: more than any machine has cores for."""
+"""Upper limit on threads: more than any machine has cores."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -20,15 +20,15 @@ def available_cores() -> int:
 
 
 class Prefetch(Generic[Item, Result]):
-    """Makes groups of results in threads, and the next groups before they are asked for.
+    """Makes groups of results in threads, the next groups before they are requested.
 
-    Not `Executor.map`, which begins everything at once, nor a queue: groups may be asked for in any order.
+    Not `Executor.map`, which starts everything at once, nor a queue: groups may be requested in any order.
 
     Args:
-        items: of group number i; none after the last.
-        work: an item's result.
-        ahead: groups begun beyond the one that is asked for.
-        workers: threads.
+        items: returns the items of group number i; none after the last.
+        work: computes an item's result.
+        ahead: number of groups started beyond the requested one.
+        workers: number of threads.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class Prefetch(Generic[Item, Result]):
         self._latest = 0
         self._lock = Lock()
         self.close = weakref.finalize(self, self._executor.shutdown, wait=False, cancel_futures=True)
-        """Ends the threads; nothing else is lost."""
+        """Stops the threads; nothing else is lost."""
 
     def take(self, number: int) -> list[Result]:
         """The results of group `number`, in order.
 
         Raises:
-            Exception: what `work` raised.
+            Exception: whatever `work` raised.
         """
         with self._lock:
-            # Two threads may ask, the later group first: nothing between is given up or made twice.
+            # Two threads may ask, the one for the later group first: no group in between is dropped or made twice.
             near = abs(number - self._latest) <= self._ahead
             self._latest = max(number, self._latest) if near else number
             for other in [other for other in self._begun if abs(other - number) > self._ahead]:
@@ -63,7 +63,7 @@ class Prefetch(Generic[Item, Result]):
 
 
 def in_order(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
-    """Like `map`, in threads, with a few items begun ahead."""
+    """Like `map`, in threads, with a few items started ahead."""
     prefetch = Prefetch(lambda number: items[number : number + 1], work, ahead=4 * workers, workers=workers)
     try:
         for number in range(len(items)):
@@ -73,10 +73,10 @@ def in_order(work: Callable[[Item], Result], items: Sequence[Item], workers: int
 
 
 def ahead(items: Iterator[Item], count: int) -> Generator[Item, None, None]:
-    """The same items in the same order, of which a thread makes so many before they are asked for; to be closed.
+    """The same items in the same order, up to `count` of them made ahead by a thread; the caller closes it.
 
     Raises:
-        Exception: what `items` raises, where the item would have been.
+        Exception: whatever `items` raises, in place of the item.
     """
     end = object()
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as executor:

@@ -1,4 +1,4 @@
-"""Scores on disk: adding a net to an ensemble costs one net."""
+"""Scores on disk: adding a net to an ensemble means scoring that net alone."""
 
 import hashlib
 import io
@@ -18,15 +18,15 @@ from resnet_keras.evaluation.score import score
 from resnet_keras.runs import storage
 
 CACHE_VERSION = 3
-"""Counts changes of what is computed: scores of an older version are not read."""
+"""Counts changes to what is computed; scores of an older version are not read."""
 
 
 @dataclass(frozen=True)
 class Cache:
-    """Scores on disk: adding a net to an ensemble costs one net.
+    """Scores on disk: adding a net to an ensemble means scoring that net alone.
 
     Attributes:
-        folder: one file for each net, data, protocol and limit; None keeps nothing.
+        folder: holds one file per net, data, protocol and limit; None keeps nothing.
     """
 
     folder: Path | None
@@ -40,7 +40,7 @@ class Cache:
         limit: int | None = None,
         console: Console | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`score`, or what an earlier call of it gave.
+        """The result of `score`, or the stored result of an earlier call.
 
         Raises:
             OSError: the folder cannot be written.
@@ -52,14 +52,14 @@ class Cache:
                 "version": CACHE_VERSION,
                 "model": classifier.sha256,
                 "preprocessing": classifier.preprocessing,
-                # Photographs are known by what is in them: names and sizes stay where one is edited.
+                # Photographs are identified by content: names and sizes can stay the same when one is edited.
                 "data": data.limited(limit).contents() if isinstance(data, Split) else data.fingerprint,
                 "views": repr(protocol.views(classifier.image_size)),
                 "limit": limit,
             }
         )
         path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-        # A damaged file counts as none: it is computed again and replaced.
+        # A damaged file is ignored: the scores are computed again and replace it.
         with suppress(Exception), np.load(path) as file:
             if str(file["key"]) == key:
                 return file["scores"], file["labels"]

@@ -1,4 +1,4 @@
-"""Image classifiers as files hold them: read, ended by a softmax, and made fully convolutional (section 3.4)."""
+"""Image classifiers from files: read, made to end in a softmax, and made fully convolutional (section 3.4)."""
 
 import hashlib
 import io
@@ -21,19 +21,19 @@ from resnet_keras.spec.class_names import ClassNames
 from resnet_keras.weights.class_names import class_names_in
 
 Preprocessing = Literal["raw", "caffe", "torch", "tf"]
-"""What a net's images are scaled to: nothing (the net does it itself), or a mode of `keras.applications`."""
+"""How a net's images are scaled: not at all (the net does it itself), or by a mode of `keras.applications`."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A net as it was read from a file.
+    """A net read from a file.
 
     Attributes:
-        name: the run's net, or the model's own name.
-        model: images of 0..255, preprocessed, to probabilities.
-        sha256: of the file.
-        preprocessing: what is done to the images first.
-        class_names: what its outputs mean; None where the file does not say.
+        name: name of the run's net, or the model's own name.
+        model: maps images of 0..255, preprocessed, to probabilities.
+        sha256: hash of the file.
+        preprocessing: how the images are scaled first.
+        class_names: what the outputs mean; None if the file does not say.
     """
 
     name: str
@@ -44,17 +44,17 @@ class Classifier:
 
     @property
     def image_size(self) -> int:
-        """Side of the images that it takes, in pixels; 224 where it takes any."""
+        """Side of the images that the net takes, in pixels; 224 if it takes any."""
         return self.model.input_shape[1] or NET_SIZE
 
     @property
     def num_classes(self) -> int:
-        """Outputs."""
+        """Number of outputs."""
         return self.model.output_shape[-1]
 
     @cached_property
     def fully_convolutional_model(self) -> keras.Model:
-        """The net on images of any size; made, and compiled by its backend, once."""
+        """The net for images of any size; made, and compiled by its backend, only once."""
         return fully_convolutional(self.model)
 
 
@@ -64,11 +64,11 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
     Args:
         path: a run folder, or a `.keras` file.
         preprocessing: "raw" for nets that take pixels 0..255; "caffe", "torch" or "tf", the modes of
-            `keras.applications.imagenet_utils.preprocess_input`, for those that want it done before.
+            `keras.applications.imagenet_utils.preprocess_input`, for those that expect it to have been applied.
 
     Raises:
-        OSError: no such file, or one that Keras cannot load.
-        ValueError: a model that is no image classifier, or an unknown preprocessing.
+        OSError: there is no such file, or Keras cannot load it.
+        ValueError: the model is not an image classifier, or the preprocessing is unknown.
     """
     if preprocessing not in get_args(Preprocessing):
         raise InvalidValue(f"Preprocessing is {', '.join(get_args(Preprocessing))}. Received: {preprocessing!r}.")
@@ -80,7 +80,7 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
         raise InputOutput(
             f"A net is a run folder or a .keras file. Received: {file} ({error.strerror}). Has the run ended?"
         ) from None
-    if file.suffix == ".keras" and not zipfile.is_zipfile(io.BytesIO(content)):  # Keras says that there is no file
+    if file.suffix == ".keras" and not zipfile.is_zipfile(io.BytesIO(content)):  # Keras would say that there is no file
         raise InputOutput(
             f"A .keras file is a zip archive. Received: {file}, {len(content):,} bytes that are none: it is cut off or "
             "something else. Copy it again."
@@ -98,7 +98,7 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
 
 
 def _of_tensors(model: keras.Model, file: Path) -> keras.Model:
-    """The model from one tensor to one, where it takes and gives a dictionary or list of one."""
+    """The model from one tensor to one, if it takes and returns a dictionary or list of one."""
     inputs: list[Any] = getattr(model, "inputs", None) or []
     outputs: list[Any] = getattr(model, "outputs", None) or []
     if not model.built or len(inputs) != 1 or len(outputs) != 1:
@@ -121,7 +121,7 @@ def _check_shapes(model: keras.Model, file: Path) -> None:
 
 
 def _with_softmax(model: keras.Model, file: Path) -> keras.Model:
-    """The model, ending in probabilities: those that end in logits get a softmax."""
+    """The model, ending in probabilities: one that ends in logits gets a softmax."""
     ends = getattr(model, "operations", model.layers)[-1] is model.layers[-1]
     last = model.layers[-1]
     while isinstance(last, keras.Model):
@@ -131,18 +131,18 @@ def _with_softmax(model: keras.Model, file: Path) -> keras.Model:
         return model
     if ends and isinstance(last, layers.Dense) and activation is keras.activations.linear:
         return keras.Model(model.inputs[0], layers.Softmax(dtype="float32")(model.outputs[0]), name=model.name)
-    other = ends and activation not in (None, keras.activations.linear)  # a sigmoid far out may sum to 1
+    other = ends and activation not in (None, keras.activations.linear)  # saturated sigmoids may sum to 1
     if not other and _gives_probabilities(model):  # by an operation, or by layers of another kind
         return model
     raise InvalidValue(f"A classifier ends with a softmax, or with a dense layer's logits. Received: {file}.")
 
 
 def _gives_probabilities(model: keras.Model) -> bool:
-    """Whether what it gives of noise is 0 or more and sums to 1."""
+    """Whether the model's outputs for noise are 0 or more and sum to 1."""
     side = model.input_shape[1] or NET_SIZE
     noise = np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype(np.float32)
     try:
         given = keras.ops.convert_to_numpy(model.predict_on_batch(noise)).astype(np.float64)
-    except Exception:  # whatever the layers raise; the caller says what a classifier is
+    except Exception:  # whatever the layers raise; the caller's error says what a classifier is
         return False
     return bool((given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=1e-3))

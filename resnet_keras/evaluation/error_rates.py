@@ -16,7 +16,7 @@ TOP = 5
 
 
 class ErrorRate(NamedTuple):
-    """A share of wrong answers, in percent, and Wilson's 95 % interval of it."""
+    """Share of wrong answers, in percent, and its Wilson 95 % interval."""
 
     percent: float
     low: float
@@ -28,12 +28,12 @@ class ErrorRate(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured.
+    """Measured error rates.
 
     Attributes:
-        images: how many.
-        top1: an image whose label has not the highest score.
-        top5: one whose label is not among the five highest; None for five classes or fewer.
+        images: number of images.
+        top1: share of images whose label does not have the highest score.
+        top5: share of images whose label is not among the five highest; None for five classes or fewer.
     """
 
     images: int
@@ -49,10 +49,10 @@ class Result:
 
 
 def averaged(scores: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """An ensemble's scores: the weighted mean of those of its nets.
+    """An ensemble's scores: the weighted mean of its nets' scores.
 
     Raises:
-        ValueError: not one weight for each net, or weights that are negative or all zero.
+        ValueError: there is not one weight for each net, or weights are negative or all zero.
     """
     shares = shares_of(weights, len(scores))
     return sum(share * score.astype(np.float64) for share, score in zip(shares, scores, strict=True))
@@ -62,13 +62,13 @@ def shares_of(weights: Sequence[float], nets: int) -> np.ndarray:
     """Weights that sum to 1.
 
     Raises:
-        ValueError: not one weight for each net, or weights that are negative or all zero.
+        ValueError: there is not one weight for each net, or weights are negative or all zero.
     """
     if len(weights) != nets:
         raise InvalidValue(f"Each net has one weight. Received: {nets} nets and {len(weights)} weights.")
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
         raise InvalidValue(f"Weights are 0 or more, and not all 0. Received: {', '.join(map(str, weights))}.")
-    shares = np.asarray(weights, np.float64) / max(weights)  # first, so that no sum is infinite
+    shares = np.asarray(weights, np.float64) / max(weights)  # scaled first, so that no sum is infinite
     return shares / shares.sum()
 
 
@@ -76,11 +76,11 @@ def errors(scores: np.ndarray, labels: np.ndarray) -> Result:
     """Top-1 and top-5 error.
 
     Args:
-        scores: (images, classes); of equal scores the lower class counts as the higher, as in `argmax`.
+        scores: (images, classes); of equal scores, the lower class ranks higher, as in `argmax`.
         labels: (images,), 0 to classes - 1.
 
     Raises:
-        ValueError: scores that are not finite: NaN is neither above nor below another score.
+        ValueError: scores are not finite: NaN is neither above nor below another score.
     """
     if not np.isfinite(scores).all():
         raise InvalidValue("Scores are finite. Received: NaN or infinity.")
@@ -93,7 +93,7 @@ def errors(scores: np.ndarray, labels: np.ndarray) -> Result:
 
 
 def wilson(wrong: int, images: int) -> ErrorRate:
-    """Wilson's score interval for a share, in percent (SciPy has it; five lines are less than SciPy)."""
+    """Wilson's score interval for a share, in percent (SciPy has it, but five lines are less than SciPy)."""
     share, square = wrong / images, Z_95**2 / images
     centre = (share + square / 2) / (1 + square)
     half = Z_95 / (1 + square) * math.sqrt(share * (1 - share) / images + square / (4 * images))

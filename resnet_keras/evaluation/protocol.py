@@ -30,7 +30,7 @@ class Protocol:
             MultiScale(self.scales)
 
     def views(self, image_size: int) -> Views:
-        """What a net for images of `image_size` pixels is shown."""
+        """The views shown to a net for images of `image_size` pixels."""
         match self.name:
             case "1-crop":
                 return SingleView(image_size)

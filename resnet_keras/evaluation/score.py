@@ -27,10 +27,10 @@ from resnet_keras.reports.progress_bar import progress_bar
 from resnet_keras.spec.class_names import check_same_classes
 
 BATCH_PIXELS = 64 * NET_SIZE**2
-"""Pixels in a batch, about a gigabyte of a ResNet's activations."""
+"""Pixels in a batch: about a gigabyte of a ResNet's activations."""
 MAX_IN_BATCH = 512
 BATCHES_AHEAD = 2
-"""Batches that are made while the net computes: one to wait, one in the making."""
+"""Batches made while the net computes: one waiting, one being made."""
 
 
 def score(
@@ -45,17 +45,17 @@ def score(
 
     Args:
         classifier: the net.
-        data: photographs, or images in memory, of which the test images are taken: each is its own single view.
+        data: photographs, or images in memory, whose test images are used, each as its own single view.
         protocol: how to test.
-        limit: at most so many images, evenly spread over the data.
-        console: where a progress bar goes; None is standard output.
+        limit: use at most this many images, evenly spread over the data.
+        console: where the progress bar is shown; None means standard output.
 
     Returns:
-        float32 of shape (images, classes), rows that sum to 1; and int32 of shape (images,).
+        float32 of shape (images, classes), whose rows sum to 1, and int32 of shape (images,).
 
     Raises:
-        OSError: a photograph that cannot be read or decoded.
-        ValueError: net and data that do not fit, or scores that are not finite.
+        OSError: a photograph cannot be read or decoded.
+        ValueError: net and data do not match, or scores are not finite.
     """
     check_same_classes(classifier.name, classifier.class_names, data.name, data.known_classes)
     if classifier.num_classes != data.num_classes:
@@ -75,7 +75,7 @@ def score(
     total = np.zeros((count, classifier.num_classes), np.float64)
     labels = np.empty(count, np.int32)
     left = np.zeros(count, np.int64)
-    """Views of each image that the net was not shown yet."""
+    """Views of each image that the net has not been shown yet."""
     with (
         closing(ahead(_batches(shown, labels, left, classifier.preprocessing), BATCHES_AHEAD)) as batches,
         progress_bar(console or plain_console(), TextColumn("images")) as progress,
@@ -94,9 +94,9 @@ class _Batch(NamedTuple):
     """Views of one shape.
 
     Attributes:
-        indices: of the image of each view.
-        shares: of each view in its image's scores.
-        pixels: as the net takes them; perhaps filled up with the first view, so that few shapes are compiled.
+        indices: index of each view's image.
+        shares: share of each view in its image's scores.
+        pixels: input to the net, padded with the first view where needed so that few shapes are compiled.
     """
 
     indices: np.ndarray
@@ -107,13 +107,13 @@ class _Batch(NamedTuple):
 def _batches(
     shown: Iterable[tuple[list[np.ndarray], int]], labels: np.ndarray, left: np.ndarray, preprocessing: Preprocessing
 ) -> Iterator[_Batch]:
-    """Batches as they get full, and at the end those that did not; `labels` and `left` are filled in on the way."""
+    """Batches as they fill up and, at the end, the rest; `labels` and `left` are filled in along the way."""
     waiting: dict[tuple[int, ...], list[tuple[int, int, np.ndarray]]] = {}
 
     def stacked(shape: tuple[int, ...]) -> _Batch:
         indices, counts, views = zip(*waiting.pop(shape), strict=True)
         size = len(views)
-        if keras.backend.backend() != "torch":  # so that other calls of a compiled net find their shapes again
+        if keras.backend.backend() != "torch":  # so that other calls of a compiled net meet the same shapes again
             size = min(batch_size(shape), _round_up(size))
         pixels = np.stack([*views, *views[:1] * (size - len(views))])
         if preprocessing != "raw":
@@ -134,7 +134,7 @@ def _batches(
 
 
 def _round_up(count: int) -> int:
-    """To four significant binary digits, which adds less than an eighth."""
+    """Rounds up to four significant binary digits, which adds less than an eighth."""
     step = 1 << max(0, count.bit_length() - 4)
     return -(-count // step) * step
 
@@ -160,7 +160,7 @@ def _single_views(
 
 
 def batch_size(shape: tuple[int, ...]) -> int:
-    """Views of that shape, (height, width, 3), that the net is given at a time."""
+    """Number of views of this shape, (height, width, 3), that the net is given at a time."""
     return max(1, min(MAX_IN_BATCH, BATCH_PIXELS // (shape[0] * shape[1])))
 
 
@@ -168,7 +168,7 @@ def _predict(model: keras.Model, batch: _Batch) -> np.ndarray:
     """Probabilities of each view."""
     try:
         return np.asarray(model.predict_on_batch(batch.pixels))[: len(batch.indices)]
-    except Exception as error:  # whatever the layers of another's net raise
+    except Exception as error:  # whatever the layers of a third party's net raise
         raise InvalidValue(
             f"A net takes the images that it is tested on. Received: {model.name!r}, {batch.pixels.shape} "
             f"({first_line(error)})."

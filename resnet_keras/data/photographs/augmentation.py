@@ -1,7 +1,7 @@
-"""The augmentation of ImageNet photographs (section 3.4), a pure function of (seed, epoch, index).
+"""The augmentation of ImageNet photographs (section 3.4), as a pure function of (seed, epoch, index).
 
 The shorter side is resized to a random length in [256, 480], a 224 x 224 crop is taken from the image or its mirror
-image, and "the standard color augmentation in [21]" is added. For nets of another size all lengths are in proportion.
+image, and "the standard color augmentation in [21]" is added. For nets of another size, all lengths are in proportion.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from resnet_keras.data.photographs.resizing import crop, in_proportion, resized_
 from resnet_keras.spec.augmentation import ScaledCrop
 
 PHOTOGRAPH = 2
-"""The stream of random numbers, beside `stream.ORDER` and `stream.AUGMENTATION`."""
+"""Stream of random numbers, alongside `stream.ORDER` and `stream.AUGMENTATION`."""
 EIGENVALUES = (0.2175, 0.0188, 0.0045)
 EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
-"""Of ImageNet's RGB pixels on a scale of 0..1, rows R, G, B; fb.resnet.torch, datasets/imagenet.lua."""
+"""For ImageNet's RGB pixels on a scale of 0..1; rows are R, G, B. From fb.resnet.torch, datasets/imagenet.lua."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What is drawn for one image in one epoch.
+    """Random draws for one image in one epoch.
 
     Attributes:
-        shorter_side: of the resized image, in pixels.
-        left, top: where the crop lies, as a share in [0, 1) of the places that it can have.
+        shorter_side: shorter side of the resized image, in pixels.
+        left, top: position of the crop, as a fraction in [0, 1) of its possible positions.
         mirrored: whether the crop is mirrored.
-        alpha: (3,), of the colour shift along each principal component.
+        alpha: (3,), coefficients of the colour shift along each principal component.
     """
 
     shorter_side: int
@@ -48,28 +48,28 @@ def draw(augmentation: ScaledCrop, seed: int, epoch: int, index: int, image_size
 
 
 def colour_shift(alpha: np.ndarray) -> np.ndarray:
-    """What is added to each pixel's R, G and B, on a scale of 0..255: the eigenvectors times alpha times eigenvalue."""
+    """Shift added to each pixel's R, G and B, on a scale of 0..255: eigenvectors times alpha times eigenvalues."""
     return 255.0 * (np.array(EIGENVECTORS) @ (np.array(EIGENVALUES) * alpha))
 
 
 def augmented(image: Image.Image, drawn: Drawn, image_size: int) -> np.ndarray:
-    """Applies what was drawn.
+    """Applies the drawn augmentation to an image.
 
     Args:
-        image: RGB, at its own size.
-        drawn: by `draw`.
+        image: RGB, at its original size.
+        drawn: the draws from `draw`.
         image_size: side of the crop, in pixels.
 
     Returns:
-        uint8 of shape (image_size, image_size, 3): rounded and kept within 0..255 after the resizing and again after
-        the colour.
+        uint8 of shape (image_size, image_size, 3): rounded and clipped to 0..255 after resizing and again after the
+        colour shift.
     """
     sides = resized_sides(image.size, drawn.shorter_side)
     left, top = (
         int(share * (side - image_size + 1)) for share, side in zip((drawn.left, drawn.top), sides, strict=True)
     )
     square = np.asarray(crop(image, sides, left, top, image_size))
-    # Pixels are whole numbers here, so rounding the shift rounds the sum. NumPy is slow over an axis of 3: whole rows.
+    # Pixels are integers here, so rounding the shift rounds the sum. NumPy is slow over an axis of 3: use whole rows.
     pixels = square.reshape(image_size, -1).astype(np.int16)
     pixels += np.tile(np.rint(colour_shift(drawn.alpha)).astype(np.int16), image_size)
     shifted = np.clip(pixels, 0, 255, out=pixels).astype(np.uint8).reshape(square.shape)

@@ -22,9 +22,9 @@ from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.paper_recipes import IMAGENET
 
 BATCHES_AHEAD = 2
-"""Batches that are made before they are asked for: one to wait, one in the making."""
+"""Batches made ahead of time: one waiting, one being made."""
 MEAN_IMAGES = 10_000
-"""Photographs behind the channel mean: its standard error is below half a grey level of 255."""
+"""Photographs that the channel mean is taken over; its standard error is below half a grey level of 255."""
 
 EVALUATION_BATCH = 100
 """Divides ImageNet's 50,000 photographs, so a compiled net sees one shape."""
@@ -36,10 +36,10 @@ class Photographs:
     """Photographs for training and validation.
 
     Attributes:
-        train, validation: where they come from.
-        image_size: side of what the net is given, in pixels.
-        skipped: the paths of the damaged ones that are left out.
-        workers: threads that decode.
+        train, validation: the parts that they come from.
+        image_size: side of the net's input images, in pixels.
+        skipped: paths of the damaged photographs left out.
+        workers: number of decoding threads.
     """
 
     train: Split
@@ -50,7 +50,7 @@ class Photographs:
 
     @property
     def description(self) -> Description:
-        """What `run.json` keeps of it. The validation photographs are also what the paper tests on."""
+        """What `run.json` records about the data. The validation photographs are also those that the paper tests on."""
         both = self.train.fingerprint + self.validation.fingerprint
         return Description(
             name=self.train.name,
@@ -73,7 +73,7 @@ class Photographs:
         augmentation: PaddedCrop | ScaledCrop = IMAGENET.augmentation,
         rows: range | None = None,
     ) -> "PhotographStream":
-        """Training batches: resized, cropped, mirrored, with a colour shift."""
+        """Training batches: resized, cropped, mirrored and colour-shifted."""
         if not isinstance(augmentation, ScaledCrop):
             raise InvalidValue(
                 f"Photographs are resized and cropped. Received: {augmentation!r} for {self.train.name}."
@@ -81,7 +81,7 @@ class Photographs:
         return PhotographStream(self.train, self.image_size, batch_size, seed, augmentation, self.workers, rows)
 
     def validation_batches(self, batch_size: int = EVALUATION_BATCH) -> "CentreCrops":
-        """The validation photographs' centre crops, in the order of the data set."""
+        """Centre crops of the validation photographs, in the order of the data set."""
         return CentreCrops(self.validation, self.image_size, batch_size, self.workers)
 
     def test_batches(self) -> None:
@@ -114,17 +114,17 @@ def load(
     """The photographs that `--data-dir` names.
 
     Args:
-        data_dir: holds `train/<class>/*` and `val/<class>/*`, or a prepared data set of TensorFlow Datasets.
+        data_dir: holds `train/<class>/*` and `val/<class>/*`, or a data set prepared by TensorFlow Datasets.
         image_size: side of the crops, in pixels.
-        dataset: which set of a folder of TensorFlow Datasets; None is imagenet2012, or the only one.
-        num_classes: how many classes there have to be; None takes what is there.
-        skip_bad: up to this many damaged photographs are left out. All are read once to find them, so that every run
-            leaves out the same. With 0 nothing is read before it is needed, and the first damaged one is an error.
-        workers: threads that decode; None is one for each core.
+        dataset: which set in a TensorFlow Datasets folder; None means imagenet2012, or the only one.
+        num_classes: required number of classes; None accepts what is there.
+        skip_bad: leave out up to this many damaged photographs. All are read once to find them, so that every run
+            leaves out the same ones. With 0, nothing is read before it is needed and the first damaged one is an error.
+        workers: number of decoding threads; None means one per core.
 
     Raises:
-        OSError: folders or files that are not there or cannot be read, or more than `skip_bad` damaged photographs.
-        ValueError: classes that differ between the parts or from `num_classes`, or a number out of range.
+        OSError: folders or files are missing or cannot be read, or more than `skip_bad` photographs are damaged.
+        ValueError: classes differ between the parts or from `num_classes`, or a number is out of range.
     """
     if image_size < 1 or skip_bad < 0 or not (workers is None or 1 <= workers <= MAX_WORKERS):
         raise InvalidValue(
@@ -145,11 +145,11 @@ def load(
 
 
 def _below(data_dir: PurePath, location: str) -> str:
-    """Without the path of this machine: `run.json` is compared between machines.
+    """The location without this machine's path: `run.json` is compared between machines.
 
     Args:
         data_dir: what the user named.
-        location: of a photograph, as its split says it: a path, or "image 3 of val in <path>".
+        location: where a photograph is, as its split reports it: a path, or "image 3 of val in <path>".
     """
     before, inside, text = location.rpartition(" in ")
     for start, path in ((before + inside, text), ("", location)):
@@ -189,9 +189,9 @@ class PhotographStream(TrainingBatches):
         image_size: side of the crops, in pixels.
         batch_size: photographs per batch.
         seed: random seed of order and augmentation.
-        augmentation: of each photograph.
-        workers: threads that decode.
-        rows: of each batch, those that are read; None is all.
+        augmentation: how each photograph is augmented.
+        workers: number of decoding threads.
+        rows: the rows of each batch to read; None reads all.
     """
 
     def __init__(
@@ -210,18 +210,18 @@ class PhotographStream(TrainingBatches):
         self._prefetch = Prefetch(self._items, self._make, ahead=BATCHES_AHEAD, workers=workers)
 
     def batch(self, iteration: int) -> Batch:
-        """The crops and labels of update number `iteration`, counted from 0; those that follow are begun.
+        """The crops and labels of update number `iteration`, counted from 0; starts on those that follow.
 
         Returns:
             uint8 of shape (rows, size, size, 3) and int32 of shape (rows,).
 
         Raises:
-            OSError: a photograph that cannot be read or decoded; one line with its path.
+            OSError: a photograph cannot be read or decoded; a one-line message with its path.
         """
         return _stacked(self._prefetch.take(iteration))
 
     def close(self) -> None:
-        """Ends the threads; nothing else is lost."""
+        """Stops the threads; nothing else is lost."""
         self._prefetch.close()
 
     def _items(self, iteration: int) -> list[_Item]:
@@ -239,13 +239,13 @@ class PhotographStream(TrainingBatches):
 
 
 class CentreCrops(Batches):
-    """Batches of centre crops: a sequence that can be gone through again and again.
+    """Batches of centre crops, as a sequence that can be iterated over repeatedly.
 
     Args:
-        split: the photographs, in its order.
-        image_size: side of the crops, in pixels; the shorter side is 256 / 224 of it before.
-        batch_size: photographs per batch; the last may have fewer.
-        workers: threads that decode.
+        split: the photographs; its order is kept.
+        image_size: side of the crops, in pixels; the photograph's shorter side is first resized to 256 / 224 of it.
+        batch_size: photographs per batch; the last batch may be smaller.
+        workers: number of decoding threads.
     """
 
     def __init__(self, split: Split, image_size: int, batch_size: int, workers: int) -> None:
@@ -254,7 +254,7 @@ class CentreCrops(Batches):
         self._prefetch = Prefetch(self.indices, self._make, ahead=BATCHES_AHEAD, workers=workers)
 
     def batch(self, indices: range) -> Batch:
-        """The crops and labels; those of the batches that follow are begun."""
+        """The crops and labels; starts on those of the batches that follow."""
         return _stacked(self._prefetch.take(indices.start // self._batch_size))
 
     def share(self, images: range) -> "CentreCrops":
@@ -263,7 +263,7 @@ class CentreCrops(Batches):
         return CentreCrops(part, self._view.size, self._batch_size, self._workers)
 
     def close(self) -> None:
-        """Ends the threads; nothing else is lost."""
+        """Stops the threads; nothing else is lost."""
         self._prefetch.close()
 
     def _make(self, index: int) -> tuple[np.ndarray, int]:

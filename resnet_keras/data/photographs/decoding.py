@@ -1,7 +1,7 @@
-"""One photograph: the bytes of an image file become RGB pixels, or one line that says why not.
+"""Decoding a photograph: the bytes of an image file become RGB pixels, or a one-line error that says why not.
 
-Orientation tags are not applied and transparency is dropped, as in the ports whose ImageNet numbers are compared with.
-What has no one meaning as an 8-bit RGB photograph (16 bits per channel, several frames) is refused.
+Orientation tags are not applied and transparency is dropped, as in the ports whose ImageNet results are compared with.
+Files without a single meaning as an 8-bit RGB photograph (16 bits per channel, several frames) are rejected.
 """
 
 import io
@@ -13,21 +13,21 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from resnet_keras.errors import InputOutput
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
-"""Pillow's other readers are never tried: some start programs, and none is a photograph's."""
+"""Pillow's other readers are never tried: some start programs, and none is for photographs."""
 SIDES = (8, 20_000)
-"""Pixels of the shorter side at least and of the longer side at most. ImageNet's files lie well inside."""
+"""Minimum of the shorter side and maximum of the longer side, in pixels. ImageNet's files are well within both."""
 MAX_ASPECT = 16
-"""Longer side over shorter side: beyond it a resized image is mostly one edge, and takes gigabytes."""
+"""Limit on longer side over shorter side: beyond it, a resized image is mostly one edge and takes gigabytes."""
 MAX_PIXELS = 90_000_000
-"""Of one image: 270 MB decoded. Pillow's own limits are this one, a warning, and twice this."""
-_SIXTEEN_BITS = re.compile(r"(?<!BGR);16")  # Pillow's name of a file's layout; BGR;16 is 5 + 6 + 5 bits
+"""Pixels of one image: 270 MB decoded. Pillow's own limits are this one, for a warning, and twice this."""
+_SIXTEEN_BITS = re.compile(r"(?<!BGR);16")  # Pillow's name for a file's layout; BGR;16 is 5 + 6 + 5 bits
 
 
 def read(path: Path) -> bytes:
-    """What is in the file of a photograph.
+    """Reads the bytes of a photograph's file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -40,20 +40,20 @@ def decode(data: bytes, location: str) -> Image.Image:
 
     Args:
         data: the file's bytes.
-        location: its path, for the error.
+        location: its path, for the error message.
 
     Returns:
         An image of mode RGB: grey is repeated, CMYK and palettes are converted, transparency is dropped, the
         orientation tag is not applied.
 
     Raises:
-        OSError: no image, a damaged one, or one that is no 8-bit RGB photograph; one line with `location`.
+        OSError: not an image, a damaged one, or not an 8-bit RGB photograph; a one-line message with `location`.
     """
     return _decode(data, location, shrink=False)
 
 
 def verify(data: bytes, location: str) -> None:
-    """Reads the file to its end, as `decode` does; a JPEG is computed at an eighth of its size, which is faster.
+    """Reads the file to its end, as `decode` does, but decodes a JPEG at an eighth of its size, which is faster.
 
     Raises:
         OSError: as `decode`.
@@ -84,7 +84,7 @@ def _decode(data: bytes, location: str, *, shrink: bool) -> Image.Image:
 
 
 def _check(image: Image.Image, location: str) -> None:
-    """What the file's head tells, before anything is decoded."""
+    """Checks what the file's header says, before anything is decoded."""
     short, long = sorted(image.size)
     size = f"{image.width} x {image.height} pixels"
     if short < SIDES[0] or long > SIDES[1]:
@@ -97,7 +97,7 @@ def _check(image: Image.Image, location: str) -> None:
         )
     if short * long > MAX_PIXELS:
         raise InputOutput(f"A photograph has at most {MAX_PIXELS:,} pixels. Received: {location} of {size}.")
-    # An MPO is a camera's JPEG with a second picture behind the photograph.
+    # An MPO is a camera's JPEG with a second picture after the photograph.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise InputOutput(f"A photograph is one picture. Received: {location} with several frames.")
     if image.mode[0] in "IF" or (isinstance(image, ImageFile.ImageFile) and _SIXTEEN_BITS.search(str(image.tile))):

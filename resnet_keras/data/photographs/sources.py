@@ -1,4 +1,4 @@
-"""Where photographs come from: a folder for each class, or a data set that TensorFlow Datasets prepared.
+"""Where photographs come from: a folder for each class, or a data set prepared by TensorFlow Datasets.
 
 train/<class>/*  val/<class>/*      any image files; classes in alphabetical order, as in every port
 imagenet2012/<version>/             array_record or TFRecord files; TensorFlow is not imported for either
@@ -21,16 +21,16 @@ from resnet_keras.errors import InputOutput, readable
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 IMAGENET = "imagenet2012"
-"""TensorFlow Datasets' name of it."""
+"""TensorFlow Datasets' name for it."""
 
 
 def load_split(data_dir: str | PathLike[str], part: Part, dataset: str | None = None) -> Split:
     """One part of the photographs that `--data-dir` and `--dataset` name.
 
     Args:
-        data_dir: holds `train` and `val` folders, or prepared data sets of TensorFlow Datasets.
+        data_dir: holds `train` and `val` folders, or data sets prepared by TensorFlow Datasets.
         part: "train" or "val".
-        dataset: which of these; None is imagenet2012, or the only one.
+        dataset: which of these data sets; None means imagenet2012, or the only one.
 
     Raises:
         OSError: neither is there, it cannot be read, or a class has no photograph.

@@ -1,6 +1,6 @@
-"""One part of a set of photographs, as it is stored.
+"""One part of a set of photographs, as stored.
 
-A `Split` gives photograph number i at any time and from any thread, which an order by (seed, epoch, index) needs.
+A `Split` returns photograph number i at any time and to any thread, as an order by (seed, epoch, index) requires.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ Part = Literal["train", "val"]
 
 
 class Example(NamedTuple):
-    """A photograph as it is stored."""
+    """A photograph as stored."""
 
     image: bytes
     label: int
@@ -32,15 +32,15 @@ class Reader(Protocol):
     def __len__(self) -> int: ...
 
     def example(self, index: int) -> Example:
-        """Number `index` of the part."""
+        """Photograph number `index` of the part."""
         ...
 
     def examples(self) -> Iterator[Example]:
-        """All of the part, in order, as fast as they can be read."""
+        """All photographs of the part, in order, as fast as they can be read."""
         ...
 
     def location(self, index: int) -> str:
-        """Where it is, for an error."""
+        """Where the photograph is, for an error message."""
         ...
 
 
@@ -49,12 +49,12 @@ class Split:
     """One part of a set of photographs.
 
     Attributes:
-        name: of the data set.
-        source: what was read, without the path of this machine.
+        name: the data set's name.
+        source: what was read, without this machine's path.
         class_names: labels are 0 to len(class_names) - 1.
-        reader: of what is stored.
-        fingerprint: 16 digits of a SHA-256 of what is used of it: equal where two runs saw the same photographs.
-        indices: of the photographs that are used, in the order of the reader.
+        reader: access to the stored photographs.
+        fingerprint: 16 digits of a SHA-256 that identifies the part in use: equal if two runs saw the same photographs.
+        indices: the reader's indices of the photographs in use, in its order.
     """
 
     name: str
@@ -69,16 +69,16 @@ class Split:
 
     @property
     def num_classes(self) -> int:
-        """Labels are 0 to num_classes - 1."""
+        """Number of classes; labels are 0 to num_classes - 1."""
         return len(self.class_names)
 
     @property
     def known_classes(self) -> ClassNames | None:
-        """What the labels mean; None where the names only count the classes."""
+        """What the labels mean; None if the names only number the classes."""
         return meaningful(self.class_names)
 
     def contents(self) -> str:
-        """The SHA-256 of the photographs that are used and their labels; it reads all of them."""
+        """SHA-256 of the photographs in use and their labels; reads all of them."""
         digest = hashlib.sha256()
         for one in in_order(self._digest, range(len(self)), available_cores()):
             digest.update(one)
@@ -92,26 +92,26 @@ class Split:
         """Photograph number `index`, RGB at its own size, and its label.
 
         Raises:
-            OSError: it cannot be read or decoded; one line with its path.
-            ValueError: a label out of range.
+            OSError: it cannot be read or decoded; a one-line message with its path.
+            ValueError: the label is out of range.
         """
         example = self._example(index)
         return decode(example.image, self.location(index)), example.label
 
     def limited(self, limit: int | None) -> "Split":
-        """At most `limit` photographs, spread evenly over the part: its order is often that of the classes."""
+        """At most `limit` photographs, spread evenly over the part, which is often sorted by class."""
         return self if limit is None or limit >= len(self) else self._using(spread(len(self), limit))
 
     def without(self, bad: Sequence[int]) -> "Split":
-        """All but some photographs."""
+        """The part without the given photographs."""
         return self._using(np.setdiff1d(np.arange(len(self)), bad)) if bad else self
 
     def bad(self, allowed: int, workers: int) -> list[tuple[int, str]]:
-        """Reads every photograph once and gives number and error of those that cannot be decoded.
+        """Reads every photograph once and returns the number and error of each that cannot be decoded.
 
         Args:
-            allowed: it stops after one more than these.
-            workers: threads.
+            allowed: reading stops once more than this many are found.
+            workers: number of threads.
         """
         found = []
         for index, error in enumerate(in_order(self._error, range(len(self)), workers)):
@@ -125,12 +125,12 @@ class Split:
         """The part without its damaged photographs, and their paths. All are read once to find them.
 
         Args:
-            allowed: how many may be damaged; with 0 none is read.
-            workers: threads.
-            told: the number that an error names, where another part has used some of it.
+            allowed: number that may be damaged; with 0, none is read.
+            workers: number of threads.
+            told: the limit that an error message states, if another part has used some of it.
 
         Raises:
-            OSError: more are damaged.
+            OSError: more photographs are damaged.
         """
         if not allowed and told is None:
             return self, []

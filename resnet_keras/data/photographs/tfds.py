@@ -1,4 +1,4 @@
-"""Photographs of a data set that TensorFlow Datasets prepared; TensorFlow is not imported."""
+"""Photographs of a data set prepared by TensorFlow Datasets; TensorFlow is not imported."""
 
 import hashlib
 import struct
@@ -20,16 +20,16 @@ TFDS_PARTS: dict[Part | Literal["test"], tuple[str, ...]] = {
     "val": ("validation", "val", "test"),
     "test": ("test", "validation", "val"),
 }
-"""What TensorFlow Datasets calls the parts of photographs, and of small images; the first that is there counts."""
+"""TensorFlow Datasets' names for the parts of photographs and of small images; the first one present is used."""
 
 
 TOGETHER = 1_000
-"""Examples that are read at a time, where all are read."""
+"""Examples read at a time when all are read."""
 
 
 @dataclass(frozen=True)
 class _Records:
-    """Photographs of a prepared data set; `one` and `several` give features of examples, the images still encoded."""
+    """Photographs of a prepared data set; `one` and `several` return features of examples, images still encoded."""
 
     count: int
     one: Callable[[int], Any]
@@ -51,12 +51,12 @@ class _Records:
             ) from error
 
     def examples(self) -> Iterator[Example]:
-        """All of them, of which many are read at a time: one by one, reading small images takes three times as long."""
+        """All examples, read many at a time: reading small images one by one takes three times as long."""
         for first in range(0, self.count, TOGETHER):
             indices = range(first, min(first + TOGETHER, self.count))
             try:
                 found = [_example(features) for features in self.several(list(indices))]
-            except Exception:  # one is damaged: that one is named
+            except Exception:  # one is damaged: find and name it
                 found = [self.example(index) for index in indices]
             yield from found
 
@@ -69,11 +69,11 @@ def _example(features: Any) -> Example:
 
 
 def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
-    """A part of a prepared data set.
+    """One part of a prepared data set.
 
     Args:
-        folder: that holds `dataset_info.json`.
-        part: which; see `TFDS_PARTS`.
+        folder: the folder that holds `dataset_info.json`.
+        part: which part; see `TFDS_PARTS`.
 
     Raises:
         OSError: TensorFlow Datasets is not installed, or the data set cannot be read or is of another kind.
@@ -89,7 +89,7 @@ def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
         info = builder.info
         split = next((name for name in TFDS_PARTS[part] if name in info.splits), None)
         features = {name: type(feature).__name__ for name, feature in info.features.items()}
-    except Exception as error:  # a damaged dataset_info.json raises anything
+    except Exception as error:  # a damaged dataset_info.json can raise anything
         raise InputOutput(f"{folder} is no data set of TensorFlow Datasets ({first_line(error)}).") from error
     if split is None or not info.splits[split].num_examples:
         wanted = " or ".join(TFDS_PARTS[part])
@@ -126,9 +126,9 @@ def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
 
 
 def _tfrecords(info: Any, split: str) -> Callable[[int], bytes]:
-    """Random access to TFRecord files, by the location of each record; tf.data reads them from start to end only.
+    """Random access to TFRecord files by the position of each record; tf.data only reads them from start to end.
 
-    A record is its length (8 bytes, little endian), a checksum of it (4), the data, and its checksum (4).
+    A record is a length (8 bytes, little endian), a checksum of the length (4), the data, and the data's checksum (4).
     """
     if str(info.file_format.value) != "tfrecord":
         raise InputOutput(f"Photographs are read from array_record or TFRecord. Received: {info.file_format.value}.")
@@ -151,7 +151,7 @@ def _tfrecords(info: Any, split: str) -> Callable[[int], bytes]:
 
 
 def record_spans(path: Path) -> np.ndarray:
-    """(records, 2): where each record's data starts, and its length."""
+    """(records, 2): where each record's data starts, and how long it is."""
     found = []
     try:
         size = path.stat().st_size

@@ -1,10 +1,10 @@
-"""What a net is shown of a test image: sections 3.4, "In testing", and 4.1. Pillow and NumPy only.
+"""The views of a test image that a net is shown: sections 3.4, "In testing", and 4.1. Pillow and NumPy only.
 
     SingleView(224)                  the centre of the image: 1-crop
     TenCrop(224)                     four corners and the centre, and their mirror images
     MultiScale((224, 256, ...))      the whole image at several sizes, and its mirror images
 
-Each gives a list of uint8 arrays (height, width, 3); the scores of all of them are averaged.
+Each returns a list of uint8 arrays (height, width, 3), whose scores are averaged.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from resnet_keras.data.photographs.resizing import RESAMPLE, crop, in_proportion
 from resnet_keras.errors import InvalidValue
 
 TEST_SIDE = 256
-"""Shorter side of the image that 1-crop and 10-crop cut from, for crops of 224."""
+"""Shorter side of the image that 1-crop and 10-crop are cut from, for crops of 224."""
 SCALES = (224, 256, 384, 480, 640)
 """Section 3.4: the shorter sides of multi-scale testing, for a net of 224."""
 STEP = 32
-"""Pixels of the image to one of an ImageNet net's last feature map: the longer side is rounded to a multiple."""
+"""Image pixels per pixel of an ImageNet net's last feature map; the longer side is rounded to a multiple of it."""
 
 
 def scales_for(image_size: int) -> tuple[int, ...]:
@@ -39,7 +39,7 @@ class SingleView:
         _check_sides("A view has", (self.size,))
 
     def of(self, image: Image.Image) -> list[np.ndarray]:
-        """One array of (size, size, 3)."""
+        """One array of shape (size, size, 3)."""
         width, height = resized_sides(image.size, in_proportion(TEST_SIDE, self.size))
         left, top = (width - self.size) // 2, (height - self.size) // 2
         return [np.asarray(crop(image, (width, height), left, top, self.size))]
@@ -47,7 +47,7 @@ class SingleView:
 
 @dataclass(frozen=True)
 class TenCrop:
-    """10-crop (Krizhevsky et al. 2012): corners and centre of the image whose shorter side is 256, then mirrored."""
+    """10-crop (Krizhevsky et al. 2012): corners and centre of the image whose shorter side is 256, and mirrored."""
 
     size: int
 
@@ -55,7 +55,7 @@ class TenCrop:
         _check_sides("A view has", (self.size,))
 
     def of(self, image: Image.Image) -> list[np.ndarray]:
-        """Ten arrays of (size, size, 3): upper left, upper right, lower left, lower right, centre; their mirrors."""
+        """Ten arrays (size, size, 3): upper left, upper right, lower left, lower right, centre; then those mirrored."""
         width, height = resized_sides(image.size, in_proportion(TEST_SIDE, self.size))
         pixels = np.asarray(image.resize((width, height), RESAMPLE))
         right, bottom = width - self.size, height - self.size
@@ -66,10 +66,10 @@ class TenCrop:
 
 @dataclass(frozen=True)
 class MultiScale:
-    """The whole image at several shorter sides, and mirrored at each.
+    """The whole image at several shorter sides, each also mirrored.
 
-    The longer side is the nearest multiple of `step` that is not below the shorter: few shapes have to be compiled, and
-    full batches form. No image is stretched by more than 7 %.
+    The longer side is the nearest multiple of `step` not below the shorter side, so that few shapes have to be compiled
+    and batches fill up. No image is stretched by more than 7 %.
     """
 
     scales: tuple[int, ...] = SCALES
@@ -92,7 +92,7 @@ class MultiScale:
 
     @property
     def step(self) -> int:
-        """Pixels: 32 for the paper's scales, in proportion for those of smaller nets."""
+        """Step in pixels: 32 for the paper's scales, in proportion for those of smaller nets."""
         return max(1, min(STEP, round(STEP * min(self.scales) / SCALES[0])))
 
     def _stepped(self, longer: int, shorter: int) -> int:

@@ -1,4 +1,4 @@
-"""A user's own images: an `.npz` file, or several whose parts are put together."""
+"""A user's own images: an `.npz` file, or several that are concatenated."""
 
 import re
 from pathlib import Path
@@ -13,15 +13,15 @@ CLASS_NAMES = "class_names"
 
 
 def read(path: Path) -> ImageData:
-    """x_train, y_train, x_test, y_test and perhaps class_names; `split` holds out a tenth of the training images.
+    """Reads x_train, y_train, x_test, y_test and any class_names; `split` holds out a tenth of the training images.
 
     Args:
-        path: an `.npz` file, a folder of them, or a pattern like `cifar10-part-*.npz`. Of several files each has a part
-            of some of the arrays; they are put together in the order of their names, numbers counted as numbers.
+        path: an `.npz` file, a folder of them, or a pattern like `cifar10-part-*.npz`. Of several files, each has a
+            part of some arrays; parts are concatenated in the order of the file names, numbers compared as numbers.
 
     Raises:
-        OSError: no such file, not an `.npz`, or an array is missing.
-        ValueError: images or labels out of range.
+        OSError: there is no such file, it is not an `.npz`, or an array is missing.
+        ValueError: images or labels are out of range.
     """
     files = _files(path)
     found: dict[str, list[np.ndarray]] = {}
@@ -70,18 +70,18 @@ _PARTS = re.compile(r"(\d+)")
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.exists() and not path.is_file():
-            raise ValueError("it is no file but a device or a pipe")  # which would be waited for
+            raise ValueError("it is no file but a device or a pipe")  # reading one would block
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise ValueError("it holds one array without a name")
         with loaded as file:
             arrays = {name: file[name] for name in (*NPZ_ARRAYS, CLASS_NAMES) if name in file}
         if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-            raise ValueError(f"{strange[0]} is no array")  # NumPy gives the bytes of a member that is no .npy
+            raise ValueError(f"{strange[0]} is no array")  # NumPy returns the bytes of a member that is not .npy
         return arrays
     except FileNotFoundError:
         raise InputOutput(f"--data-dir names a folder or an .npz file. Not found: {path}.") from None
-    except Exception as error:  # whatever zipfile and NumPy say of an archive that another program packed
+    except Exception as error:  # whatever zipfile and NumPy raise for an archive that another program packed
         reason = first_line(error)
         raise InputOutput(f"An .npz is written by numpy.savez, without objects. Received: {path} ({reason}).") from None
 

@@ -1,10 +1,10 @@
-"""CIFAR-10 in the files of its own site, which Keras and torchvision unpack: read without running their pickles.
+"""CIFAR-10 in the files of its own site, which Keras and torchvision unpack, read without running the pickles.
 
     cifar-10-batches-py/data_batch_1 ... 5, test_batch              a pickled dictionary each
     cifar-10-batches-bin/data_batch_1.bin ... 5.bin, test_batch.bin a label and 3,072 pixels for each image
 
-A pickle is a program. This one may name only the three objects that a NumPy array is made of, and gets stand-ins that
-keep their arguments: no function of NumPy or of anything else is called. An archive is read without being unpacked.
+A pickle is a program. These may name only the three objects that a NumPy array is built from, and get stand-ins that
+store their arguments: no function of NumPy or anything else is called. An archive is read without being unpacked.
 """
 
 import io
@@ -24,17 +24,17 @@ from resnet_keras.spec.known_data import CIFAR10_CLASSES
 TRAIN, TEST = tuple(f"data_batch_{number}" for number in range(1, 6)), "test_batch"
 PIXELS = 3 * 32 * 32
 MAX_BYTES = 1 << 26
-"""Of one file; the original ones have 31 million."""
+"""Limit for one file; the original files have 31 million."""
 
 _Part = tuple[np.ndarray, np.ndarray]
 
 
 def read(path: Path) -> ImageData:
-    """CIFAR-10 from such a folder or archive.
+    """Reads CIFAR-10 from such a folder or archive.
 
     Raises:
-        OSError: files that are missing, damaged, or others than these.
-        ValueError: labels out of range.
+        OSError: files are missing, damaged or of another kind.
+        ValueError: labels are out of range.
     """
     try:
         found = _in_folder(path) if path.is_dir() else _in_archive(path)
@@ -58,7 +58,7 @@ def read(path: Path) -> ImageData:
 
 
 def files(path: Path) -> list[Path]:
-    """What `read` opens: an archive, or the files of a folder that are there."""
+    """The files that `read` opens: an archive, or those present in a folder."""
     if not path.is_dir():
         return [path]
     named = ((path / name, path / f"{name}.bin") for name in (*TRAIN, TEST))
@@ -66,7 +66,7 @@ def files(path: Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> dict[str, tuple[bytes, bool]]:
-    """The content of each file and whether it is binary, by its name without ending."""
+    """The content of each file and whether it is binary, by file name without extension."""
     return {
         path.stem: (_bounded(path.stat().st_size, path.read_bytes, path), path.suffix == ".bin")
         for path in files(folder)
@@ -80,7 +80,7 @@ def _in_archive(path: Path) -> dict[str, tuple[bytes, bool]]:
             name = Path(member.name)
             if member.isfile() and name.stem in (*TRAIN, TEST) and name.suffix in ("", ".bin"):
                 file = archive.extractfile(member)
-                assert file is not None  # of a file
+                assert file is not None  # the member is a file
                 found[name.stem] = (_bounded(member.size, file.read, path / name), name.suffix == ".bin")
     return found
 
@@ -95,7 +95,7 @@ def _batch(file: tuple[bytes, bool], name: str, path: Path) -> _Part:
     content, binary = file
     try:
         flat, labels = _binary(content) if binary else _pickled(content)
-    except Exception as error:  # whatever the bytes make a parser or NumPy say
+    except Exception as error:  # whatever a parser or NumPy raises for the bytes
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputOutput(f"CIFAR-10's files hold arrays and labels. Received: {name} of {path} ({reason}).") from None
     return np.ascontiguousarray(flat.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
@@ -119,7 +119,7 @@ def _pickled(content: bytes) -> _Part:
 
 
 class _Kept:
-    """In the place of `numpy.ndarray` and `numpy.dtype`: keeps what the pickle says of it."""
+    """Stand-in for `numpy.ndarray` and `numpy.dtype` that stores what the pickle says about them."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
@@ -129,7 +129,7 @@ class _Kept:
         self.state = state
 
     def array(self) -> np.ndarray:
-        """The array of bytes that it stands for."""
+        """The array of bytes that this object stands for."""
         _, shape, dtype, column_major, data = self.state
         if dtype.arguments[0] not in ("u1", b"u1") or column_major or not isinstance(data, bytes):
             raise ValueError("pixels are bytes in rows")

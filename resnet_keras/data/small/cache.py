@@ -1,14 +1,14 @@
-"""Decoded images on disk: reading CIFAR-10 from one record and one PNG for each image takes half a minute, once.
+"""Decoded images on disk: reading CIFAR-10 from one record and one PNG per image takes half a minute, but only once.
 
-A copy is kept beside the source, in `.resnet_keras/`, or in the user's cache folder where that cannot be written:
-`KERAS_HOME`, else `XDG_CACHE_HOME`, else ~/.cache. It is used where the source has, byte for byte, the content that was
-decoded, by SHA-256: names, sizes and times would do without reading it, but stay where a file is edited in its place
-or copied with its times, and hashing CIFAR-10 takes 0.2 of 30 seconds. Anything else (another source, a copy that is
-damaged, that another version wrote or that cannot be read) counts as none. No folder that can be written is no error.
+A copy is kept beside the source, in `.resnet_keras/`, or, if that cannot be written, in the user's cache folder:
+`KERAS_HOME`, else `XDG_CACHE_HOME`, else ~/.cache. It is used if the source has, byte for byte by SHA-256, the content
+that was decoded. Comparing names, sizes and times would avoid reading the source, but these can stay the same when a
+file is edited in place or copied with its times, and hashing CIFAR-10 takes 0.2 of 30 seconds. Any other copy (of
+another source, damaged, written by another version or unreadable) is ignored. It is no error if no folder is writable.
 
-The file is one NumPy array after another, without pickles. Why not `.npz`: a zip takes twice as long to read. Why not
-mapped into memory: the arrays could not be written to, which PyTorch warns of, and a file that is cut later ends the
-process.
+The file holds one NumPy array after another, without pickles. It is not an `.npz`, as a zip takes twice as long to
+read, and it is not memory-mapped, as the arrays would be read-only, which PyTorch warns about, and truncating the file
+later would end the process.
 """
 
 import hashlib
@@ -29,27 +29,27 @@ from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import readable
 
 VERSION = 1
-"""Counts changes of what is decoded, held out or kept: copies of another version are not read."""
+"""Counts changes to what is decoded, held out or kept; copies of another version are not read."""
 MAX_BYTES = 1 << 30
-"""Of a source and of a copy; larger ones are read anew each time."""
+"""Limit for a source and for a copy; beyond it, the source is read anew each time."""
 FOLDER = ".resnet_keras"
 ARRAYS = ("x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test")
 FIELDS = ("name", "source", "generated", "num_classes", "class_names", "warnings")
 _ANYONE_WRITES = 0o222
 _ABANDONED = 86_400
-"""Seconds, after which what a killed process left behind is removed."""
+"""Seconds after which the leftovers of a killed process are removed."""
 
 
 def cached(source: Path, files: Sequence[Path], read: Callable[[], ImageData]) -> ImageData:
-    """What `read` gives, or a copy of what it gave when the source had the same content.
+    """What `read` returns, or a copy of what it returned when the source had the same content.
 
     Args:
         source: the file or folder; a copy is kept beside it.
-        files: all that is read of it.
-        read: reads it; called where there is no copy.
+        files: every file of the source that is read.
+        read: reads the source; called if there is no copy.
 
     Raises:
-        Exception: what `read` raises.
+        Exception: whatever `read` raises.
     """
     key = _content(files)
     if key is None:
@@ -70,9 +70,9 @@ def cached(source: Path, files: Sequence[Path], read: Callable[[], ImageData]) -
 
 
 def _content(files: Sequence[Path]) -> str | None:
-    """The SHA-256 of the files' names and contents and of what decodes them; None where they are large or not readable.
+    """SHA-256 of the files' names and contents and of the decoder's version; None if they are too large or unreadable.
 
-    A JPEG is decoded to other pixels by another version of Pillow: a copy gives what reading would give.
+    Another version of Pillow decodes a JPEG to other pixels, and a copy has to hold what reading would return.
     """
     digest = hashlib.sha256(f"{VERSION} {_pillow()}".encode())
     try:
@@ -82,7 +82,7 @@ def _content(files: Sequence[Path]) -> str | None:
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
             digest.update(json.dumps([path.name, content]).encode())
-    except OSError:  # whoever reads them says what is wrong
+    except OSError:  # their reader reports what is wrong
         return None
     return digest.hexdigest()
 
@@ -106,8 +106,8 @@ def _places(source: Path) -> Iterator[Path]:
 
 
 def _read(path: Path, key: str) -> ImageData | None:
-    """A copy that is whole and of that content, or None."""
-    # A damaged file makes NumPy and JSON say anything; the seal is for what they do not notice.
+    """The copy, if it is intact and of that content, else None."""
+    # A damaged file can make NumPy and JSON raise anything; the seal catches what they do not notice.
     with suppress(Exception), path.open("rb") as file:
         head = json.loads(_next(file).tobytes())
         if head["key"] != key:
@@ -127,14 +127,14 @@ def _next(file: BinaryIO) -> np.ndarray:
 
 
 def _write(path: Path, data: ImageData, key: str) -> None:
-    """Puts a copy in place, whole.
+    """Puts a complete copy in place.
 
     Raises:
         OSError: it cannot be written.
     """
     fields = {name: getattr(data, name) for name in FIELDS}
     existing = next(folder for folder in path.parents if folder.exists())
-    if not existing.stat().st_mode & _ANYONE_WRITES:  # which would not keep root from it
+    if not existing.stat().st_mode & _ANYONE_WRITES:  # file modes would not stop root
         raise PermissionError(f"{existing} is read-only")
     head = json.dumps({"key": key, "fields": fields, "seal": _seal(fields, data, key)}).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,10 +154,10 @@ def _seal(fields: dict[str, Any], data: ImageData, key: str) -> str:
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """A name beside `path` that no other process uses; what is written there gets the name `path` at the end.
+    """A name beside `path` that no other process uses; the file written there is renamed to `path` at the end.
 
-    Not `runs.storage`, which belongs to run folders and waits for the disk: here what a power cut damages is found when
-    it is read.
+    Not `runs.storage`, which belongs to run folders and waits for the disk: here, damage from a power cut is noticed
+    on reading.
     """
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -1,10 +1,10 @@
-"""Patterns: generated images that stand in for CIFAR-10 where there is neither disk nor network to get it from.
+"""Patterns: generated images that stand in for CIFAR-10 if it is available neither from disk nor over the network.
 
-Smooth fields of colour, whose amplitude falls with frequency as that of photographs does. Each class has twenty kinds,
-and the kinds of a class have a part in common. An image is one kind, moved by up to four pixels, under a field of its
-own. So, as with photographs, a first look at colours and coarse forms tells a little at once, and the rest has to be
-learned kind by kind: there a deep plain net falls far behind, and a deep residual net stays close to the shallow one.
-Nothing here is a result of the paper. docs/how-it-was-made.md tells what else was tried.
+The patterns are smooth colour fields whose amplitude falls with frequency as in photographs. Each class has twenty
+kinds, which share a common part. An image is one kind, shifted by up to four pixels, with a field of its own on top.
+So, as with photographs, colours and coarse shapes reveal a little at once, and the rest has to be learned kind by kind:
+there a deep plain net falls far behind, and a deep residual net stays close to the shallow one. Nothing here is a
+result of the paper. docs/how-it-was-made.md describes what else was tried.
 """
 
 import numpy as np
@@ -13,18 +13,18 @@ from resnet_keras.data.small.images import ImageData, split
 
 CLASSES = tuple(f"pattern {number}" for number in range(10))
 KINDS = 20
-"""Of each class."""
+"""Kinds per class."""
 SHARED = 0.5
-"""Of a kind's amplitude: what it has in common with the other kinds of its class."""
+"""Share of a kind's amplitude that it has in common with the other kinds of its class."""
 CONTRAST, OWN_CONTRAST, NOISE, BRIGHTNESS = 40.0, 40.0, 6.0, 15.0
-"""Standard deviations, in grey levels of 0..255: of a kind, of an image's own field, of its pixels, of its mean."""
+"""Standard deviations, in grey levels of 0..255: of a kind, an image's own field, its pixel noise and its mean."""
 MEAN = 120.0
 SLOPE = 1.6
-"""The amplitude of a wave is its frequency to the power of minus this."""
+"""A wave's amplitude is its frequency to the power of minus this."""
 COLOUR = 0.6
-"""Of a field's colours, as a share of its greys: those of photographs go together."""
+"""Strength of a field's colours as a share of its greys: the channels of photographs are correlated."""
 MOVE = 4
-"""Pixels, at most, each way; what leaves on one side comes in on the other."""
+"""Largest shift each way, in pixels; what leaves on one side re-enters on the other."""
 SEED = 2015
 SIZE = 32
 TRAIN_IMAGES, TEST_IMAGES = 20_000, 2_000
@@ -32,7 +32,7 @@ _CHUNK = 1_000
 
 
 def generated() -> ImageData:
-    """The same 22,000 images of 32 x 32 pixels at every call, 18,000 of them to train on."""
+    """The same 22,000 images of 32 x 32 pixels at every call, 18,000 of them for training."""
     random = np.random.default_rng(SEED)
     common = _fields(len(CLASSES), random)[:, None]
     own = _fields(len(CLASSES) * KINDS, random).reshape(len(CLASSES), KINDS, SIZE, SIZE, 3)
@@ -52,7 +52,7 @@ def generated() -> ImageData:
 
 
 def _draw(labels: np.ndarray, kinds: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Images (n, 32, 32, 3), uint8, of the classes that `labels` names."""
+    """Images (n, 32, 32, 3), uint8, of the classes in `labels`."""
     n = len(labels)
     kind = random.integers(0, KINDS, n)[:, None, None]
     down, right = random.integers(-MOVE, MOVE + 1, (2, n))[:, :, None]
@@ -65,7 +65,7 @@ def _draw(labels: np.ndarray, kinds: np.ndarray, random: np.random.Generator) ->
 
 
 def _fields(n: int, random: np.random.Generator) -> np.ndarray:
-    """Random fields (n, 32, 32, 3) of mean 0 and standard deviation 1 that go on at their edges."""
+    """Random fields (n, 32, 32, 3) of mean 0 and standard deviation 1 that wrap around at their edges."""
     frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE))
     frequency[0, 0] = np.inf
     white = random.standard_normal((n, 3, SIZE, SIZE), dtype=np.float32).astype(np.float64)

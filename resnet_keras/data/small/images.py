@@ -1,4 +1,4 @@
-"""`ImageData`: a set of small labelled images in memory, and what is checked of it before any work."""
+"""`ImageData`: a set of small labelled images in memory, and the checks on it before any work."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from resnet_keras.spec.class_names import ClassNames, meaningful
 CIFAR10_VALIDATION = 5_000
 """Section 4.2: "a 45k/5k train/val split"."""
 VALIDATION_SHARE = 0.1
-"""Of any other training set."""
+"""Share held out of any other training set."""
 LISTED = 5
-"""Classes that a warning names."""
+"""Classes that a warning names, at most."""
 LABELS = np.iinfo(np.int32)
 Places = np.ndarray | slice
 EVALUATION_BATCH = 500
@@ -49,17 +49,17 @@ class ArrayBatches(Batches):
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images in memory as uint8, split in three.
+    """Images in memory as uint8, split into three parts.
 
     Attributes:
-        name: as shown on screen and in figures.
-        source: what was read, without the path of this machine, or how the images were generated.
+        name: the name shown on screen and in figures.
+        source: what was read, without this machine's path, or how the images were generated.
         generated: True for the stand-in that is not a real data set.
         num_classes: labels are 0 to num_classes - 1.
         x_train, x_validation, x_test: (n, size, size, 3), uint8, RGB, 0..255.
         y_train, y_validation, y_test: (n,), int32.
-        class_names: what the labels mean; None where nobody says.
-        warnings: a line about each thing that may not be meant.
+        class_names: what the labels mean; None if unknown.
+        warnings: one line about each thing that may be unintended.
     """
 
     name: str
@@ -82,22 +82,22 @@ class ImageData:
 
     @property
     def known_classes(self) -> ClassNames | None:
-        """What the labels mean; None where the names only count the classes."""
+        """What the labels mean; None if the names only number the classes."""
         return meaningful(self.class_names)
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 digits of the SHA-256 of all images and labels: equal where two runs saw the same data."""
+        """16 digits of the SHA-256 of all images and labels: equal if two runs saw the same data."""
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_validation, self.y_validation, self.x_test, self.y_test):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
 
     def averaged_to(self, size: int) -> "ImageData":
-        """The same images in `size` x `size` pixels, each the mean of a square of the old ones.
+        """The same images at `size` x `size` pixels, each pixel the mean of a square of old ones.
 
         Raises:
-            ValueError: the old side is no multiple of the new.
+            ValueError: the old side is not a multiple of the new one.
         """
         if size == self.image_size:
             return self
@@ -118,7 +118,7 @@ class ImageData:
 
     @property
     def description(self) -> Description:
-        """What `run.json` keeps of it."""
+        """What `run.json` records about the data."""
         return Description(
             name=self.name,
             source=self.source,
@@ -151,7 +151,7 @@ class ImageData:
 
     def mean(self) -> np.ndarray:
         """The mean of each pixel over the training images: (size, size, 3), on a scale of 0..255."""
-        # Chunks: the float64 copy of all of CIFAR-10 would take a gigabyte.
+        # In chunks: a float64 copy of all of CIFAR-10 would take a gigabyte.
         starts = range(0, len(self.x_train), 1000)
         chunks = (self.x_train[start : start + 1000].sum(axis=0, dtype=np.float64) for start in starts)
         return np.sum(list(chunks), axis=0) / len(self.x_train)
@@ -170,22 +170,22 @@ def split(
 ) -> ImageData:
     """Checks images and labels and holds out the last `validation` training images.
 
-    Where images are sorted by class, or the last have a class that the others have not, images that are evenly spread
-    are held out instead, and a warning says so.
+    If the images are sorted by class, or the last ones have a class that the others lack, evenly spread images are held
+    out instead, and a warning says so.
 
     Args:
         name: see `ImageData`.
         source: see `ImageData`.
         generated: see `ImageData`.
-        train: images (n, size, size, 3) of 0..255 and integer labels (n,) or (n, 1).
+        train: images (n, size, size, 3) in 0..255 and integer labels (n,) or (n, 1).
         test: likewise.
         num_classes: None counts the names or, without names, the classes of the training labels.
         class_names: what the labels mean.
-        validation: images held out; None takes a tenth.
+        validation: number of images held out; None takes a tenth.
 
     Raises:
-        ValueError: shapes, types or values outside of that, with the array's name; or classes that were counted and of
-            which one has no training image.
+        ValueError: shapes, types or values are not as above, with the array's name; or the classes were counted and one
+            of them has no training image.
     """
     x_train, y_train = _images(train[0], "x_train"), _labels(train[1], "y_train", len(train[0]))
     x_test, y_test = _images(test[0], "x_test"), _labels(test[1], "y_test", len(test[0]))
@@ -237,7 +237,7 @@ def split(
 
 
 def _counted(y_train: np.ndarray, source: str) -> int:
-    """How many classes the labels name: each from 0 to the largest has an image, or a label is a slip."""
+    """Number of classes in the labels: each from 0 to the largest has an image, or some label is a mistake."""
     labels = np.unique(y_train)
     if labels[0] < 0 or labels[-1] + 1 == len(labels):
         return int(labels[-1]) + 1
@@ -250,7 +250,7 @@ def _counted(y_train: np.ndarray, source: str) -> int:
 
 
 def _held_out(labels: np.ndarray, count: int, source: str) -> tuple[Places, Places, list[str]]:
-    """The places of the images to train on and of those that are held out, and what there is to say of it."""
+    """The indices of the training images and of the held-out images, and any warnings."""
     cut = len(labels) - count
     only = np.setdiff1d(labels[cut:], labels[:cut])
     if len(only):
@@ -285,6 +285,6 @@ def _labels(y: np.ndarray, field: str, images: int) -> np.ndarray:
         raise InvalidValue(
             f"{field} holds {images} whole numbers, one per image. Received: {y.dtype} of shape {y.shape}."
         )
-    if y.min() < LABELS.min or y.max() > LABELS.max:  # others would become other classes
+    if y.min() < LABELS.min or y.max() > LABELS.max:  # other labels would change class
         raise InvalidValue(f"Labels are at most {LABELS.max:,}. Received: {field} from {y.min()} to {y.max()}.")
     return y.reshape(images).astype(LABELS.dtype)

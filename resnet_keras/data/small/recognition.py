@@ -1,9 +1,9 @@
-"""CIFAR-10 recognised by its images, wherever they come from, and brought into one order.
+"""CIFAR-10, recognised by its images, wherever they come from, and put into one order.
 
-The original files, Keras and torchvision have one order, TensorFlow Datasets another, other copies others. Which 5,000
-images are held out and which image is number i of an epoch must not depend on that. The order here is that of the copy
-of TensorFlow Datasets that the first published runs read; `cifar10_order.npy` holds it: the place of each image, of the
-training images and then of the test images, when sorted by the SHA-256 of pixels and label.
+The original files, Keras and torchvision have one order, TensorFlow Datasets another, and other copies others. Which
+5,000 images are held out and which image is number i of an epoch must not depend on that. The order used here is that
+of the TensorFlow Datasets copy that the first published runs read. `cifar10_order.npy` holds it: the place of each
+training image and then of each test image, both listed in the order of the SHA-256 of pixels and label.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ SHAPES = ((45_000, 32, 32, 3), (CIFAR10_VALIDATION, 32, 32, 3), (10_000, 32, 32,
 
 
 def recognised(data: ImageData) -> ImageData:
-    """The same data; CIFAR-10 under its name, with the names of its classes, in its one order and split."""
+    """The same data; CIFAR-10 gets its name, its class names, and its one order and split."""
     if (data.x_train.shape, data.x_validation.shape, data.x_test.shape) != SHAPES or data.num_classes != 10:
         return data
     if data.fingerprint != CIFAR10_FINGERPRINT:
@@ -51,7 +51,7 @@ def recognised(data: ImageData) -> ImageData:
 
 
 def image_hashes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The SHA-256 of each image's pixels and label: (n, 4), of 64 bits each."""
+    """SHA-256 of each image's pixels and label: (n, 4), words of 64 bits."""
     pixels, labels = np.ascontiguousarray(x), y.astype(np.uint8)
     every = b"".join(
         hashlib.sha256(image.tobytes() + bytes([label])).digest()
@@ -61,12 +61,12 @@ def image_hashes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def contents(hashes: list[np.ndarray]) -> str:
-    """The SHA-256 of the parts' sorted hashes: whatever the order of images in a part, it is the same."""
+    """SHA-256 of the parts' sorted hashes, independent of the order of images within a part."""
     return hashlib.sha256(b"".join(one[sorted_order(one)].tobytes() for one in hashes)).hexdigest()
 
 
 def sorted_order(hashes: np.ndarray) -> np.ndarray:
-    """The places of the hashes from the lowest to the highest."""
+    """The indices that sort the hashes from lowest to highest."""
     return np.lexsort(hashes.T[::-1])
 
 

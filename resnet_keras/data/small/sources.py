@@ -1,4 +1,4 @@
-"""Where small images come from: CIFAR-10 in any form that people have it, other sets of TensorFlow Datasets, `.npz`."""
+"""Where small images come from: CIFAR-10 in any of its usual forms, other TensorFlow Datasets sets, `.npz`."""
 
 import hashlib
 import io
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from resnet_keras.data.photographs.split import Split
 
 CIFAR10 = "cifar10"
-"""TensorFlow Datasets' name of it."""
+"""TensorFlow Datasets' name for it."""
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
-"""Of the archive there, as `keras.datasets.cifar10` has it; that needs a backend and unpickles what it reads."""
+"""Hash of that archive, as in `keras.datasets.cifar10`, which needs a backend and unpickles what it reads."""
 SECONDS = 10.0
-"""Without a byte, after which a download is given up."""
+"""Seconds without a byte after which a download is abandoned."""
 _BLOCK = 1 << 20
 
 
@@ -40,24 +40,24 @@ class NotAvailable(InputOutput):
 def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None) -> ImageData:
     """The images that `--data-dir` and `--dataset` name.
 
-    CIFAR-10 is known by its images: from every source it has the same order and split. What takes long to decode is
-    kept for the next start: `data.small.cache`.
+    CIFAR-10 is recognised by its images: from every source it has the same order and split. Images that are slow to
+    decode are kept for the next start: see `data.small.cache`.
 
     Args:
-        data_dir: see `data.choice`. None is TensorFlow Datasets' own folder (`TFDS_DATA_DIR`, else
-            ~/tensorflow_datasets), for CIFAR-10 then Keras's (`KERAS_HOME`, else ~/.keras), into which it is
-            downloaded if it is nowhere.
-        dataset: which set of TensorFlow Datasets; None is CIFAR-10, or the only one of a folder.
+        data_dir: see `data.choice`. None means TensorFlow Datasets' own folder (`TFDS_DATA_DIR`, else
+            ~/tensorflow_datasets) and then, for CIFAR-10, Keras's (`KERAS_HOME`, else ~/.keras), into which it is
+            downloaded if it is in neither.
+        dataset: which TensorFlow Datasets set; None means CIFAR-10, or the only one in a folder.
 
     Raises:
-        OSError: nothing there, and no way to download it; or files that cannot be read.
-        ValueError: images or labels out of range.
+        OSError: nothing is there and it cannot be downloaded, or files cannot be read.
+        ValueError: images or labels are out of range.
     """
     found = _found(data_dir, dataset)
     if found is None:
         found = Choice("cifar10 files", _downloaded())
     match found.kind:
-        case "arrays":  # as they are: a copy would read no faster
+        case "arrays":  # not cached: a copy would read no faster
             return recognised(arrays.read(found.path))
         case "cifar10 files":
             return cached(found.path, batches.files(found.path), lambda: recognised(batches.read(found.path)))
@@ -72,7 +72,7 @@ def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None
 
 
 def check_folder(data_dir: str | PathLike[str] | None, dataset: str | None = None) -> None:
-    """Before any long work: what the user named has to be there.
+    """Checks, before any long work, that what the user named is there.
 
     Raises:
         OSError: it is not.
@@ -81,7 +81,7 @@ def check_folder(data_dir: str | PathLike[str] | None, dataset: str | None = Non
 
 
 def _found(data_dir: str | PathLike[str] | None, dataset: str | None) -> Choice | None:
-    """What there is to read; None where CIFAR-10 has to be downloaded."""
+    """What to read; None if CIFAR-10 has to be downloaded."""
     if data_dir is not None:
         return choose(Path(data_dir), dataset, usual=CIFAR10)
     folder = Path(os.environ.get("TFDS_DATA_DIR") or _home("tensorflow_datasets"))
@@ -132,7 +132,7 @@ def _downloaded() -> Path:
 
 
 def _prepared(folder: Path) -> ImageData:
-    """A prepared set of small images: array_record and TFRecord files, neither with TensorFlow."""
+    """A prepared set of small images, from array_record or TFRecord files, both without TensorFlow."""
     try:
         from resnet_keras.data.photographs.tfds import prepared
     except ImportError as error:
@@ -152,7 +152,7 @@ def _prepared(folder: Path) -> ImageData:
 
 
 def _decoded(part: "Split") -> tuple[np.ndarray, np.ndarray]:
-    """Every image of a part, in memory; grey ones as RGB."""
+    """Every image and label of a part, in memory; grey images as RGB."""
     from PIL import Image
 
     y = np.empty(len(part), np.int32)

@@ -1,7 +1,7 @@
 """The order of training images and their augmentation (section 4.2), as pure functions of (seed, epoch, index).
 
-Why not Keras's own: `fit(shuffle=True)` repeats one order on TensorFlow under a global seed, and `RandomCrop` draws
-one offset for a whole batch. Here every backend sees the same images, and a run can be continued from any iteration.
+Keras's own are not used: `fit(shuffle=True)` repeats one order on TensorFlow under a global seed, and `RandomCrop`
+draws one offset for a whole batch. Here every backend sees the same images, and a run can resume from any iteration.
 """
 
 from collections.abc import Callable
@@ -47,8 +47,8 @@ class Stream(TrainingBatches):
         y: (n,), int32.
         batch_size: images per batch.
         seed: random seed of order and augmentation.
-        augmentation: of each image.
-        rows: of each batch, those that are given; None is all.
+        augmentation: how each image is augmented.
+        rows: the rows of each batch to return; None returns all.
     """
 
     x: np.ndarray
@@ -61,7 +61,7 @@ class Stream(TrainingBatches):
     _augmentation: Callable[[int, int, int, int], Augmentation] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Each stream keeps the two epochs that a batch may lie in: several of other seeds take turns.
+        # Each stream caches the two epochs that a batch may span: several streams with other seeds may take turns.
         object.__setattr__(self, "_order", lru_cache(maxsize=2)(order))
         object.__setattr__(self, "_augmentation", lru_cache(maxsize=2)(augmentation))
 
@@ -70,16 +70,16 @@ class Stream(TrainingBatches):
         """(n, top, left, row, column and channel): a view of the padded images."""
         size, pad = self.x.shape[1], (self.augmentation.pad,) * 2
         padded = np.pad(self.x, ((0, 0), pad, pad, (0, 0)))
-        # The pixels of a row lie side by side: a window of them is copied in one go.
+        # The pixels of a row are contiguous: a window of them is copied in one go.
         rows = padded.reshape(*padded.shape[:2], -1)
         return np.lib.stride_tricks.sliding_window_view(rows, (size, 3 * size), axis=(1, 2))[:, :, ::3]
 
     def crops(self, iteration: int) -> np.ndarray:
-        """What update number `iteration`, counted from 0, takes of the images.
+        """The crops that update number `iteration`, counted from 0, takes from the images.
 
         Returns:
-            int32 of shape (rows, 4): the image's index, where its crop begins in the padded image (top, left, in
-            pixels), and 1 where it is mirrored, else 0.
+            int32 of shape (rows, 4): the image's index, where its crop starts in the padded image (top, left, in
+            pixels), and 1 if it is mirrored, else 0.
         """
         images, rows = len(self.x), self.rows or range(self.batch_size)
         positions = np.arange(rows.start, rows.stop) + iteration * self.batch_size
