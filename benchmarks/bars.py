@@ -1,9 +1,9 @@
-"""Draw `train` beside `fit` and a native loop, a panel for each net, from what `training.py` measured.
+"""Draw `train` beside `fit` and a native loop, one panel per net, from the results of `training.py`.
 
     python benchmarks/bars.py results/performance/resnet-*.json --out docs/images/speed
 
-A file gives a result for each backend; those of another precision than --precision are left out, and of one net and
-backend the last file counts.
+A file gives a result for each backend; results in a precision other than --precision are left out, and for each net
+and backend the last file counts.
 """
 
 import json
@@ -18,7 +18,7 @@ from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
 
 SHOWN = {"native loop": "native loop", "train": "resnet_keras", "fit": "Keras's fit"}
-"""Contenders, from the left, and what the figure calls them."""
+"""Contenders, from left to right, and their names in the figure."""
 SHADES = {"native loop": 0.35, "train": 1.0, "fit": 0.6}
 
 

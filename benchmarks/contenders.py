@@ -1,6 +1,6 @@
-"""Who takes turns: this project's training, `fit` alone, the bare Keras step, the native step and the native loop.
+"""The contenders: this project's training, `fit` alone, the bare Keras step, the native step and the native loop.
 
-Keras is imported for its own contenders only, so that a native loop starts as fast as it does alone.
+Keras is imported only for the contenders that use it, so that a native loop starts as fast as it does alone.
 """
 
 import time
@@ -18,24 +18,24 @@ from resnet_keras.data.small.stream import Stream
 
 @dataclass(frozen=True)
 class Contender:
-    """Something that makes updates.
+    """A way of making updates.
 
     Attributes:
         name: see `Name`.
-        run: makes so many updates, returns when the device has finished, and gives the seconds that all but the first
-            of them took: `fit` sets up its data before the first, and `train` is timed so.
+        run: makes a given number of updates, waits for the device to finish, and returns the seconds that all but the
+            first took: `fit` sets up its data before the first, and `train` is timed this way.
     """
 
     name: Name
     run: Callable[[int], float]
 
     def images_per_second(self, steps: int, batch_size: int) -> float:
-        """Its speed over so many updates."""
+        """Its speed over this number of updates."""
         return (steps - 1) * batch_size / self.run(steps)
 
 
 def make(name: Name, setting: Setting, data: ImageData) -> Contender:
-    """A contender that is not `train`, which is not called but calls: see `ours.train_in_periods`."""
+    """Makes a contender other than `train`, which calls rather than is called: see `ours.train_in_periods`."""
     batch = data.x_train[: setting.batch_size], data.y_train[: setting.batch_size]
     match name:
         case "fit" | "own step" | "keras step" | "keras.applications fit":
@@ -54,7 +54,7 @@ def make(name: Name, setting: Setting, data: ImageData) -> Contender:
 
 
 def native_loop(setting: Setting, mean: np.ndarray, *, compiled: bool = False) -> Loop:
-    """The hand-written loop of a backend's own framework."""
+    """The hand-written loop in the backend's own framework."""
     return _loop_class(setting.backend)(
         setting.architecture,
         mean,
@@ -65,7 +65,7 @@ def native_loop(setting: Setting, mean: np.ndarray, *, compiled: bool = False) -
 
 
 def _loop_class(backend: Backend) -> Callable[..., Loop]:
-    # Each needs its framework: only the one that is asked for is imported.
+    # Each needs its framework: only the requested one is imported.
     match backend:
         case "torch":
             from native.torch_loop import TorchLoop

@@ -1,11 +1,11 @@
-"""The main job from nothing: a new virtual environment, the install, and the first command of the README, timed.
+"""Time the main job from scratch: a new virtual environment, the install, and the first command of the README.
 
     python benchmarks/first_figure.py --json results/performance/first-figure.json
     python benchmarks/first_figure.py --backend torch --no-cache --data-dir cifar10 --iterations 80
 
-Backends take turns in full. `--no-cache` has pip download everything; without it what pip has kept is not downloaded
-again. Which build of PyTorch comes is told to pip by its own settings, like PIP_EXTRA_INDEX_URL, and `--constraint`
-(docs/install.md). Caches of decoded images are those of a new user: none, but one beside `--data-dir`.
+Each backend runs in full before the next. `--no-cache` makes pip download everything; without it, what is in pip's
+cache is not downloaded again. pip's own settings, like PIP_EXTRA_INDEX_URL, and `--constraint` select the build of
+PyTorch (docs/install.md). There is no cache of decoded images, as for a new user, except one beside `--data-dir`.
 """
 
 import json
@@ -30,11 +30,11 @@ from resnet_keras.runs import storage
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = "data,plot"
-"""Beside the backend, as in the README."""
+"""Installed with the backend, as in the README."""
 
 
 def timed(command: Sequence[str], **environment: str) -> tuple[float, float]:
-    """Seconds to the first line of output and to the end.
+    """Runs a command; returns the seconds to its first line of output and to its end.
 
     Raises:
         OSError: the command failed.
@@ -51,7 +51,7 @@ def timed(command: Sequence[str], **environment: str) -> tuple[float, float]:
 
 
 def measure(backend: Backend, pip: Sequence[str], recipe: Sequence[str]) -> dict[str, Any]:
-    """Seconds of each part, and bytes installed."""
+    """Seconds that each part takes, and bytes installed."""
     print(backend, flush=True)
     with TemporaryDirectory(prefix="benchmark-") as made:
         folder = Path(made)

@@ -1,13 +1,13 @@
-"""How time and memory grow with depth, batch, image size and number of images, on each backend: measured, and drawn.
+"""Measure and draw how time and memory grow with depth, batch, image size and number of images, on each backend.
 
     python benchmarks/growth.py --measure --json results/performance/growth.json
     python benchmarks/growth.py --measure --memory --json memory.json     where times say nothing: memory alone
     python benchmarks/growth.py --json results/performance/growth.json --out docs/images/growth
 
-Every point is a process of its own, in which `train` makes a few periods of updates: the median of their images per
-second, the first left out, and the most memory that the process held. One thing changes at a time; the others are those
-of `BASE`. Backends take turns at each point. A point that takes longer than `--limit`, as compiling deep nets does, is
-told and left out. Results of `training.py` are drawn too, where they are such points; they say nothing of memory.
+Every point is a process of its own, in which `train` makes a few periods of updates: the point is the median of their
+images per second, without the first, and the peak memory of the process. One field changes at a time; the others are
+those of `BASE`. Backends take turns at each point. A point that takes longer than `--limit`, as compiling deep nets
+does, is reported and left out. Results of `training.py` that are such points are drawn too, without memory.
 """
 
 import json
@@ -32,7 +32,7 @@ from resnet_keras.runs import storage
 
 BASE = Setting("torch", "resnet-20", batch_size=32, image_size=32, images=10_000)
 PERIODS = 4
-"""Of updates, of which the first is not counted."""
+"""Periods of updates, of which the first is not counted."""
 TIMES = ("images_per_second", "first_update_seconds", "load")
 COLOURS = {"tensorflow": "#d95f02", "jax": "#1b9e77", "torch": "#7570b3"}
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -42,10 +42,10 @@ class Axis(NamedTuple):
     """What grows.
 
     Attributes:
-        label: as the figure has it.
-        field: of `Setting`.
-        values: of that field.
-        power: of it, with which what is computed for an image grows.
+        label: label in the figure.
+        field: the field of `Setting` that changes.
+        values: values of that field.
+        power: the computation for an image grows with this power of the field.
     """
 
     label: str
@@ -54,11 +54,11 @@ class Axis(NamedTuple):
     power: int
 
     def number(self, setting: Setting) -> int:
-        """Where a point lies."""
+        """Position of a point on the axis."""
         return setting.architecture.depth if self.field == "net" else getattr(setting, self.field)
 
     def holds(self, setting: Setting) -> bool:
-        """Whether nothing but this differs from `BASE`."""
+        """Whether the setting differs from `BASE` only in this field."""
         kept = {"backend": BASE.backend, "seconds": BASE.seconds, "rounds": BASE.rounds, "beside": BASE.beside}
         of_base = {self.field: getattr(BASE, self.field)}
         return replace(setting, **kept | of_base) == BASE
@@ -73,7 +73,7 @@ AXES = (
 
 
 def points(backends: Sequence[Backend]) -> Iterator[Setting]:
-    """Each setting once."""
+    """Yields each setting once."""
     seen = set()
     for axis in AXES:
         for value in axis.values:
@@ -85,13 +85,13 @@ def points(backends: Sequence[Backend]) -> Iterator[Setting]:
 
 
 def normal(setting: Setting) -> Setting:
-    """With everything said: the size of the images, and how many there are."""
+    """The setting with the size and number of its images filled in."""
     images = BASE.images if setting.images is None else setting.images
     return replace(setting, image_size=setting.architecture.image_size, images=images)
 
 
 def measure(setting: Setting, limit: float, *, memory: bool) -> dict[str, Any]:
-    """A point, in a process of its own; with `memory` nothing of its time."""
+    """Measures a point in a process of its own; with `memory`, times are left out."""
     about = {
         "setting": asdict(setting),
         "command": shlex.join(["python", *sys.argv]),
@@ -117,7 +117,7 @@ def measure(setting: Setting, limit: float, *, memory: bool) -> dict[str, Any]:
 
 
 def said(one: dict[str, Any]) -> str:
-    """A line on a point."""
+    """One line about a point."""
     if "error" in one:
         return one["error"]
     rates, memory = one.get("images_per_second"), f"{(one['peak_bytes'] or 0) / 1e6:,.0f} MB"
@@ -125,12 +125,12 @@ def said(one: dict[str, Any]) -> str:
 
 
 def setting_of(one: dict[str, Any]) -> Setting:
-    """Of a result."""
+    """The setting of a result."""
     return Setting.from_json(json.dumps(one["setting"]))
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """What was measured: the setting and images per second of each, and its memory where that is said."""
+    """Reads results: the setting and images per second of each, and its memory if recorded."""
     found = []
     for one in json.loads(path.read_text(encoding="utf-8")):
         if "setting" not in one or "error" in one:
@@ -147,9 +147,9 @@ class Measure(NamedTuple):
     """What is drawn of a point.
 
     Attributes:
-        label: as the figure has it.
-        field: of what `read` gives.
-        of: that field, in the unit of the label.
+        label: label in the figure.
+        field: a field of what `read` returns.
+        of: converts that field to the unit of the label.
     """
 
     label: str
@@ -164,7 +164,7 @@ MEASURES = (
 
 
 def lines(results: Sequence[dict[str, Any]], axis: Axis, measure: Measure) -> dict[Backend, dict[int, float]]:
-    """What was measured along an axis: numbers by where they lie, of each backend."""
+    """What was measured along an axis: for each backend, values by position."""
     return {
         backend: {
             axis.number(one["setting"]): measure.of(one[measure.field])
@@ -176,10 +176,10 @@ def lines(results: Sequence[dict[str, Any]], axis: Axis, measure: Measure) -> di
 
 
 def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
-    """Time above, memory below, a column for each axis; those along which nothing was measured are left out.
+    """Draws time above, memory below, a column for each axis; axes along which nothing was measured are left out.
 
     Raises:
-        ValueError: nothing grows in these results.
+        ValueError: the results have no two points along one axis.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -219,7 +219,7 @@ def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
 
 
 def guide(panel: Any, ticks: Sequence[int], power: int) -> None:
-    """A grey line as steep as what is computed grows."""
+    """Draws a grey line with the slope at which the computation grows."""
     low, _ = panel.get_ylim()
     start = low * 1.3
     panel.plot(ticks, [start * (tick / ticks[0]) ** power for tick in ticks], color="#999999", linestyle=":", zorder=0,

@@ -1,10 +1,10 @@
-"""Errors of the short experiment, its kernels started by fan-in and by fan-out: a controlled run for deviations.md.
+"""Compare initialisation by fan-in and by fan-out in the short experiment: a controlled run for deviations.md.
 
     KERAS_BACKEND=tensorflow python benchmarks/initialisation.py --seeds 0-2 --json initialisation.json
 
 He et al. 2015 derive both, Eqn. (10) and (14), say that either will do, and use the second. The two differ in the first
 convolution, where a net changes its width, and in the dense layer. Nets, images and schedule are those of
-`recipes/degradation.py`; each folder of --out is an ordinary run, and one that is finished is not trained again.
+`recipes/degradation.py`; each folder in --out is an ordinary run, and a finished one is not trained again.
 """
 
 import json

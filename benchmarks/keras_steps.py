@@ -1,7 +1,7 @@
-"""The bare step of a Keras net: its layers, loss and optimizer in the training loop that Keras's guides write by hand.
+"""The bare step of a Keras net: its layers, loss and optimizer in the hand-written training loop of Keras's guides.
 
-No `fit`, no callbacks, no metrics, no data: what is slower than this is ours or `fit`'s, and what is slower here than
-in a native loop is the layers' or the optimizer's.
+No `fit`, no callbacks, no metrics, no data: time beyond this is due to our code or `fit`, and time here beyond that of
+a native loop is due to the layers or the optimizer.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 Step = Callable[[Any], None]
-"""One update with a batch on the device; it need not have ended on return."""
+"""Makes one update with a batch on the device; it may return before the update has finished."""
 
 
 class KerasSteps:
-    """Makes updates of a compiled model one by one."""
+    """Makes updates of a compiled model, one at a time."""
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
@@ -25,7 +25,7 @@ class KerasSteps:
 
 
 Parts = tuple[Callable[[np.ndarray, np.ndarray], Any], Step, Callable[[], float]]
-"""How a batch comes to the device, the step, and how to wait for the last step: its loss."""
+"""Moves a batch to the device, makes a step, and waits for the last step by reading its loss."""
 
 
 def _tensorflow(model: keras.Model) -> Parts:
@@ -83,7 +83,7 @@ def _jax(model: keras.Model) -> Parts:
 
     jitted = jax.jit(update, donate_argnums=0)
     variables = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-    # Copies: the step gives away its buffers, and the model is used elsewhere.
+    # Copies: the step donates its buffers, and the model is used elsewhere.
     state = [(*([jax.numpy.array(variable.value) for variable in part] for part in variables), jax.numpy.zeros(()))]
 
     def step(batch: Any) -> None:

@@ -1,11 +1,11 @@
-"""What ten minutes of a GPU are to measure, the most wanted first; what the time left is too short for is not begun.
+"""Measure what ten minutes on a GPU allow, most wanted first; what the time left is too short for is not started.
 
     python benchmarks/on_a_gpu.py --out results/performance/gpu
     python benchmarks/on_a_gpu.py --out short --short          the same commands with tiny nets, to try them anywhere
 
-Each step is a command that is printed before it runs, in a process of its own; one that fails or takes too long is told
-and passed over. Then `python benchmarks/roofline.py --measured OUT/*.json` prints what was measured beside what the GPU
-could do. Needs: pip install -e ".[tensorflow,jax,torch,bench,data]"; a backend that is not installed is passed over.
+Each step is a command that is printed, then run in a process of its own; one that fails or takes too long is reported
+and skipped. Then `python benchmarks/roofline.py --measured OUT/*.json` prints what was measured beside what the GPU
+could do. Needs: pip install -e ".[tensorflow,jax,torch,bench,data]"; a backend that is not installed is skipped.
 """
 
 import csv
@@ -35,18 +35,18 @@ HERE = Path(__file__).parent
 RECIPE = HERE.parent / "recipes" / "cifar10.py"
 SEEDS = 5
 LEAST_LEFT = 5.0
-"""Seconds, below which nothing is begun."""
+"""Seconds; with less time left, nothing is started."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command.
+    """A command to run.
 
     Attributes:
-        name: of its file.
-        backend: Keras's.
-        seconds: that it takes on a GPU, about; with less time left it is not begun.
-        command: what runs.
+        name: name of its file.
+        backend: the Keras backend.
+        seconds: approximate time on a GPU; with less time left it is not started.
+        command: the command line.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Step:
 
 
 def steps(out: Path, noise: Path, *, short: bool) -> Iterator[Step]:
-    """The most wanted first."""
+    """Yields the steps, most wanted first."""
     backends = [name for name in ("jax", "torch", "tensorflow") if find_spec(name)]
 
     def training(net: str, batch_size: int, backend: str, seconds: float, *precisions: str) -> Step:
@@ -94,7 +94,7 @@ def _python(program: Path, *arguments: str) -> tuple[str, ...]:
 
 
 def made_noise(path: Path, images: int) -> Path:
-    """An .npz of as many images as CIFAR-10's to train on: speed does not depend on what they show."""
+    """Writes an .npz of random images in place of CIFAR-10 to train on: speed does not depend on what they show."""
     random = np.random.default_rng(0)
     parts = {}
     for part, count in (("train", images), ("test", images // 5)):
@@ -105,7 +105,7 @@ def made_noise(path: Path, images: int) -> Path:
 
 
 def seeds_table(out: Path) -> dict[str, float]:
-    """Images per second of each run in `seeds/`, the median of its periods but the first, which compiles."""
+    """Images per second of each run in `seeds/`: the median over its periods except the first, which compiles."""
     said = {}
     for path in sorted((out / "seeds").glob("**/metrics.csv")):
         with path.open(newline="", encoding="utf-8") as file:
@@ -137,7 +137,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def run(step: Step, end: float, out: Path) -> dict[str, object]:
-    """Runs a step if there is time for it, and says what came of it."""
+    """Runs a step if there is time for it, and returns how it ended."""
     left = end - time.monotonic()
     said: dict[str, object] = {"name": step.name, "command": shlex.join(["python", *step.command[1:]])}
     if left < max(step.seconds, LEAST_LEFT):
@@ -153,7 +153,7 @@ def run(step: Step, end: float, out: Path) -> dict[str, object]:
         try:
             code = process.wait(left)
             ended = "done" if code == 0 else f"exit code {code}"
-        except BaseException as error:  # the processes that it started hold the GPU
+        except BaseException as error:  # the processes it started hold the GPU
             os.killpg(process.pid, signal.SIGKILL)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise

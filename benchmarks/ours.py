@@ -1,4 +1,4 @@
-"""The contenders that ride on Keras: this project's training, `fit`, the bare step, and keras.applications."""
+"""The contenders that use Keras: this project's training, `fit`, the bare step, and keras.applications."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 def runner(name: Name, setting: Setting, data: ImageData, batch: Batch) -> Callable[[int], float]:
-    """What a contender does with one batch: see `Contender.run`."""
+    """The `Contender.run` of a contender that repeats one batch."""
     match name:
         case "fit":
             return _fit(trainable(our_model(setting, data)), batch)
@@ -55,15 +55,15 @@ def trainable(model: keras.Model) -> keras.Model:
 
 
 class _Enough(Exception):
-    """Ends `train` from inside."""
+    """Raised inside `train` to end it."""
 
 
 def train_in_periods(
     setting: Setting, data: ImageData, *, period: int, periods: int, after: Callable[[Row], None]
 ) -> None:
-    """Trains as users do, and calls `after` at the end of each period: that is where others take their turns.
+    """Trains as users do, and calls `after` at the end of each period, when the other contenders take their turns.
 
-    Training runs once, so nothing is compiled twice. The first period holds what is compiled.
+    Training runs once, so nothing is compiled twice. The first period includes compilation.
     """
 
     class Folder(RunFolder):
@@ -84,7 +84,7 @@ def train_in_periods(
 
 @contextmanager
 def called_after_first_step(then: Callable[[], None]) -> Iterator[None]:
-    """Inside, whatever calls `fit` calls `then` at the end of its first update too."""
+    """Within the context, `fit` also calls `then` at the end of its first update, whoever calls it."""
 
     class First(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -150,7 +150,7 @@ def _applications(setting: Setting) -> keras.Model:
 
 
 def compiled(model: keras.Model, *, from_logits: bool) -> keras.Model:
-    """With the optimizer of the recipe, the loss, and no metrics."""
+    """Compiles a model with the recipe's optimizer, the loss, and no metrics."""
     model.compile(
         keras.optimizers.SGD(LEARNING_RATE, momentum=CIFAR10.momentum),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits),

@@ -2,9 +2,9 @@
 
     python benchmarks/photographs.py --data-dir imagenette --image-size 224 --json photographs.json
 
-All three read the same files, resize to a random shorter side, crop, mirror and shift the colour, and give uint8
-batches; each uses every core. They take turns in one process, so that a busy machine is busy for all; the ratio is that
-of the medians over the rounds. A loader that is not installed is left out.
+All three read the same files, resize to a random shorter side, crop, mirror and shift the colour, and return uint8
+batches; each uses every core. They take turns in one process, so that a busy machine slows all of them; the ratio is
+that of the medians over the rounds. A loader that is not installed is left out.
 """
 
 import argparse
@@ -30,11 +30,11 @@ from resnet_keras.spec.augmentation import ScaledCrop
 
 PAPER = ScaledCrop()
 WARM_BATCHES = 4
-"""Taken before the clock starts: they fill the queues, and start processes and threads."""
+"""Batches taken before the clock starts, to start processes and threads and fill the queues."""
 
 
 def ours(data: photographs.Photographs, batch_size: int, cores: int) -> Iterator[np.ndarray]:
-    """This project's: threads, and Pillow resizes only what the crop needs."""
+    """This project's loader: threads, in which Pillow resizes only what the crop needs."""
     stream = data.stream(batch_size, seed=0)
     try:
         for iteration in range(1 << 30):
@@ -44,7 +44,7 @@ def ours(data: photographs.Photographs, batch_size: int, cores: int) -> Iterator
 
 
 def tf_data(data: photographs.Photographs, batch_size: int, cores: int) -> Iterator[np.ndarray]:
-    """tf.data: the whole image is resized, then cropped, in TensorFlow's operations."""
+    """tf.data: the whole image is resized, then cropped, with TensorFlow operations."""
     import tensorflow as tf
 
     size = data.image_size
@@ -70,7 +70,7 @@ def tf_data(data: photographs.Photographs, batch_size: int, cores: int) -> Itera
 
 
 class PillowFiles:
-    """A PyTorch data set as most ports have it: Pillow resizes the whole image, and crops it."""
+    """A PyTorch data set as in most ports: Pillow resizes the whole image, then crops it."""
 
     def __init__(self, paths: list[str], size: int) -> None:
         self.paths, self.size = paths, size
@@ -95,7 +95,7 @@ class PillowFiles:
 
 
 def torch_loader(data: photographs.Photographs, batch_size: int, cores: int) -> Iterator[np.ndarray]:
-    """torch.utils.data.DataLoader with a process for each core."""
+    """torch.utils.data.DataLoader with one process per core."""
     from torch.utils.data import DataLoader
 
     paths = [data.train.location(index) for index in range(len(data.train))]
@@ -115,7 +115,7 @@ LOADERS: dict[str, tuple[str, Callable[..., Iterator[np.ndarray]]]] = {
 
 
 def rate(loader: Callable[..., Iterator[np.ndarray]], data: Any, batch_size: int, batches: int, cores: int) -> float:
-    """Images per second over `batches` batches, from a warm start."""
+    """Images per second over `batches` batches, after a warm-up."""
     stream = loader(data, batch_size, cores)
     for _ in range(WARM_BATCHES):
         next(stream)

@@ -1,4 +1,4 @@
-"""One point of `growth.py`, in this process: images per second of `train`, and the most memory held.
+"""Measure one point of `growth.py` in this process: images per second of `train`, and peak memory.
 
 KERAS_BACKEND=torch python benchmarks/point.py SETTING PERIODS    the first a `Setting` as JSON; prints JSON
 """
@@ -14,11 +14,11 @@ import startup
 from setting import Setting
 
 UPDATES = 4
-"""Of a period; the first period is not counted."""
+"""Updates in a period; the first period is not counted."""
 
 
 def measure(setting: Setting, periods: int) -> dict[str, Any]:
-    """Images per second of each period but the first, seconds to the first update, and bytes."""
+    """Images per second of each period but the first, seconds to the first update, and peak memory in bytes."""
     data, rates, first = setting.data(), [], []
     begun = time.perf_counter()
     with ours.called_after_first_step(lambda: first.append(time.perf_counter() - begun)):
@@ -31,15 +31,15 @@ def measure(setting: Setting, periods: int) -> dict[str, Any]:
         "peak_bytes": startup.peak_bytes(),
         "device_peak_bytes": startup.device_peak_bytes(setting.backend),
     }
-    # Here, after the memory was read.
+    # Imported here, after the memory was read.
     from resnet_keras import build, cifar10
     from resnet_keras.experiments import provenance
 
-    here = provenance.describe(build(cifar10(8)))  # any net: it says what the machine is
+    here = provenance.describe(build(cifar10(8)))  # any net will do: this describes the machine
     return measured | {field: here[field] for field in ("versions", "device", "hardware", "commit")}
 
 
 if __name__ == "__main__":
-    with redirect_stdout(sys.stderr):  # what frameworks print is no JSON
+    with redirect_stdout(sys.stderr):  # what frameworks print is not JSON
         said = measure(Setting.from_json(sys.argv[1]), int(sys.argv[2]))
     print(json.dumps(said))

@@ -1,11 +1,11 @@
-"""Seconds of an update by one process and by several on this machine, and the share that is not spent computing.
+"""Seconds per update with one process and with several on this machine, and the share not spent computing.
 
 KERAS_BACKEND=torch python benchmarks/processes.py --depth 20 --batch-size 128 --processes 2 --json processes.json
 
 Three runs of `recipes/cifar10.py`: one process with the whole batch, one with the part that each of several has, both
-on its share of the cores (where the system can hold a process to them), and several with the whole batch. What the
-last takes beyond the second is the exchange of gradients and the wait for the slowest. Beside it stands what
-`--estimate` expects, with the speed of the link as it is measured here.
+on one process's share of the cores (where the system can restrict a process to them), and several with the whole batch.
+What the last takes beyond the second is the exchange of gradients and the wait for the slowest. The result also gives
+what `--estimate` expects for the link speed measured here.
 """
 
 import argparse
@@ -31,14 +31,14 @@ IMAGES = 1_000
 
 
 def images(path: Path) -> None:
-    """As large as CIFAR-10's, so that nothing has to be there."""
+    """Writes random images of CIFAR-10's size, so that no data set is needed."""
     random = np.random.default_rng(0)
     x, y = random.integers(0, 256, (IMAGES, 32, 32, 3), np.uint8), (np.arange(IMAGES) % 10).astype(np.int32)
     np.savez(path, x_train=x, y_train=y, x_test=x[:100], y_test=y[:100])
 
 
 def seconds(folder: Path, depth: int, batch: int, updates: int, processes: int, share: int) -> float:
-    """Of an update, the first not counted, from the row of a run; one process has one of `share` parts of the cores."""
+    """Seconds per update but the first, from a run's row; one process has one of `share` parts of the cores."""
     out = folder / f"{batch}-{processes}"
     arguments = ["--depth", str(depth), "--batch-size", str(batch), "--iterations", str(updates), "--out", str(out)]
     command = [sys.executable, "recipes/cifar10.py", *arguments, "--data-dir", str(folder / "images.npz")]
@@ -54,7 +54,7 @@ def seconds(folder: Path, depth: int, batch: int, updates: int, processes: int, 
 
 
 def link(out: Path) -> None:
-    """In each process: bytes per second of the sum of an array, of which 2 (N - 1) / N pass each link."""
+    """In each process: bytes per second over a link as an array is summed; 2 (N - 1) / N of it passes each link."""
     from resnet_keras.backends import distribution
 
     engine = distribution.start(launched(choose_backend(), os.environ))

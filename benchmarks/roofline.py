@@ -3,9 +3,9 @@
     python benchmarks/roofline.py
     python benchmarks/roofline.py --measured results/performance/gpu/*.json     beside what `training.py` measured there
 
-An update takes at least as long as its arithmetic at the peak of the tensor cores, and as its bytes at the peak of the
-memory (Williams et al. 2009). `fused` moves each layer's output as seldom as possible, 5 times; `op by op` 19 times, as
-kernels do of which each does one thing: `OP_BY_OP`. Nothing here was measured, and starting kernels is not counted.
+An update takes at least as long as its arithmetic at the tensor cores' peak, and as its bytes at the memory's peak
+(Williams et al. 2009). `fused` moves each layer's output as seldom as possible, 5 times; `op by op` 19 times, as
+kernels that each do one thing: `OP_BY_OP`. Nothing here was measured, and launching kernels is not counted.
 """
 
 import json
@@ -26,20 +26,20 @@ OP_BY_OP = 7 + 12
 """Passes over a layer's output. Forward: the convolution writes; batch normalisation reads for its statistics, reads
 and writes; ReLU reads and writes; the next convolution reads. Backward: ReLU reads gradient and output and writes;
 batch normalisation reads gradient and input for its sums, again for its gradient, and writes; the convolution reads the
-gradient twice and its input, and writes. Additions of shortcuts are left out."""
+gradient twice and its input, and writes. The additions of the shortcuts are left out."""
 NETS = (("resnet-20", 128), ("resnet-56", 128), ("resnet-110", 128), ("resnet-18", 256), ("resnet-50", 256))
-"""With batches of the paper."""
+"""Nets, with the paper's batch sizes."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """Published peaks.
+    """Published peaks of a GPU.
 
     Attributes:
-        name: part of what frameworks call the device.
-        operations: per second in dense matrices: of TF32, in which frameworks compute float32's convolutions, and of
+        name: part of the name that frameworks give the device.
+        operations: per second with dense matrices: in TF32, which frameworks use for float32 convolutions, and in
             bfloat16.
-        bytes: per second, of its memory.
+        bytes: per second, moved by its memory.
     """
 
     name: str
@@ -57,7 +57,7 @@ nvidia-tensor-core-gpu-datasheet, which gives twice these operations, for sparse
 
 
 def least_seconds(setting: Setting, gpu: Gpu, passes: float) -> tuple[float, str]:
-    """Of an update, and what limits it."""
+    """Least seconds per update, and what limits it."""
     precision = "mixed_bfloat16" if setting.precision == "bfloat16" else "float32"
     one = cost(setting.architecture, replace(recipe_for(setting), precision=precision), passes)
     arithmetic, memory = one.operations / gpu.operations[setting.precision], one.bytes / gpu.bytes
@@ -65,7 +65,7 @@ def least_seconds(setting: Setting, gpu: Gpu, passes: float) -> tuple[float, str
 
 
 def table() -> Table:
-    """Images per second of the paper's nets on each GPU, at most, time of an update, and where arithmetic limits it."""
+    """Bounds for the paper's nets on each GPU: images per second, time per update, and where arithmetic limits it."""
     rows = []
     for net, batch_size in NETS:
         for precision in get_args(Precision):
@@ -83,7 +83,7 @@ def table() -> Table:
 
 
 def _rounded(rate: float) -> str:
-    """To three digits: peaks are no better known."""
+    """The rate to three digits: peaks are not known more precisely."""
     return f"{float(f'{rate:.3g}'):,.0f}"
 
 

@@ -1,4 +1,4 @@
-"""Measures one setting in this process: all contenders take turns, round by round. `training.py` starts it.
+"""Measure one setting in this process: all contenders take turns, round by round. Started by `training.py`.
 
 KERAS_BACKEND=torch python benchmarks/rounds.py SETTING    with a `Setting` as JSON; prints JSON
 """
@@ -23,11 +23,11 @@ from resnet_keras.spec.records import Row
 NATIVE = ("flax", "optax")
 """Packages of native loops that `machine` does not list."""
 LEAST_STEPS = 3
-"""The first is not timed."""
+"""Least number of updates; the first is not timed."""
 
 
 def steps_for(contender: Contender, setting: Setting) -> int:
-    """Updates that take about the asked time; compiles on the way."""
+    """Number of updates that take about the time in the setting; compiles on the way."""
     contender.run(1)
     start, steps = time.perf_counter(), 0
     while steps < 2 or time.perf_counter() - start < setting.seconds / 10:
@@ -37,7 +37,7 @@ def steps_for(contender: Contender, setting: Setting) -> int:
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Images per second of every contender in every round, and where that was."""
+    """Images per second of every contender in every round, and what they were measured on."""
     data = setting.data()
     rates: dict[Name, list[float]] = {name: [] for name in ("train", *setting.beside)}
     others = [contenders.make(name, setting, data) for name in setting.beside]
@@ -46,7 +46,7 @@ def measure(setting: Setting) -> dict[str, Any]:
 
     def take_turns(row: Row) -> None:
         if row.iteration <= period:
-            return  # what is compiled is in it
+            return  # includes compilation
         rates["train"].append(row.images_per_second)
         for contender in others:
             rates[contender.name].append(contender.images_per_second(steps[contender.name], setting.batch_size))
@@ -62,6 +62,6 @@ def measure(setting: Setting) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with redirect_stdout(sys.stderr):  # what frameworks print is no JSON
+    with redirect_stdout(sys.stderr):  # what frameworks print is not JSON
         said = measure(Setting.from_json(sys.argv[1]))
     print(json.dumps(said))

@@ -3,14 +3,14 @@
     KERAS_BACKEND=torch python benchmarks/scores.py --net resnet-50 --json scores.json
     KERAS_BACKEND=jax python benchmarks/scores.py --net resnet-18 --image-size 64 --images 32 --data-dir imagenette
 
-`score` is what `recipes/evaluate.py` calls: it reads, decodes and cuts photographs in threads while the net computes.
-`predict` is Keras's `model.predict`, one call for each shape, on views that lie in memory: nothing is decoded. `views`
-decodes and cuts alone, in as many threads, and `one after the other` is the two sums of time. All take turns in one
-process, so that a busy machine is busy for all; ratios are medians over the rounds. Where the net computes on the cores
-that decode, `score` cannot reach `predict`: there it is to be no slower than one after the other. The processor time of
-all cores is measured too: what else runs changes less of that.
+`score` is what `recipes/evaluate.py` calls: it reads, decodes and crops photographs in threads while the net computes.
+`predict` is Keras's `model.predict`, one call for each shape, on views already in memory: nothing is decoded. `views`
+only decodes and crops, in as many threads, and `one after the other` is the sum of these two times. All take turns in
+one process, so that a busy machine slows all of them; ratios are medians over the rounds. Where the net computes on the
+cores that decode, `score` cannot reach `predict`: there it should be no slower than one after the other. The processor
+time of all cores is measured too: other programs affect it less.
 
-Without `--data-dir` photographs of 500 x 375 pixels are made, as large as ImageNet's are.
+Without `--data-dir`, photographs of 500 x 375 pixels are generated, as large as ImageNet's are.
 """
 
 import argparse
@@ -45,12 +45,12 @@ from resnet_keras.runs import storage
 PROTOCOLS = ("10-crop", "multi-scale")
 WIDTH, HEIGHT = 500, 375
 COARSE, GRAIN = 12, 12.0
-"""Patches across a made photograph, and the standard deviation of its pixels around them: 90 kB, as ImageNet's have."""
+"""Patches across a generated photograph, and standard deviation of the noise on them: 90 kB, as ImageNet's have."""
 RATIOS = (("score", "predict"), ("score", "one after the other"))
 
 
 def made(folder: Path, images: int) -> Path:
-    """A folder of photographs: smooth patches of colour with grain."""
+    """Fills a folder with generated photographs: smooth patches of colour with grain."""
     random = np.random.default_rng(0)
     (folder / "val" / "patches").mkdir(parents=True)
     (folder / "val" / "others").mkdir()
@@ -63,7 +63,7 @@ def made(folder: Path, images: int) -> Path:
 
 
 def contenders(setting: Setting, split: Split, name: str) -> dict[str, Callable[[], object]]:
-    """What takes turns; each goes once over all photographs."""
+    """The contenders; each goes once over all photographs."""
     import keras
 
     from resnet_keras.evaluation.classifier import Classifier
@@ -90,7 +90,7 @@ def contenders(setting: Setting, split: Split, name: str) -> dict[str, Callable[
             net.predict(pixels, batch_size=batch_size(shape), verbose=0)
 
     def views() -> None:
-        for _ in shown():  # not kept, as `score` keeps but a few
+        for _ in shown():  # not kept, as `score` keeps only a few
             pass
 
     quiet = Console(quiet=True)
@@ -102,7 +102,7 @@ def contenders(setting: Setting, split: Split, name: str) -> dict[str, Callable[
 
 
 def measure(setting: Setting, split: Split, name: str) -> dict[str, Any]:
-    """Photographs per second of each in every round, and ratios."""
+    """Photographs per second of each contender in every round, and ratios."""
     taking_turns = contenders(setting, split, name)
     for run in taking_turns.values():
         run()  # compiles

@@ -17,7 +17,7 @@ from resnet_keras.spec.recipe import Recipe
 
 Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["float32", "bfloat16"]
-"""Of activations and convolutions; weights, statistics and the last layer are float32 in both."""
+"""Precision of activations and convolutions; weights, statistics and the last layer are float32 in both."""
 
 Name = Literal[
     "train",
@@ -32,27 +32,27 @@ Name = Literal[
 ]
 """
 - `train`: ours as its users run it, with data, augmentation, metrics, callbacks.
-- `fit`: `model.fit` of the same net with one batch over and over, no callbacks but a clock, no metrics but the loss.
-- `own step`: the update of `train`'s own net, as `keras step` makes it: `keras_steps`.
-- `keras step`: the same of the stock layers.
-- `native step`: the framework's own net with one batch over and over.
-- `native loop`: the same with the order and augmentation of `train`, in the same NumPy code (of which on an accelerator
-  JAX and PyTorch do the cutting there for `train`).
-- `compiled ...`: by `torch.compile` or XLA.
-- `keras.applications fit`: its ResNet50, as `fit`. It has biases in its convolutions, and no weight decay.
+- `fit`: `model.fit` of the same net with one batch over and over, no callback but a clock, no metric but the loss.
+- `own step`: the update of `train`'s own net, made as in `keras step`: `keras_steps`.
+- `keras step`: the same with the stock layers.
+- `native step`: the net in the framework itself with one batch over and over.
+- `native loop`: the same with the order and augmentation of `train`, in the same NumPy code (for `train`, JAX and
+  PyTorch do the cropping on the accelerator if there is one).
+- `compiled ...`: compiled by `torch.compile` or XLA.
+- `keras.applications fit`: its ResNet50, trained as in `fit`. It has biases in its convolutions, and no weight decay.
 """
 BESIDE: tuple[Name, ...] = ("fit", "own step", "keras step", "native step", "native loop")
-"""The contenders that take turns with `train` where no others are asked for; with ResNet-50, keras.applications too."""
+"""The contenders that take turns with `train` by default; with ResNet-50, keras.applications too."""
 RESIDENT_BYTES = 150_000_000
-"""Of training images in memory: CIFAR-10's 50,000, so that the caches of the processor are as cold as in training."""
+"""Size of the training images in memory: CIFAR-10's 50,000, so that processor caches are as cold as in training."""
 HELD_OUT = 10
-"""Validation images, and test images: training needs some, and their time does not count."""
+"""Number of validation images, and of test images: training needs some, and their time does not count."""
 
 
 LEARNING_RATE = 1e-3
-"""So small that the deepest net stays finite on noise; it costs what 0.1 does."""
+"""Small enough that the deepest net stays finite on noise; an update takes as long as with 0.1."""
 MEAN_IMAGES = 1000
-"""Of which the subtracted mean is taken."""
+"""Images over which the subtracted mean is taken."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,16 @@ class Setting:
     """One net on one backend, and for how long it is measured.
 
     Attributes:
-        backend: Keras's, and the native loop's.
-        net: "resnet-20", "plain-110": of Table 1 where it has such a depth (18, 34, 50, 101, 152), else of section 4.2.
+        backend: the Keras backend, and the framework of the native loop.
+        net: "resnet-20", "plain-110": a net of Table 1 if that has the depth (18, 34, 50, 101, 152), else of section
+            4.2.
         batch_size: images per update.
         precision: see `Precision`.
         image_size: side in pixels; None is the paper's, 32 or 224.
-        seconds: that each contender runs in each round, about.
-        rounds: in which every contender takes its turn.
-        beside: who takes turns with `train`; the first of them sets how many updates `train` makes in a round.
-        images: to train on; None is `RESIDENT_BYTES` of them.
+        seconds: approximate time that each contender runs in each round.
+        rounds: number of rounds, in each of which every contender takes a turn.
+        beside: contenders that take turns with `train`; the first sets how many updates `train` makes in a round.
+        images: number of training images; None is as many as fill `RESIDENT_BYTES`.
     """
 
     backend: Backend
@@ -97,7 +98,7 @@ class Setting:
 
     @property
     def architecture(self) -> Architecture:
-        """What is built."""
+        """The architecture that is built."""
         kind, _, number = self.net.partition("-")
         if kind not in ("resnet", "plain") or not number.isdecimal():
             raise InvalidValue(f"A net is named like resnet-20 or plain-20. Received: {self.net!r}.")
@@ -107,14 +108,14 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """As a line of output names it."""
+        """Its name in a line of output."""
         return f"{self.net} {self.backend} {self.precision} batch {self.batch_size} {self.architecture.image_size} px"
 
     def data(self, *, small: bool = False) -> ImageData:
         """Random images and labels: speed does not depend on what they show.
 
         Args:
-            small: two batches only, where it is the start that is measured.
+            small: only two batches, for measuring the start.
         """
         net, random = self.architecture, np.random.default_rng(0)
         resident = self.images or RESIDENT_BYTES // (net.image_size**2 * 3)
@@ -135,24 +136,24 @@ class Setting:
         )
 
     def to_json(self) -> str:
-        """The fields as text, for another process."""
+        """The fields as JSON, for another process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Setting":
-        """What `to_json` wrote."""
+        """Reads what `to_json` wrote."""
         fields = json.loads(text)
         return cls(**fields | {"beside": tuple(fields["beside"])})
 
 
 def mean_of(setting: Setting, data: ImageData) -> np.ndarray:
-    """What a net subtracts, (size, size, 3) or (3,)."""
+    """The mean that a net subtracts, of shape (size, size, 3) or (3,)."""
     mean = data.x_train[:MEAN_IMAGES].mean(axis=0, dtype=np.float64)
     return np.asarray(mean if setting.architecture.mean == "pixel" else mean.mean(axis=(0, 1)))
 
 
 def recipe_for(setting: Setting, *, period: int = 1, periods: int = 1) -> Recipe:
-    """The paper's, where no period of so many updates is cut by its schedule before `periods` are over."""
+    """The paper's recipe, so long that its schedule cuts none of the first `periods` periods of `period` updates."""
     recipe = CIFAR10.rescaled(4 * period * (periods + 1))
     return replace(recipe, batch_size=setting.batch_size, learning_rate=LEARNING_RATE, evaluate_every=period)
 

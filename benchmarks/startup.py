@@ -1,4 +1,4 @@
-"""Time from the start of a process to the end of its first update, and peak memory. `training.py` starts it.
+"""Measure time from process start to the end of the first update, and peak memory. Started by `training.py`.
 
 KERAS_BACKEND=torch python benchmarks/startup.py train SETTING START    the last in seconds, as `time.time()`
 """
@@ -13,11 +13,11 @@ from contenders import make
 from setting import Backend, Name, Setting
 
 STEPS = 5
-"""Made before the memory is read."""
+"""Updates made before the memory is read."""
 
 
 def measure(name: Name, setting: Setting, start: float) -> dict[str, Any]:
-    """Seconds to the first step, and bytes, of one contender."""
+    """Seconds to the first step, and peak memory in bytes, of one contender."""
     data = setting.data(small=True)
     seconds: list[float] = []
     if name == "train":
@@ -38,7 +38,7 @@ def measure(name: Name, setting: Setting, start: float) -> dict[str, Any]:
 
 
 def peak_bytes() -> int | None:
-    """The most that this process held in memory; None where the system does not tell."""
+    """Peak memory of this process; None if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -48,7 +48,7 @@ def peak_bytes() -> int | None:
 
 
 def device_peak_bytes(backend: Backend) -> int | None:
-    """The most that arrays took on a GPU; None without one."""
+    """Peak memory of arrays on a GPU; None without one."""
     match backend:
         case "torch":
             import torch
@@ -67,6 +67,6 @@ def device_peak_bytes(backend: Backend) -> int | None:
 
 
 if __name__ == "__main__":
-    with redirect_stdout(sys.stderr):  # what frameworks print is no JSON
+    with redirect_stdout(sys.stderr):  # what frameworks print is not JSON
         said = measure(sys.argv[1], Setting.from_json(sys.argv[2]), float(sys.argv[3]))  # type: ignore[arg-type]
     print(json.dumps(said))

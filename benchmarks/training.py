@@ -5,11 +5,11 @@
     python benchmarks/training.py --all --net resnet-20 --start     time to the first update and peak memory instead
 
 Every combination of the options is measured in a process of its own. In it all contenders take turns, round by round,
-so that a busy machine is busy for all; a ratio is the median of the rounds' ratios. `train` is ours as its users run
+so that a busy machine slows all of them; a ratio is the median of the rounds' ratios. `train` is ours as its users run
 it (order, augmentation, metrics, callbacks; validation is not timed) and `native loop` a hand-written one that gets the
-same images from the same NumPy code (on an accelerator `train` cuts them there); `fit`, `keras step` and `native step`
-see one batch over and over, so that what each layer adds is seen. Images are random and lie in memory. The JAX rows
-need: pip install -e ".[bench]".
+same images from the same NumPy code (`train` crops them on the accelerator if there is one); `fit`, `keras step` and
+`native step` see one batch over and over, to show what each layer of software adds. Images are random and in memory.
+The JAX rows need: pip install -e ".[bench]".
 """
 
 import argparse
@@ -47,23 +47,23 @@ PAIRS = (
     ("train", "keras.applications fit"),
     ("fit", "keras.applications fit"),
 )
-"""Whose ratios are told."""
+"""Contenders whose ratios are reported."""
 STARTERS = ("train", "native loop")
-"""Of which the start is measured."""
+"""Contenders whose start is measured."""
 
 
 def in_process(backend: Backend, program: str, *arguments: str) -> dict[str, Any]:
-    """What a program of this folder prints as JSON, or {"error": ...}."""
+    """Runs a program of this folder and returns the JSON it prints, or {"error": ...}."""
     environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, str(HERE / program), *arguments]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:  # killed for its memory, say: the others are still measured
+    if done.returncode:  # out of memory, say: the others are still measured
         return {"error": f"{program} ended with exit code {done.returncode}"}
     return json.loads(done.stdout)
 
 
 def measure(setting: Setting, *, start: bool) -> dict[str, Any]:
-    """One setting's numbers, with what they were measured on."""
+    """Measures one setting; the results include what they were measured on."""
     print(setting.label, flush=True)
     when = {
         "setting": asdict(setting),
@@ -83,7 +83,7 @@ def measure(setting: Setting, *, start: bool) -> dict[str, Any]:
 
 
 def summary(rates: dict[str, list[float]]) -> dict[str, Any]:
-    """Medians, and the medians of the ratios within each round."""
+    """Medians of the rates, the ratios within each round, and their medians."""
     ratios = {
         f"{one} / {other}": [mine / its for mine, its in zip(rates[one], rates[other], strict=True)]
         for one, other in PAIRS
@@ -125,7 +125,7 @@ def table(results: Sequence[dict[str, Any]]) -> Table:
 
 
 def start_table(results: Sequence[dict[str, Any]]) -> Table:
-    """Seconds to the first update, and peak memory in MB, on a GPU that of its arrays."""
+    """Seconds to the first update, and peak memory in MB; on a GPU, that of the arrays on it."""
 
     def cells(start: dict[str, Any]) -> tuple[str, str]:
         if "error" in start:
@@ -148,7 +148,7 @@ def _what(result: dict[str, Any]) -> tuple[str, ...]:
 
 
 def machine_line(results: Sequence[dict[str, Any]]) -> str:
-    """Where and when, under a table."""
+    """Line under a table: where and when it was measured."""
     for result in results:
         if "hardware" in result:
             hardware, versions = result["hardware"], result["versions"]
@@ -193,7 +193,7 @@ def program(arguments: Sequence[str]) -> None:
     results: list[dict[str, Any]] = []
     for setting in list(settings_from(options)):
         results.append(measure(setting, start=options.start))
-        if options.json:  # after each: a long sitting may end early
+        if options.json:  # after each: a long session may end early
             storage.atomic_write(options.json, (json.dumps(results, indent=2) + "\n").encode())
     text = (start_table if options.start else table)(results).markdown() + f"\n{machine_line(results)}"
     print(f"\n{text}")

@@ -1,14 +1,14 @@
-"""Convert a weights file of another project into a net of this one, and compare the two.
+"""Convert a weights file from another project into a net of this one, and compare the two.
 
     python recipes/convert.py resnet20-12fca82f.th --out resnet-20.keras \\
         --data-dir tensorflow_datasets
     python recipes/convert.py resnet50-11ad3fa6.pth --out resnet-50.keras
 
 Reads a-martyn/resnet and akamaster/pytorch_resnet_cifar10 (CIFAR-10, any depth of 6n + 2); torchvision, timm,
-transformers, keras.applications, KerasHub and the paper's authors' own for Caffe (ImageNet). Files are .pt, .pth, .th,
-.safetensors, .npz, .h5, .keras or .caffemodel; none of them runs code. The net written takes raw RGB pixels, 0..255.
-What it computes is compared with the source's own computation, on test images of --data-dir or on noise, and refused
-where it differs. A model card is written beside it: NET.md.
+transformers, keras.applications, KerasHub and the paper's authors' own Caffe files (ImageNet). Files are .pt, .pth,
+.th, .safetensors, .npz, .h5, .keras or .caffemodel; none of them runs code. The net written takes raw RGB pixels,
+0..255. Its output is compared with the source's own computation, on test images of --data-dir or on noise, and the net
+is refused if they differ. A model card is written beside it: NET.md.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def _images(options: Namespace) -> tuple[np.ndarray, np.ndarray, str]:
-    """Test images, evenly spread, their labels and name; of photographs the centre, as a net of Table 1 sees them."""
+    """Evenly spread test images, their labels and name; photographs are centre-cropped, as for a net of Table 1."""
     data = part.load(options.data_dir, "val", options.dataset)
     if isinstance(data, ImageData):
         chosen = spread(len(data.x_test), min(options.images, len(data.x_test)))
@@ -87,7 +87,7 @@ def _images(options: Namespace) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def _error(out: Path, images: np.ndarray, labels: np.ndarray, on: str) -> MeasuredError | None:
-    """Of the net written; None where it has another number of classes than the labels."""
+    """Test error of the net written; None if the labels exceed its number of classes."""
     from resnet_keras.weights.load import load
 
     probabilities = load(out).predict(images, verbose=0)

@@ -4,9 +4,9 @@
     python recipes/degradation.py --paper   Figure 6 as published: days
 
 Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
-*training* error, so it is not overfitting; with shortcuts, the same net at the same depth has not. Without CIFAR-10 on
-disk or a network to get it from, it uses generated patterns and says so. A net that an earlier call has finished in
---out is not trained again, and an interrupted one is resumed.
+*training* error, so it is not overfitting; with shortcuts, the same net at the same depth does not. Without CIFAR-10 on
+disk or a network to download it, generated patterns are used, and the output says so. A net that an earlier call
+finished in --out is not trained again, and an interrupted one is resumed.
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def program(arguments: Sequence[str]) -> None:
         if options.paper
         else [cifar10(depth, shortcut) for shortcut in (None, "A") for depth in depths]
     )
-    recipe_from(options, SHORT)  # what is wrong with it is told before long work, not after
+    recipe_from(options, SHORT)  # report errors in it before long work, not after
     out = folder_for(options.out or Path("runs/figure-6" if options.paper else "runs/degradation"), options.resume)
     sources.check_folder(options.data_dir, options.dataset)
     if not options.estimate:
@@ -112,7 +112,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def images(data_dir: Path | None, dataset: str | None, console: Console) -> ImageData:
-    """CIFAR-10 or the user's images; generated patterns only where nothing was asked for and nothing can be had."""
+    """CIFAR-10 or the user's images; generated patterns only if no data set is named and none can be had."""
     try:
         return sources.load(data_dir, dataset)
     except sources.NotAvailable as error:

@@ -4,8 +4,8 @@
     python recipes/diagrams.py --out docs/images --data-dir tensorflow_datasets
 
 Nothing is trained and no backend is needed. Shapes and rates come from the frozen networks and recipes, the errors of
-trained nets from results/others/cifar10.json. With --data-dir also cifar10.png: training images of 32 and 16 pixels,
-and augmented.
+trained nets from results/others/cifar10.json. --data-dir adds cifar10.png: training images at 32 and 16 pixels, and
+augmented.
 """
 
 import json
@@ -47,7 +47,7 @@ def program(arguments: Sequence[str]) -> None:
         ),
     }
     for name, figure in drawn.items():
-        # One file, where `plotting.save` writes two: the pages need the SVG alone, and of photographs the PNG alone.
+        # One file, where `plotting.save` writes two: the pages need only the SVG, or for photographs only the PNG.
         style.write(figure, path := options.out / f"{name}.svg")
         print(path)
     if data is not None:
@@ -56,7 +56,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def cifar10_rows(data: ImageData) -> dict[str, np.ndarray]:
-    """Ten training images as they are, averaged, and as four epochs' augmentation changes them."""
+    """Ten training images as they are, averaged, and as augmented in four epochs."""
     shown = data.x_train[:IMAGES]
     stream = Stream(shown, data.y_train[:IMAGES], IMAGES, 0, PaddedCrop(4))
     rows = {"32 x 32": shown, "16 x 16": data.averaged_to(16).x_train[:IMAGES]}

@@ -6,10 +6,10 @@
     python recipes/evaluate.py runs/ResNet-50-seed0 runs/ResNet-101-seed0 \\
         --data-dir imagenet --protocol multi-scale
 
-Reads run folders and .keras files of any Keras image classifier. Photographs are those of val/<class>/, or the
-validation split of a data set of TensorFlow Datasets; CIFAR-10 and .npz files are tested on their test images, 1-crop.
-Prints top-1 and top-5 error in percent with a 95 % interval, of each net and of all together. With --cache, a net that
-was tested before is not run again.
+Reads run folders and .keras files of any Keras image classifier. Photographs are those in val/<class>/, or the
+validation split of a data set from TensorFlow Datasets; CIFAR-10 and .npz files are tested on their test images,
+1-crop. Prints top-1 and top-5 error in percent with a 95 % interval, for each net and for all together. With --cache, a
+net that was tested before is not run again.
 """
 
 import json

@@ -5,11 +5,11 @@
     KERAS_BACKEND=tensorflow python recipes/export.py resnet-20.keras \\
         --to litert --precision int8 --data-dir cifar10 --out resnet-20.tflite
 
-FILE is a run folder or a .keras file. Raw pixels 0..255 go in and probabilities come out. What is written is run in its
-own runtime, on test images of --data-dir or on noise, and compared with the net; float32 is refused where it differs by
-more than 1e-4. float16 and int8 are made by the runtime's own tool; int8 measures ranges on training images of
---data-dir, and with it the change of the error is told. SavedModel needs TensorFlow or JAX, LiteRT TensorFlow, OpenVINO
-TensorFlow or PyTorch; a .keras file opens on each.
+FILE is a run folder or a .keras file. Raw pixels 0..255 go in and probabilities come out. The exported net is run in
+its own runtime, on test images of --data-dir or on noise, and compared with the original; float32 is refused if it
+differs by more than 1e-4. float16 and int8 are made by the runtime's own tool; int8 calibrates its ranges on training
+images of --data-dir. With --data-dir, the test errors before and after are printed. SavedModel needs TensorFlow or JAX,
+LiteRT TensorFlow, OpenVINO TensorFlow or PyTorch; a .keras file opens on each.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ from resnet_keras.runs import reading
 from resnet_keras.weights.runtimes import Format, opened
 
 CALIBRATION_IMAGES = 200
-"""Whose ranges int8 measures."""
+"""Training images on which int8 measures its ranges."""
 LARGEST = 1e-4
-"""Difference of a probability above which float32 is refused."""
+"""Difference between probabilities above which float32 is refused."""
 NOISE_IMAGES = 20
 
 
@@ -74,7 +74,7 @@ def program(arguments: Sequence[str]) -> None:
     export.export(model, options.out, options.to, precision=options.precision, calibration=calibration)
     ours, theirs = model.predict(images, verbose=0), opened(options.out, options.to)(images)
     difference = float(np.abs(ours - theirs).max())
-    if options.precision == "float32" and not difference <= LARGEST:  # not a number is no number below
+    if options.precision == "float32" and not difference <= LARGEST:  # NaN is not below it either
         raise Damaged(
             f"What is exported gives the net's probabilities, within {LARGEST}. Received: a difference of "
             f"{difference:.2g} in {options.out}: do not use it."
@@ -92,7 +92,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def _images(data_dir: Path, which: Part, most: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images of a part, evenly spread, with their labels; of photographs the centre."""
+    """Evenly spread images of a part, with their labels; photographs are centre-cropped."""
     data = part.load(data_dir, which)
     if isinstance(data, ImageData):
         x, y = (data.x_train, data.y_train) if which == "train" else (data.x_test, data.y_test)

@@ -8,8 +8,8 @@
     python recipes/figures.py plain-56.keras ResNet-56.keras --figure surface
     python recipes/figures.py --all runs --line --out figures
 
-Nothing is trained. Each figure is a .png, a .svg and a .csv of what it draws. 7, gradients and surface measure nets on
-images; a surface that is interrupted is resumed by the same command. With --all, a line says what cannot be drawn.
+Nothing is trained. Each figure is a .png, a .svg and a .csv of the values drawn. 7, gradients and surface measure nets
+on images; the same command resumes an interrupted surface. With --all, a line says what cannot be drawn.
 """
 
 import sys
@@ -57,7 +57,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], outs: dict[str, Path], console: Console):
-    """Draws figures of nets and yields their files; with --all, lines about those that cannot be drawn."""
+    """Draws figures of nets and yields their files and, with --all, lines about those that cannot be drawn."""
     if not paths and not options.initial:
         yield f"Figures {', '.join(names)} are not drawn: no {reading.MODEL} among the runs."
         return
@@ -85,7 +85,7 @@ def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], o
 
 
 def _print(written, console: Console) -> None:
-    """Paths to standard output; lines about what is not drawn to standard error."""
+    """Prints paths to standard output, and lines about what is not drawn to standard error."""
     for one in written:
         if isinstance(one, Path):
             say(plain_console(), str(one))

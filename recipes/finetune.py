@@ -1,13 +1,13 @@
-"""Fine-tune a trained net on your own images: a new last layer for their classes, all other numbers as they were.
+"""Fine-tune a trained net on your own images: a new last layer for their classes, all other weights as they were.
 
     python recipes/finetune.py resnet-56.keras --data-dir flowers --out flowers
     python recipes/finetune.py runs/ResNet-20-seed0 --data-dir mine.npz \\
         --freeze stages 2 --iterations 800
 
 400 iterations of 32 images, learning rate 0.05 divided by 10 at 200 and 300, a tenth of it in the old layers. FILE is
-a run folder or a .keras file of recipes/convert.py. Images are those of an .npz file (x_train, y_train, x_test,
-y_test), CIFAR-10, or a folder with train/<class>/* and val/<class>/*, cropped to the size of the net. What is frozen
-keeps its numbers, and the averages of its batch normalisation. The result is a run folder as any other.
+a run folder or a .keras file written by recipes/convert.py. Images come from an .npz file (x_train, y_train, x_test,
+y_test), CIFAR-10, or a folder with train/<class>/* and val/<class>/*, cropped to the net's image size. Frozen layers
+keep their weights and the moving statistics of their batch normalisation. The result is a run folder like any other.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Train one net on photographs: plain or residual as in section 3.4 of the paper, or one that the paper compares with.
+"""Train one net on photographs: plain or residual as in section 3.4 of the paper, or one the paper compares with.
 
     python recipes/imagenet.py --depth 34 --data-dir imagenet
     KERAS_BACKEND=torch python recipes/imagenet.py --depth 50 \\
@@ -6,16 +6,17 @@
     python recipes/imagenet.py --architecture googlenet --data-dir imagenet
 
 600,000 iterations of 256 photographs, learning rate 0.1 divided by 10 when the validation error plateaus. --recipe
-steps is the form of most ports: 90 epochs, divided by 10 after 30 and 60. --recipe modern falls as a cosine, with label
-smoothing, averaged weights, residuals that start at 0, and the stride of a bottleneck unit in its 3x3 convolution.
---recipe large is for many devices: batches of 8,192 at 32 times the rate, after a warm-up (Goyal et al. 2017).
+steps is the schedule of most ports: 90 epochs, divided by 10 after 30 and 60. --recipe modern has a cosine schedule,
+label smoothing, averaged weights, residuals that start at 0, and the stride of a bottleneck unit in its 3x3
+convolution. --recipe large is for many devices: batches of 8,192 at 32 times the rate, after a warm-up (Goyal et al.
+2017).
 
---architecture vgg-16, vgg-19, googlenet, prelu-net-a, -b, -c or bn-inception is trained by its own paper's recipe;
-GoogLeNet with its two auxiliary classifiers, which the saved net no longer has.
+--architecture vgg-16, vgg-19, googlenet, prelu-net-a, -b, -c or bn-inception is trained by its own paper's recipe,
+GoogLeNet with its two auxiliary classifiers, which are not part of the saved net.
 
---data-dir holds train/<class>/* and val/<class>/*, or imagenet2012 as TensorFlow Datasets prepared it. Top-1 error to
+--data-dir holds train/<class>/* and val/<class>/*, or imagenet2012 as prepared by TensorFlow Datasets. Top-1 error to
 expect, percent, 10-crop (paper): 18 layers 27.88, 34 24.19 to 25.03, 50 22.85, 101 21.75, 152 21.43; plain: 18 27.94,
-34 28.54. recipes/evaluate.py tests by that and the other protocols.
+34 28.54. recipes/evaluate.py tests by this and the other protocols.
 """
 
 import shlex
@@ -50,10 +51,10 @@ RECIPES = {"paper": IMAGENET, "steps": IMAGENET_STEPS, "modern": IMAGENET_MODERN
 
 
 def asked_for(options: Namespace) -> tuple[Network, Recipe]:
-    """The network and its recipe.
+    """The network and recipe that the options ask for.
 
     Raises:
-        ValueError: an option of plain and residual nets for another.
+        ValueError: an option for plain and residual nets is given with another architecture.
     """
     if options.architecture:
         for option in ("plain", "shortcut", "recipe"):

@@ -1,4 +1,4 @@
-"""Replace the moving statistics of batch normalisation by averages over training images, as in the released nets.
+"""Replace the moving statistics of batch normalisation with averages over training images, as in the released nets.
 
     python recipes/precise.py runs/ResNet-18-seed0 --data-dir photographs \\
         --out precise.keras
@@ -94,7 +94,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def _network(file: Path) -> Network | None:
-    """What the file says that it is, so that `load` opens the one that is written too; None of others' files."""
+    """The network described in the file, so that `load` also opens the file written; None for others' files."""
     with suppress(archive.Refused):
         return archive.read(file).network
     return None

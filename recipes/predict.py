@@ -1,4 +1,4 @@
-"""Draw what a trained net says of images: each with its likeliest classes and their probabilities.
+"""Draw a trained net's predictions: images with their likeliest classes and class probabilities.
 
     KERAS_BACKEND=jax python recipes/predict.py \\
         runs/ResNet-20-seed0 --out prediction
@@ -6,8 +6,8 @@
         runs/mine --pictures cat.jpg dog.png
 
 Nothing is trained. Without --pictures the images are spread evenly over the test images, or over the validation
-photographs of a folder: none is picked by hand. Photographs are scaled and cropped as in a 1-crop test; pictures of the
-net's own size are shown as they are.
+photographs of a folder: none is picked by hand. Photographs are scaled and cropped as in a 1-crop test; pictures that
+already have the net's image size are shown as they are.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import storage
 
 MOST = 100
-"""Images in a figure."""
+"""Most images in a figure."""
 
 
 def program(arguments: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
-"""One HTML page of run folders: figures, Tables 2 to 6, commands, versions and deviations. It needs no network.
+"""Report run folders on one HTML page: figures, Tables 2 to 6, commands, versions and deviations. Needs no network.
 
     python recipes/report.py runs --out report.html
     python recipes/report.py results evaluations --out report.html
 
-Figures 1, 4 and 6 are drawn; those of nets and searches that recipes/figures.py and recipes/tune.py left in the same
-folders, and the JSON files of recipes/evaluate.py, are taken as they are. What cannot be drawn is said in a line.
+Figures 1, 4 and 6 are drawn; figures of nets and searches that recipes/figures.py and recipes/tune.py left in the same
+folders, and the JSON files of recipes/evaluate.py, are used as they are. A line says what cannot be drawn.
 """
 
 import sys

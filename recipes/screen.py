@@ -4,8 +4,8 @@
         --until "430/800" --out docs/images/terminal.svg \\
         "recipes/degradation.py --depths 8"
 
-Runs the Python program in a terminal of its own until the screen shows that text, and stops it as Ctrl-C does. Needs a
-POSIX system and pyte (pip install -e ".[docs]").
+Runs the Python program in its own terminal until the screen shows the text of --until, then stops it as Ctrl-C would.
+Needs a POSIX system and pyte (pip install -e ".[docs]").
 """
 
 import os
@@ -32,10 +32,10 @@ from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.runs import storage
 
 PATIENCE_S = 60.0
-"""For the program's own end, after the signal."""
+"""Time for the program to end by itself after the signal."""
 PROMPT = "$ "
 FONT_OF_A_HOST = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
-"""Which Rich names: a picture fetches nothing."""
+"""Web fonts that Rich refers to; removed, so that the picture fetches nothing."""
 BASIC = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
 """The first eight colours of a terminal, as pyte calls them."""
 
@@ -68,7 +68,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def _rows(command: Sequence[str], until: str, columns: int, lines: int, timeout: float) -> list[Text]:
-    """The screen of the program at the moment that it shows the text, without the empty lines at its end."""
+    """The program's screen at the moment it shows the text, without trailing empty lines."""
     import pty  # not on Windows
 
     import pyte
@@ -92,17 +92,17 @@ def _rows(command: Sequence[str], until: str, columns: int, lines: int, timeout:
         done.send_signal(signal.SIGINT)
         end = time.monotonic() + PATIENCE_S
         while done.poll() is None and time.monotonic() < end:
-            _feed(stream, ours, 0.1)  # a terminal that nobody reads stops it
+            _feed(stream, ours, 0.1)  # the program would block on a terminal that nobody reads
         done.kill()
         os.close(ours)
 
 
 def _feed(stream: Any, terminal: int, seconds: float) -> bool:
-    """Shows what the program has written; False where it has ended."""
+    """Shows what the program has written; False if it has ended."""
     if select.select([terminal], [], [], seconds)[0]:
         try:
             content = os.read(terminal, 65536)
-        except OSError:  # so Linux says it
+        except OSError:  # how Linux reports it
             return False
         stream.feed(content)
         return bool(content)
@@ -129,7 +129,7 @@ def _style(cell: Any) -> Style:
 
 
 def _colour(name: str) -> str | None:
-    """As Rich calls it."""
+    """The colour's name in Rich."""
     if name == "default":
         return None
     bright = name.removeprefix("bright")

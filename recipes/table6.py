@@ -1,12 +1,12 @@
-"""Table 6 of the paper: every plain and residual net of section 4.2, one after the other, the cheapest first.
+"""Train for Table 6 of the paper: every plain and residual net of section 4.2, one after the other, cheapest first.
 
     KERAS_BACKEND=jax python recipes/table6.py --only ResNet-20 plain-20
     python recipes/table6.py --iterations 16000 --only plain-56 ResNet-56
     KERAS_BACKEND=jax python recipes/table6.py --seeds 0-4
 
-A queue: finished nets are skipped, an interrupted one is resumed by the same command, and each line says how long the
-rest will take. Every net leaves its run folder in --out, with a model card; of several seeds, the first keeps its
-model.keras. Days on two CPU cores: about 70 hours for one seed, of which the 20-layer nets take 7.
+The nets form a queue: finished ones are skipped, the same command resumes an interrupted one, and each line says how
+long the rest will take. Every net leaves its run folder in --out, with a model card; of several seeds, only the first
+keeps its model.keras. Takes days on two CPU cores: about 70 hours for one seed, of which the 20-layer nets take 7.
 
 Test error to expect, percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110 6.43 (best of 5), 1202 7.93.
 """
@@ -31,7 +31,7 @@ from resnet_keras.spec.paper_recipes import cifar10_recipe
 
 NETS = {net.name: net for depth in TABLE_6_DEPTHS for net in (cifar10(depth, None), cifar10(depth))}
 USUAL = (*(name for name, net in NETS.items() if net.depth <= 56), "ResNet-110")
-"""Figure 6 has these; plain-110 failed to train, and 1202 layers take a day on a GPU."""
+"""Figure 6 shows these; plain-110 failed to train, and 1202 layers take a day on a GPU."""
 
 
 def program(arguments: Sequence[str]) -> None:
@@ -95,7 +95,7 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def _publish(job: Job, *, keep_model: bool) -> None:
-    """Leaves of a finished run what belongs into a repository."""
+    """Keeps of a finished run what belongs in a repository."""
     storage.atomic_write(job.out / "README.md", model_card(job.run()).encode())
     checkpoints.prune(job.out, set())
     if not keep_model:

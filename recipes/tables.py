@@ -1,12 +1,12 @@
-"""Tables 2 to 6 of the paper: its numbers beside ours, without training or testing anything.
+"""Make Tables 2 to 6 of the paper: its numbers beside ours, without training or testing anything.
 
     python recipes/tables.py runs results/evaluation/*.json
     python recipes/tables.py results/*.json --table 2 3 --out results
     python recipes/tables.py results/cifar10 results/others/*.json --table 6
 
-Ours come from run folders (Table 6) and from the JSON files of recipes/evaluate.py (Tables 2 to 5); nets that others
-trained and we measured (results/others) have columns of their own. What was not measured is blank. With --out,
-tables.md and a .csv for each table are written.
+Ours come from run folders (Table 6) and from the JSON files of recipes/evaluate.py (Tables 2 to 5); nets trained by
+others and measured by us (results/others) have columns of their own. What was not measured is blank. With --out,
+tables.md and a .csv file for each table are written.
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,14 @@
-"""Search for hyper-parameters of small nets on CIFAR-10: rate, weight decay, depth, shortcut, width and batch size.
+"""Tune hyper-parameters of small nets on CIFAR-10: learning rate, weight decay, depth, shortcut, width, batch size.
 
     KERAS_BACKEND=jax python recipes/tune.py \\
         --trials 30 --iterations 400 --out runs/search
     KERAS_BACKEND=jax python recipes/tune.py \\
         --search bayesian --trials 30 --iterations 400 --out runs/bayesian
 
-With keras-tuner (pip install -e ".[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has
-a row for each. The same command goes on after an interruption and, with more --trials, after the end. --confirm trains
-the best trial's settings and those of degradation.py again, on other seeds and at equal updates. Several processes
-search together where one is the chief, which trains nothing, and all have the same command:
+Uses keras-tuner (pip install -e ".[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has a row
+for each. The same command resumes an interrupted search and, with more --trials, extends a finished one. --confirm
+trains the best trial's settings and those of degradation.py again, on other seeds and for equally many updates. Several
+processes can search together: one is the chief, which trains nothing, and all have the same command:
 
     export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
     KERASTUNER_TUNER_ID=chief python recipes/tune.py ... &
@@ -33,7 +33,7 @@ from resnet_keras.spec.short_experiment import IMAGE_SIZE, SHORT
 
 MOST_TRIALS = 10_000
 NEEDS = {"keras_tuner": "hyperband", "sklearn": "bayesian", "scipy": "bayesian"}
-"""Packages, and the search that needs them."""
+"""Packages, and the search that needs each."""
 
 
 def program(arguments: Sequence[str]) -> None:

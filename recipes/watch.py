@@ -4,8 +4,8 @@
     python recipes/watch.py runs/figure-6 --once
     python recipes/watch.py runs/figure-6 --out now.png
 
-Reads run folders and writes none. Ends when all runs are finished; of one that was interrupted it does not know that it
-will not go on, so end it with Ctrl-C.
+Reads run folders and writes none. Ends when all runs are finished; it cannot tell that an interrupted run will not
+resume, so end it with Ctrl-C then.
 """
 
 import time
@@ -43,7 +43,7 @@ def program(arguments: Sequence[str]) -> None:
         while True:
             try:
                 found = from_runs.find(options.folders)[0]
-            except InputOutput:  # between two files of a run that has just ended
+            except InputOutput:  # between the writes of two files as a run ends
                 if not found:
                     raise
             if not found and seen is None:

@@ -1,1 +1,1 @@
-"""Hand-written nets and loops, one a framework, with nothing of Keras: what this project is measured against."""
+"""Hand-written nets and loops without Keras, one per framework: what this project is measured against."""

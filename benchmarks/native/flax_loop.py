@@ -1,4 +1,4 @@
-"""Flax (linen) and Optax as their examples write it: one jitted step over a `TrainState`, whose buffers are donated."""
+"""Flax (linen) and Optax as in their examples: one jitted step over a `TrainState`, whose buffers are donated."""
 
 from collections.abc import Callable
 from functools import partial
@@ -95,7 +95,7 @@ class FlaxLoop:
     def __init__(
         self, architecture: Architecture, mean: np.ndarray, *, bfloat16: bool, learning_rate: float, compiled: bool
     ) -> None:
-        # `compiled` changes nothing: a loop in JAX is.
+        # `compiled` changes nothing: a JAX loop always is.
         net = ResNet(architecture, jnp.bfloat16 if bfloat16 else jnp.float32)
         size = architecture.image_size
         variables = jax.jit(partial(net.init, training=False))(jax.random.key(0), jnp.zeros((1, size, size, 3)))

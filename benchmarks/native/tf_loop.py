@@ -9,7 +9,7 @@ from native.loop import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, MOMENTUM, WEIGH
 from resnet_keras.spec.architecture import Architecture, Convolution, Unit
 
 Tensor = Any
-"""A `tf.Tensor`, in graphs and out of them."""
+"""A `tf.Tensor`, symbolic or eager."""
 
 
 class ConvBN(tf.Module):
@@ -24,7 +24,7 @@ class ConvBN(tf.Module):
 
     def __call__(self, x: Tensor, training: bool) -> Tensor:
         if self.strides > 1 and self.padding:
-            # Twice as fast on a CPU as the same numbers in conv2d's own `padding`.
+            # Twice as fast on a CPU as the same padding through conv2d's own `padding`.
             x = tf.pad(x, [[0, 0], [self.padding] * 2, [self.padding] * 2, [0, 0]])
         x = tf.nn.conv2d(x, tf.cast(self.kernel, x.dtype), self.strides, "SAME" if self.strides == 1 else "VALID")
         x, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -34,7 +34,7 @@ class ConvBN(tf.Module):
             mean=self.mean,
             variance=self.variance,
             epsilon=BATCH_NORM_EPSILON,
-            # In training the op gives the moving averages themselves, of the unbiased variance.
+            # In training, the op returns the updated moving averages, that of the variance unbiased.
             exponential_avg_factor=1 - BATCH_NORM_MOMENTUM,
             is_training=training,
         )
@@ -84,7 +84,7 @@ class ResNet(tf.Module):
         x = tf.cast(tf.cast(images, tf.float32) - self.subtracted, self.dtype)
         x = tf.nn.relu(self.conv1(x, training))
         if self.pool:
-            # Black or not, what a ReLU gives is not below the zeros of the padding.
+            # Whatever the image, the output of a ReLU is never below the zeros of the padding.
             x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, "VALID")
         for unit in self.units:
             x = unit(x, training)

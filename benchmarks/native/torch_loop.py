@@ -1,6 +1,6 @@
 """PyTorch as its users write it: `nn.Module`s in channels_last, autocast for bfloat16, `torch.optim.SGD`.
 
-PyTorch's moving variance is the unbiased one; Keras's is biased. Nothing else differs.
+PyTorch's moving variance is unbiased, Keras's biased. Nothing else differs.
 """
 
 import numpy as np
@@ -72,7 +72,7 @@ class ResNet(nn.Module):
         nn.init.zeros_(self.predictions.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = (images.float() - self.mean).permute(0, 3, 1, 2)  # in memory this is channels_last already
+        x = (images.float() - self.mean).permute(0, 3, 1, 2)  # already channels_last in memory
         x = self.pool(F.relu(self.conv1(x), inplace=True))
         return self.predictions(self.units(x).mean((2, 3)))
 

@@ -1,4 +1,4 @@
-"""The paper's figures, drawn from run folders. No Keras is imported: a figure takes two seconds.
+"""The paper's figures, drawn from run folders. Keras is not imported: a figure takes two seconds.
 
 May import `errors`, `spec`, `runs` and `reports`.
 """

@@ -1,4 +1,4 @@
-"""What a figure of runs says of them: its title, and the line of settings under it."""
+"""The text of a figure of runs: its title, and the line of settings under it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ from resnet_keras.spec.paper_nets import CIFAR10_SIZE, IMAGENET_SIZE
 
 
 def title(runs: Sequence[Run]) -> str:
-    """The data, and in what it is not the paper's; without runs, the data of others' curves."""
+    """The data set, and how it differs from the paper's; without runs, the data set of others' curves."""
     if not runs:
         return "CIFAR-10"
     data = runs[0].settings["data"]
@@ -21,7 +21,7 @@ def title(runs: Sequence[Run]) -> str:
 
 
 def settings_line(runs: Sequence[Run]) -> str:
-    """One line under the figure: what was run."""
+    """The line under the figure: what was run."""
     if not runs:
         return "curves of other projects; no run of ours"
     seeds = sorted({run.settings["seed"] for run in runs})

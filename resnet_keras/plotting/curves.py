@@ -1,4 +1,4 @@
-"""Learning curves: the runs of one net, grouped, and as a CSV file of what is drawn. No Keras is imported."""
+"""Learning curves: the runs of each net, grouped, and a CSV file of what is drawn. Keras is not imported."""
 
 import json
 from collections import Counter
@@ -21,16 +21,16 @@ HEAD = ("net", "source", "seeds", "iteration", "train_error", "train_error_std",
 
 @dataclass(frozen=True)
 class Curve:
-    """The runs of one net that differ in their seed alone.
+    """The runs of one net that differ only in their seed.
 
     Attributes:
-        name: of the net.
-        depth: its weighted layers.
+        name: name of the net.
+        depth: its number of weighted layers.
         residual: whether it has shortcuts.
-        seeds: how many runs.
-        iteration: (points,).
-        train_error, validation_error: (seeds, points), percent.
-        source: whose measurement it is; None is ours.
+        seeds: number of runs.
+        iteration: shape (points,).
+        train_error, validation_error: shape (seeds, points), in percent.
+        source: whose measurement it is; None for ours.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Curve:
 
 
 def curves(runs: Iterable[Run]) -> list[Curve]:
-    """Groups runs by net, from shallow to deep; seeds are compared at the iterations that all of them have.
+    """Groups runs by net, from shallow to deep; seeds are compared at the iterations they share.
 
-    Runs without a row yet are left out.
+    Runs that have no row yet are left out.
 
     Raises:
-        ValueError: runs on other images or with other schedules (but for the warm-up), which one figure cannot compare,
-            or one net and seed twice.
+        ValueError: the runs are on different images or have different schedules (apart from the warm-up), which one
+            figure cannot compare, or a net and seed occur twice.
     """
     experiments = kinds(runs)
     if len(experiments) > 1:
@@ -67,9 +67,10 @@ def curves(runs: Iterable[Run]) -> list[Curve]:
 
 
 def kinds(runs: Iterable[Run]) -> list[list[Run]]:
-    """Runs that one figure can compare, together: of the same images and schedule, but for the warm-up.
+    """Groups runs that one figure can compare: those on the same images with the same schedule, apart from the warm-up.
 
-    Runs without a row yet are left out. Each kind is sorted from shallow to deep; the kind of most runs comes first.
+    Runs that have no row yet are left out. Each kind is sorted from shallow to deep; the kind with most runs comes
+    first.
     """
     found: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.settings["architecture"]["depth"], run.name)):
@@ -80,22 +81,22 @@ def kinds(runs: Iterable[Run]) -> list[list[Run]]:
 
 
 def _warmup(run: Run) -> dict[str, None]:
-    """A warm-up that the paper's rule gives this depth is no difference between nets; any other is."""
+    """The warm-up the paper's rule gives this depth does not count as a difference between nets; any other does."""
     usual = cifar10_recipe(run.settings["architecture"]["depth"]).warmup
     return {"warmup": None} if run.recipe.warmup == usual else {}
 
 
 def on_photographs(run: Run) -> bool:
-    """Whether it was trained as section 3.4 says (Figure 4), not as section 4.2 does (Figures 1 and 6).
+    """Whether the run was trained as in section 3.4 (Figure 4) rather than section 4.2 (Figures 1 and 6).
 
     Raises:
-        OSError: another version of this program wrote it.
+        OSError: the run was written by another version of this program.
     """
     return isinstance(run.recipe.augmentation, ScaledCrop)
 
 
 def curves_csv(shown: Iterable[Curve]) -> str:
-    """Mean and sample standard deviation of each point; the deviation of one seed is blank, and so is our source."""
+    """Mean and sample standard deviation at each point; blank for the deviation of one seed and for our own source."""
 
     def rows() -> Iterable[Sequence[object]]:
         for curve in shown:
@@ -112,7 +113,7 @@ def _moments(errors: np.ndarray) -> tuple[Sequence[float], Sequence[float | None
 
 
 def _curve(runs: list[Run]) -> Curve:
-    # By iteration: a run that was lengthened measures at others than one that was as long from the start.
+    # By iteration: a lengthened run is evaluated at other iterations than one that was that long from the start.
     rows = [{row.iteration: row for row in run.rows} for run in runs]
     shared = sorted(set(rows[0]).intersection(*rows))
     if not shared:

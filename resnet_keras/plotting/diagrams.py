@@ -1,4 +1,4 @@
-"""Drawings that explain: the residual unit (Figures 2 and 5), the shortcuts of section 4.1, nets in the manner of
+"""Explanatory diagrams: the residual unit (Figures 2 and 5), the shortcuts of section 4.1, nets in the style of
 Figure 3, the schedule of section 4.2, the crops of the three test protocols, and degradation against depth.
 
 Shapes and numbers come from the same frozen values as the nets and recipes themselves.
@@ -23,13 +23,13 @@ from resnet_keras.spec.schedules import Steps
 
 INK, QUIET, SHORTCUT = "#222222", "#777777", "#c0392b"
 STAGE_COLOURS = ("#f2f2f2", "#cfe0f3", "#d8ecd2", "#fbe3c4", "#f3d3dc")
-"""The stem, then conv2_x, conv3_x, ..."""
+"""Colours of the stem, then of conv2_x, conv3_x, ..."""
 BOX_WIDTH, BOX_HEIGHT = 2.6, 0.55
 
 
 @dataclass(frozen=True)
 class DepthErrors:
-    """Errors of trained nets of one kind by depth, percent."""
+    """Errors by depth, in percent, of trained nets of one kind."""
 
     name: str
     depths: tuple[int, ...]
@@ -38,7 +38,7 @@ class DepthErrors:
 
 
 def unit() -> Figure:
-    """Figure 2: two layers without and with the shortcut."""
+    """Figure 2: two layers, without and with the shortcut."""
     figure, axes = _canvas(2, (7.0, 3.6))
     for ax, title, shortcut in zip(axes, ("plain", "residual"), (False, True), strict=True):
         ax.set_title(title, fontweight="bold")
@@ -90,7 +90,7 @@ def nets() -> Figure:
 
 
 def schedule(recipe: Recipe | None = None) -> Figure:
-    """Section 4.2: the learning rate of a net of 56 layers and, in its first 400 iterations, of 110."""
+    """Section 4.2: the learning rate of a 56-layer net and, over its first 400 iterations, of a 110-layer net."""
     recipe = cifar10_recipe(56) if recipe is None else recipe
     assert isinstance(recipe.schedule, Steps)
     ends = (*recipe.schedule.boundaries, recipe.iterations)
@@ -118,7 +118,7 @@ def schedule(recipe: Recipe | None = None) -> Figure:
 
 
 def protocols() -> Figure:
-    """Sections 3.4 and 4.1: what a net of 224 pixels is shown of a photograph of 4 : 3."""
+    """Sections 3.4 and 4.1: what a net that takes 224 pixels sees of a 4 : 3 photograph."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.0, 3.5), layout="constrained")
         axes = figure.subplots(1, 3)
@@ -153,8 +153,8 @@ def degradation_by_depth(kinds: Sequence[DepthErrors], source: str) -> Figure:
     """The point of the paper in two panels: training and test error of trained nets against depth.
 
     Args:
-        kinds: plain nets, residual nets.
-        source: one line under the figure.
+        kinds: plain nets, then residual nets.
+        source: the line under the figure.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.4), layout="constrained")
@@ -174,7 +174,7 @@ def degradation_by_depth(kinds: Sequence[DepthErrors], source: str) -> Figure:
 
 
 def images(rows: Mapping[str, np.ndarray]) -> Figure:
-    """Rows of small images, each with its name: (n, size, size, 3), uint8."""
+    """Named rows of small images, each of shape (n, size, size, 3), uint8."""
     with mpl.rc_context(STYLE):
         count = len(next(iter(rows.values())))
         figure = Figure(figsize=(0.62 * count + 0.8, 0.66 * len(rows)))
@@ -222,7 +222,7 @@ def _column(
     dotted: bool = False,
     source: str = "x",
 ) -> None:
-    """A unit from top to bottom, its shortcut on the right."""
+    """Draws a unit from top to bottom, with its shortcut on the right."""
     top, half = len(rows) + 0.0, BOX_HEIGHT / 2
     ax.text(0, top + 0.85, source, ha="center", va="center", fontstyle="italic" if source == "x" else "normal")
     _arrow(ax, (0, top + 0.65), (0, top + half))
@@ -254,7 +254,7 @@ def _column(
 
 
 def _net(ax: Axes, net: Architecture) -> None:
-    """A column of one box for each weighted layer; arcs are the shortcuts."""
+    """Draws a column with one box for each weighted layer; arcs are the shortcuts."""
     row = 0
 
     def layer(text: str, colour: str) -> None:

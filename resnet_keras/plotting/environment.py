@@ -1,4 +1,4 @@
-"""Variables of the environment that Matplotlib reads, and refuses, where a figure that is a file needs none of them."""
+"""Environment variables that Matplotlib reads and may reject, though a figure written to a file needs none of them."""
 
 import importlib
 import os
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 
 def import_matplotlib() -> None:
-    """Imports it also where MPLBACKEND names no backend that it knows; one that it knows is kept, as notebooks need it.
+    """Imports Matplotlib even if MPLBACKEND names no backend it knows; a known one is kept, as notebooks need it.
 
     Upstream lacks: no backend is loaded before the first window opens, but its name is checked on import. Delete when:
     `MPLBACKEND=foo python -c "import matplotlib"` passes.
@@ -24,7 +24,7 @@ def import_matplotlib() -> None:
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
-    """Inside, the variable is not set."""
+    """Unsets an environment variable within the context."""
     held = os.environ.pop(name, None)
     try:
         yield

@@ -1,7 +1,8 @@
-"""Figures 1, 4 and 6 from run folders. No Keras is imported: a figure takes two seconds.
+"""Figures 1, 4 and 6 from run folders. Keras is not imported: a figure takes two seconds.
 
-Training error is thin and dashed, validation error bold, as in the paper's Figure 6. Depth goes from light to dark in
-a colour map that colour-blind readers and grey printers tell apart, and every curve bears its depth.
+Training error is thin and dashed, validation error bold, as in the paper's Figure 6. Depth runs from light to dark in
+a colour map that stays legible to colour-blind readers and in greyscale print, and every curve is labelled with its
+depth.
 """
 
 from collections import Counter
@@ -23,32 +24,32 @@ from resnet_keras.runs.reading import Run
 from resnet_keras.spec.paper_nets import CIFAR10_SIZE
 
 Axis = Literal["fitted", "paper"]
-"""The error axis: from the curves, or as in the paper."""
+"""Limits of the error axis: fitted to the curves, or as in the paper."""
 Part = Literal["train", "validation"]
 PAPER_LIMITS, FIGURE_4_LIMITS = (0.0, 20.0), (20.0, 60.0)
-"""Of the error axis in the paper's Figures 1 and 6, and in its Figure 4; percent."""
+"""Limits of the error axis in the paper's Figures 1 and 6, and in its Figure 4; percent."""
 VERY_DEEP = 110
-"""Figure 6's right panel compares nets deeper than this with the one of this depth."""
+"""The right panel of Figure 6 compares nets deeper than this with the net of this depth."""
 MARK = "D"
-"""Of the paper's own numbers."""
+"""Marker of the paper's own results."""
 LINES: tuple[dict[Part, tuple[Any, float]], ...] = (
     {"train": ((0, (4, 2)), 1.1), "validation": ("-", 2.2)},
     {"train": ((0, (1, 1.5)), 0.9), "validation": ((0, (6, 1.2, 1, 1.2)), 1.5)},
     {"train": ((0, (1, 4)), 0.9), "validation": ((0, (3, 1, 1, 1, 1, 1)), 1.5)},
 )
-"""Dashes and width: of ours, and of the first and the second other source."""
+"""Dashes and line widths: of our curves, then of the first and second other source."""
 
 
 def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Curve] = ()) -> Figure:
     """Figure 1: training error (left) and validation error (right) of the plain nets.
 
     Args:
-        runs: run folders that were read; residual nets among them are left out.
+        runs: the runs; residual nets among them are left out.
         axis: limits of the error axis.
         others: curves of other projects, drawn beside ours.
 
     Raises:
-        ValueError: no plain net among them, or others beside runs that are not on CIFAR-10.
+        ValueError: there is no plain net, or others' curves are given with runs that are not on CIFAR-10.
     """
     plain = [curve for curve in _all(runs, others) if not curve.residual]
     if not plain:
@@ -69,14 +70,14 @@ def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Cur
 def figure_4(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
     """Figure 4: plain nets (left) and residual nets (right) on photographs; training error and centre-crop error.
 
-    The paper's are of 18 and 34 layers; the same two panels show whatever depths there are.
+    The paper's nets have 18 and 34 layers; the same two panels show whatever depths the runs have.
 
     Args:
-        runs: run folders that were read.
+        runs: the runs.
         axis: limits of the error axis; "paper" is 20 to 60 %.
 
     Raises:
-        ValueError: no runs.
+        ValueError: there are no runs.
     """
     every = _all(runs, ())
     panels = [
@@ -87,16 +88,15 @@ def figure_4(runs: Sequence[Run], *, axis: Axis = "fitted") -> Figure:
 
 
 def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Curve] = ()) -> Figure:
-    """Figure 6: plain nets (left), residual nets (middle) and, where there are any, nets of 110 layers and more
-    (right).
+    """Figure 6: plain nets (left), residual nets (middle) and, if there are any, nets of 110 layers and more (right).
 
     Args:
-        runs: run folders that were read.
+        runs: the runs.
         axis: limits of the error axis.
         others: curves of other projects, drawn beside ours.
 
     Raises:
-        ValueError: no runs, or others beside runs that are not on CIFAR-10.
+        ValueError: there are no runs, or others' curves are given with runs that are not on CIFAR-10.
     """
     every = _all(runs, others)
     panels = [
@@ -139,7 +139,7 @@ def _panels(
 
 
 def _all(runs: Sequence[Run], others: Sequence[Curve]) -> list[Curve]:
-    """Ours, then the others'; each from shallow to deep."""
+    """Our curves, then the others'; each from shallow to deep."""
     ours = curves(runs)
     for run in runs if others else ():
         data = run.settings["data"]
@@ -162,7 +162,7 @@ def _lines(shown: Sequence[Curve]) -> dict[str | None, dict[Part, tuple[Any, flo
 
 
 def _colour_of(shown: Sequence[Curve]) -> dict[str, Any]:
-    """By net: the same net has the same colour, whoever trained it."""
+    """Colours by net: the same net has the same colour, whoever trained it."""
     names = [name for _, name in sorted({(curve.depth, curve.name) for curve in shown})]
     return dict(zip(names, colours(len(names)), strict=True))
 
@@ -184,9 +184,9 @@ def _draw_panel(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
 
 
 def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> None:
-    """Writes each depth beside the end of its curve; labels that would lie on each other are moved apart."""
+    """Writes each depth beside the end of its curve; labels that would overlap are moved apart."""
     colour_of = _colour_of(shown)
-    # A net once, where the longest of its curves ends: ours may not be finished.
+    # Each net once, where its longest curve ends: ours may not be finished.
     by_length = sorted(shown, key=lambda curve: curve.iteration[-1])
     longest = {curve.name: curve for curve in by_length}
     shown = [curve for curve in shown if longest[curve.name] is curve]
@@ -216,7 +216,7 @@ def _label_ends(ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...]) -> No
 
 
 def _mark_paper(ax: Axes, shown: Sequence[Curve]) -> None:
-    """The paper's test errors, at the end of each curve."""
+    """Marks the paper's test errors at the ends of the curves."""
     colour_of = _colour_of(shown)
     by_length = sorted(shown, key=lambda curve: curve.iteration[-1])
     for curve in {curve.name: curve for curve in by_length}.values():

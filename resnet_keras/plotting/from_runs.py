@@ -1,4 +1,4 @@
-"""Figures 1, 4 and 6 from whatever runs lie in folders: each takes those that it is of."""
+"""Figures 1, 4 and 6 from whatever runs are in the folders: each figure takes the runs of its kind."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class Drawing:
     """A figure and the curves in it.
 
     Attributes:
-        name: of its files, without suffix.
-        caption: what it is, in a few words.
-        figure: to be saved.
-        csv: what it draws.
+        name: name of its files, without suffix.
+        caption: a short description.
+        figure: the figure to save.
+        csv: the values it draws, as CSV.
     """
 
     name: str
@@ -48,10 +48,10 @@ class Drawing:
 
 
 def find(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """The runs in folders that may hold anything, and a line about what is left out.
+    """The runs in folders that may hold anything, and lines about what is left out.
 
     Raises:
-        OSError: a folder that is not there.
+        OSError: a folder does not exist.
     """
     found, skipped = [], []
     for folder in folders:
@@ -64,10 +64,10 @@ def find(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
 
 def draw(number: Number, runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Curve] = ()) -> Drawing:
-    """One figure of the runs that it is of: Figure 4 of those on photographs, 1 and 6 of those on small images.
+    """One figure from the runs of its kind: Figure 4 from those on photographs, 1 and 6 from those on small images.
 
     Raises:
-        ValueError: none of them, or runs that cannot be compared.
+        ValueError: there are no runs of its kind, or they cannot be compared.
     """
     of_it = [run for run in runs if on_photographs(run) == (number == "4")]
     if not of_it and not others:
@@ -91,8 +91,8 @@ def draw_all(
     axis: Axis = "fitted",
     others: Sequence[Curve] = (),
 ) -> Iterator[Drawing | str]:
-    """Figures of these numbers, each once for every kind of runs that cannot be compared with the others; or a line
-    that says why one is not drawn. Others' curves stand beside the first kind of runs on the same images, or alone."""
+    """Yields the figures with these numbers, each once for every kind of comparable runs, or a line saying why one is
+    not drawn. Others' curves stand beside the first kind of runs on the same images, or alone."""
     for number in numbers:
         groups: list[list[Run]] = [kind for kind in kinds(runs) if on_photographs(kind[0]) == (number == "4")]
         waiting = () if number == "4" else others

@@ -15,14 +15,14 @@ from resnet_keras.spec.measurements import Gradients, State, Subject
 
 
 def gradients_figure(measured: Sequence[Gradients], *, data: str) -> Figure:
-    """For each state two panels: the norms, and the shares of the nets with shortcuts.
+    """Two panels for each state of the weights: the norms, and the shares for the nets with shortcuts.
 
     Args:
-        measured: of each net.
-        data: the images, as the title names them.
+        measured: the gradients of each net.
+        data: name of the images in the title.
 
     Raises:
-        ValueError: nothing measured.
+        ValueError: nothing was measured.
     """
     if not measured:
         raise InvalidValue("The figure shows the gradients of nets. Received: none.")

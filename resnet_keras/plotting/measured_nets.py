@@ -1,4 +1,4 @@
-"""How figures of the analysis show a net: plain nets thin and dashed, residual nets bold, deeper ones darker."""
+"""How the analysis figures show nets: plain nets thin and dashed, residual nets bold, deeper ones darker."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,17 +13,17 @@ from resnet_keras.errors import readable
 from resnet_keras.spec.measurements import Subject
 
 WIDTH = 4.2
-"""Inches of a figure, which is legible at 8 cm."""
+"""Width of a figure in inches; it is legible at 8 cm."""
 LINES: dict[bool, dict[str, Any]] = {
     False: {"linestyle": (0, (4, 2)), "linewidth": 1.3},
     True: {"linestyle": "-", "linewidth": 1.9},
 }
-"""Of a net with shortcuts (True) and without."""
+"""Line style of nets with shortcuts (True) and without (False)."""
 
 
 def lines(nets: Iterable[Subject]) -> dict[Subject, dict[str, Any]]:
-    """Colour, line and label of each net. Depth goes from light to dark in a map that colour-blind readers and grey
-    printers tell apart, among plain and among residual nets for itself."""
+    """Colour, line style and label of each net. Depth runs from light to dark, separately for plain and residual nets,
+    in a colour map that stays legible to colour-blind readers and in greyscale print."""
     looks = {}
     for residual, line in LINES.items():
         shown = sorted({net for net in nets if net.residual == residual}, key=lambda net: (net.depth, net.name))
@@ -34,13 +34,13 @@ def lines(nets: Iterable[Subject]) -> dict[Subject, dict[str, Any]]:
 
 
 def panels(rows: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Panels below each other, each `height` inches high."""
+    """Panels one below the other, each `height` inches high."""
     figure = Figure(figsize=(WIDTH, rows * height + 0.6), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(rows, 1)))
 
 
 def legend(figure: Figure) -> None:
-    """One legend for all panels, under them: plain nets left, residual nets right."""
+    """Adds one legend for all panels, under them: plain nets on the left, residual nets on the right."""
     handles = {
         label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
@@ -48,7 +48,7 @@ def legend(figure: Figure) -> None:
 
 
 def log_scale(ax: Axes) -> None:
-    """A logarithmic axis that bears numbers where it spans less than two decades too."""
+    """Makes the y axis logarithmic, with tick labels even where it spans less than two decades."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     short = high < 100 * low
@@ -59,5 +59,5 @@ def log_scale(ax: Axes) -> None:
 
 
 def literal(name: str) -> str:
-    """The name as text: matplotlib takes what stands between dollars for mathematics."""
+    """The name as plain text: Matplotlib reads whatever stands between dollar signs as mathematics."""
     return readable(name).replace("$", r"\$")

@@ -1,9 +1,9 @@
-"""Curves that other projects measured, to stand beside ours in Figures 1 and 6: read from two kinds of CSV files.
+"""Curves measured by other projects, to be drawn beside ours in Figures 1 and 6; read from two kinds of CSV file.
 
     epoch,train_loss,train_err,test_err                                    one row per epoch, errors as shares
     iteration,minibatch_loss,minibatch_accuracy,test_loss,test_accuracy    one row per log line, accuracies as shares
 
-The file's name says the net, and whose it is: `yihui-he-resnet20.csv`; `plainnet20.csv` in the folder `a-martyn`.
+The file name gives the net and its source: `yihui-he-resnet20.csv`, or `plainnet20.csv` in the folder `a-martyn`.
 """
 
 import csv
@@ -19,18 +19,18 @@ from resnet_keras.plotting.curves import Curve
 PER_EPOCH = ("epoch", "train_loss", "train_err", "test_err")
 PER_ITERATION = ("iteration", "minibatch_loss", "minibatch_accuracy", "test_loss", "test_accuracy")
 ITERATIONS_PER_EPOCH = 391
-"""50,000 images in batches of 128, the last one not full."""
+"""50,000 images in batches of 128, the last one smaller."""
 NAME = re.compile(r"(?:(?P<source>.+)-)?(?P<kind>plain|res)-?(?:net)?-?(?P<depth>\d{1,4})", re.IGNORECASE)
 Points = list[tuple[int, float, float]]
-"""Iteration, training error, test error: percent."""
+"""Iteration, training error and test error; errors in percent."""
 
 
 def read_curve(path: str | PathLike[str]) -> Curve:
-    """The curve in a file; its "validation error" is the test error, which such projects log.
+    """Reads the curve in a file; its "validation error" is the test error, which such projects log.
 
     Raises:
-        OSError: no such file, or one of neither kind.
-        ValueError: a name that says no net.
+        OSError: the file does not exist, or is of neither kind.
+        ValueError: the file name does not name a net.
     """
     path = Path(path)
     said = NAME.fullmatch(path.stem)
@@ -67,7 +67,7 @@ def _per_epoch(rows: list[list[str]]) -> Points:
 
 
 def _per_iteration(rows: list[list[str]]) -> Points:
-    """A point for each test; its training error is the mean over the minibatches logged since the test before."""
+    """One point per test; its training error is the mean over the minibatches logged since the previous test."""
     points, since = [], list[float]()
     for iteration, _, minibatch, _, test in rows:
         if minibatch:

@@ -1,4 +1,4 @@
-"""What a net says of images: each with its likeliest classes. Nothing of the paper."""
+"""A net's predictions: images with their likeliest classes. Not a figure of the paper."""
 
 from collections.abc import Sequence
 
@@ -21,15 +21,15 @@ def predictions(
     *,
     title: str,
 ) -> Figure:
-    """Images over bars of their likeliest classes, the most probable first.
+    """Images, each above bars of its likeliest classes, the most probable first.
 
     Args:
-        images: (n, size, size, 3), 0..255.
-        labels: (n,) what they show; its bar is blue, and where it is none of the bars its name stands over the image.
-            None is not known.
-        probabilities: (n, classes).
-        names: (classes,).
-        title: of the figure.
+        images: shape (n, size, size, 3), values 0..255.
+        labels: true class of each of the n images, None if unknown. Its bar is blue; if it is not among the bars, its
+            name stands above the image.
+        probabilities: shape (n, classes).
+        names: name of each class.
+        title: title of the figure.
     """
     with mpl.rc_context(STYLE):
         lines = -(-len(images) // COLUMNS)

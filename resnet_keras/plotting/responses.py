@@ -13,14 +13,14 @@ from resnet_keras.spec.measurements import Responses
 
 
 def figure_7(measured: Sequence[Responses], *, data: str) -> Figure:
-    """Figure 7.
+    """Draws Figure 7.
 
     Args:
-        measured: of each net.
-        data: the images, as the title names them.
+        measured: the responses of each net.
+        data: name of the images in the title.
 
     Raises:
-        ValueError: nothing measured.
+        ValueError: nothing was measured.
     """
     if not measured:
         raise InvalidValue("Figure 7 shows the responses of nets. Received: none.")

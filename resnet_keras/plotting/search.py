@@ -1,4 +1,4 @@
-"""The trials of a search as parallel coordinates: one axis for each hyper-parameter, one line for each trial."""
+"""The trials of a search in parallel coordinates: one axis for each hyper-parameter, one line for each trial."""
 
 from collections.abc import Sequence
 
@@ -13,21 +13,21 @@ from resnet_keras.reports.trials import Trial, best_first
 
 LOGARITHMIC = ("learning_rate", "weight_decay")
 CHOSEN = ("depth", "shortcut", "width", "batch_size", "iterations")
-"""Axes that bear each value that occurs, evenly spaced: what comes from a list."""
+"""Axes whose ticks are the values that occur, evenly spaced: hyper-parameters chosen from a list."""
 MARGIN = 0.04
 
 
 def parallel_coordinates(trials: Sequence[Trial], *, data: str) -> Figure:
-    """Dark lines are good trials; the best is thick. Equal values lie on each other, so lines are moved apart a little.
+    """Dark lines are good trials; the best is thick. Equal values would overlap, so lines are moved apart a little.
 
-    Pandas has such a figure, but neither a scale for each axis nor logarithmic ones.
+    Pandas has such a figure, but with neither a scale for each axis nor logarithmic scales.
 
     Args:
-        trials: those without an error are left out.
-        data: the images, as the title names them.
+        trials: the trials; those without an error are left out.
+        data: name of the images in the title.
 
     Raises:
-        ValueError: no trial with an error.
+        ValueError: no trial has an error.
     """
     shown = best_first(trials)
     if not shown:

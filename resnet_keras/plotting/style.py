@@ -14,7 +14,7 @@ from resnet_keras.plotting.environment import without
 from resnet_keras.runs import storage
 
 LABEL_POINTS, POINTS_PER_INCH = 11, 72
-"""The height of a label."""
+"""Height of a label, and the points in an inch."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -29,11 +29,11 @@ STYLE: dict[Any, Any] = {
 
 
 def save(figure: Figure, path: str | PathLike[str]) -> tuple[Path, Path]:
-    """Writes the figure as `path`.png and `path`.svg, whether `path` ends so or not, and returns both.
+    """Writes the figure as `path`.png and `path`.svg, whether or not `path` has such a suffix, and returns both paths.
 
     Raises:
-        ValueError: a path without a file's name.
-        OSError: it cannot be written.
+        ValueError: the path has no file name.
+        OSError: a file cannot be written.
     """
     path = Path(path)
     if not path.name:
@@ -46,13 +46,13 @@ def save(figure: Figure, path: str | PathLike[str]) -> tuple[Path, Path]:
 
 
 def write(figure: Figure, path: Path, dpi: int = 100) -> None:
-    """Writes one file, of the format that its suffix names: the same figure gives the same bytes on any day.
+    """Writes one file in the format given by its suffix; the same figure gives the same bytes on any day.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     how: dict[str, Any] = {"metadata": {"Date": None}} if path.suffix == ".svg" else {"dpi": dpi}
-    # To find the margins, Matplotlib draws an SVG with the day's date, and parses this variable for it.
+    # To find the margins, Matplotlib draws an SVG dated today, for which it parses this variable.
     with mpl.rc_context(STYLE), without("SOURCE_DATE_EPOCH"):
         storage.atomic_replace(path, lambda aside: figure.savefig(aside, format=path.suffix[1:], **how))
 
@@ -67,5 +67,5 @@ def new_panels(count: int, labels: tuple[str, ...]) -> tuple[Figure, list[Axes]]
 
 
 def colours(count: int) -> list[Any]:
-    """From light (shallow) to dark (deep)."""
+    """Colours from light (shallow) to dark (deep)."""
     return [mpl.colormaps["cividis"](share) for share in np.linspace(0.72, 0.0, count)]

@@ -1,4 +1,4 @@
-"""The loss along a line or over a plane through nets, on one scale for all of them."""
+"""The loss along a line or over a plane through each net's weights, on one scale for all nets."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,19 @@ from resnet_keras.plotting.style import STYLE
 from resnet_keras.spec.measurements import Surface
 
 MOST_LOSS = 100.0
-"""Above it, one colour: a net with moved weights has losses of any size."""
+"""Higher losses share one colour: a net with perturbed weights can have a loss of any size."""
 LEVELS = 15
 
 
 def surface_figure(scans: Sequence[Surface], *, data: str) -> Figure:
-    """A curve for each net where the points lie on a line, a panel with contours for each where they span a plane.
+    """Draws a curve for each net if the points lie on a line, or a contour panel for each net if they span a plane.
 
     Args:
-        scans: of each net, with the same points.
-        data: the images, as the title names them.
+        scans: the scan of each net, all with the same points.
+        data: name of the images in the title.
 
     Raises:
-        ValueError: nothing measured, or a net without a finite loss.
+        ValueError: nothing was measured, or a net has no finite loss.
     """
     if not scans or not all(np.isfinite([point.loss for point in scan.points]).any() for scan in scans):
         raise InvalidValue("The figure shows the loss around nets. Received: none, or one without a finite loss.")

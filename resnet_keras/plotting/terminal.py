@@ -1,4 +1,4 @@
-"""Curves in a terminal: validation errors as lines, training errors as dots, in characters of 2 x 4 braille dots.
+"""Curves in a terminal: validation errors as lines, training errors as dots, in braille characters of 2 x 4 dots.
 
 Rich draws no charts; plotext does, but its versions 5 and 6 share no function.
 """
@@ -13,19 +13,19 @@ from rich.text import Text
 from resnet_keras.runs.reading import Run
 
 COLOURS = ("bright_blue", "yellow", "bright_magenta", "green", "bright_red", "cyan")
-"""That most terminals tell apart, also on a dark ground; told apart by the name below the chart too."""
+"""Colours that are distinct in most terminals, also on a dark background; a line below the chart names each run."""
 BRAILLE, BITS = 0x2800, ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 MARGIN = 7
-"""Characters left of the chart."""
+"""Characters to the left of the chart."""
 
 
 def terminal_curves(runs: Sequence[Run], *, width: int, height: int) -> Group:
     """The chart, and a line about each run.
 
     Args:
-        runs: as they are now; those without a row have a line only.
-        width: of everything, in characters.
-        height: of the chart, in lines.
+        runs: the runs as they are now; those without a row get a line only.
+        width: total width, in characters.
+        height: height of the chart, in lines.
     """
     drawn = [run for run in runs if run.rows]
     lines = [_line(run, COLOURS[number % len(COLOURS)]) for number, run in enumerate(runs)]
@@ -35,7 +35,7 @@ def terminal_curves(runs: Sequence[Run], *, width: int, height: int) -> Group:
     last = max(run.rows[-1].iteration for run in drawn)
     errors = [error for run in drawn for row in run.rows for error in (row.train_error, row.validation_error)]
     low, high = min(errors), max(max(errors), min(errors) + 1e-9)
-    dots = np.zeros((4 * height, 2 * columns), np.int64)  # of which run, from 1
+    dots = np.zeros((4 * height, 2 * columns), np.int64)  # number of the run, from 1
 
     def place(iteration: int, error: float) -> tuple[float, float]:
         return iteration / last * (2 * columns - 1), (high - error) / (high - low) * (4 * height - 1)
