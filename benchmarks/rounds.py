@@ -21,7 +21,7 @@ from resnet_keras.experiments import provenance
 from resnet_keras.spec.records import Row
 
 NATIVE = ("flax", "optax")
-"""Packages of native loops that `machine` does not list."""
+"""Packages of native loops that `provenance.describe` does not list."""
 LEAST_STEPS = 3
 """Least number of updates; the first is not timed."""
 

@@ -137,7 +137,7 @@ def steps(points: int, reach: float) -> tuple[float, ...]:
     """Evenly spaced steps from -reach to reach; an odd number of them has the net itself in the middle.
 
     Raises:
-        ValueError: the number is even or out of range, or the reach is not above 0.
+        ValueError: the number is even or out of range, or the reach is not above 0 or is beyond 100.
     """
     if not 3 <= points <= MOST_POINTS or points % 2 == 0:
         raise InvalidValue(f"Points are an odd number, 3 to {MOST_POINTS}, along each direction. Received: {points}.")

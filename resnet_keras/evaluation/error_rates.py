@@ -52,7 +52,7 @@ def averaged(scores: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarr
     """An ensemble's scores: the weighted mean of its nets' scores.
 
     Raises:
-        ValueError: there is not one weight for each net, or weights are negative or all zero.
+        ValueError: there is not one weight for each net, or weights are negative, not finite or all zero.
     """
     shares = shares_of(weights, len(scores))
     return sum(share * score.astype(np.float64) for share, score in zip(shares, scores, strict=True))
@@ -62,7 +62,7 @@ def shares_of(weights: Sequence[float], nets: int) -> np.ndarray:
     """Weights that sum to 1.
 
     Raises:
-        ValueError: there is not one weight for each net, or weights are negative or all zero.
+        ValueError: there is not one weight for each net, or weights are negative, not finite or all zero.
     """
     if len(weights) != nets:
         raise InvalidValue(f"Each net has one weight. Received: {nets} nets and {len(weights)} weights.")

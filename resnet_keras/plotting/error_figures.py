@@ -104,7 +104,7 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Cur
         ("residual nets", [curve for curve in every if curve.residual and curve.depth <= VERY_DEEP]),
         ("very deep residual nets", [curve for curve in every if curve.residual and curve.depth >= VERY_DEEP]),
     ]
-    if not any(curve.depth > VERY_DEEP for curve in every):
+    if not any(curve.residual and curve.depth > VERY_DEEP for curve in every):
         panels.pop()
     return _panels(panels, runs, axis, PAPER_LIMITS, marks=all(run.follows_paper for run in runs))
 

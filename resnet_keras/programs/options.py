@@ -253,7 +253,7 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
     """The recipe with the changes from the command line.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: a number is out of range, or TensorBoard is asked for and not installed.
     """
     if not 0 <= options.seed <= MAX_SEED:
         raise InvalidValue(f"A seed is a whole number from 0 to {MAX_SEED:,}. Received: --seed {options.seed}.")

@@ -40,7 +40,7 @@ class Events:
     Args:
         path: the run folder.
         started: start of the run; an event's time is this plus the seconds spent on training up to its row.
-        rows: the rows that the run resumes from. Event files of earlier sessions, which may hold more, are removed.
+        rows: the rows that the run resumes from. Event files of earlier processes, which may hold more, are removed.
 
     Raises:
         OSError: the file cannot be written.

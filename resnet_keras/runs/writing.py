@@ -22,7 +22,7 @@ class RunFolder:
     Args:
         path: the folder, which this process holds.
         settings: what is run and where, as values that JSON can hold.
-        found: what `look` found there; None starts over.
+        found: what `lookup.inspect` found there; None starts over.
         tensorboard: whether each row is also written as a TensorBoard event.
     """
 

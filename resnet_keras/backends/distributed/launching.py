@@ -32,7 +32,7 @@ def launch(backend: str, processes: int, arguments: Sequence[str]) -> int:
         arguments: command-line arguments for this Python.
 
     Returns:
-        The exit code of all: 0, or that of the one that failed first, which has reported why.
+        The exit code of all: 0, or that of a process that failed by itself and has reported why.
 
     Raises:
         OSError: a process was killed, or ended without reporting why; its rank is named.

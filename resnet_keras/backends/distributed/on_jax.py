@@ -5,7 +5,7 @@ normalisation are those of the whole batch without any code here. Each process m
 the processes' shares of the images need not be equal.
 
 Upstream lacks: `evaluate` with a last batch that the devices do not divide evenly.
-Delete `evaluate` when: Keras takes one.
+Delete `measure` when: Keras takes one.
 """
 
 import os

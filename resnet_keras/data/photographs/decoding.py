@@ -19,7 +19,7 @@ SIDES = (8, 20_000)
 MAX_ASPECT = 16
 """Limit on longer side over shorter side: beyond it, a resized image is mostly one edge and takes gigabytes."""
 MAX_PIXELS = 90_000_000
-"""Pixels of one image: 270 MB decoded. Pillow's own limits are this one, for a warning, and twice this."""
+"""Pixels of one image: 270 MB decoded. Pillow's own limits are about this one, for a warning, and twice it."""
 _SIXTEEN_BITS = re.compile(r"(?<!BGR);16")  # Pillow's name for a file's layout; BGR;16 is 5 + 6 + 5 bits
 
 

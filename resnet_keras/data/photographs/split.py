@@ -125,7 +125,7 @@ class Split:
         """The part without its damaged photographs, and their paths. All are read once to find them.
 
         Args:
-            allowed: number that may be damaged; with 0, none is read.
+            allowed: number that may be damaged; with 0 and no `told`, none is read.
             workers: number of threads.
             told: the limit that an error message states, if another part has used some of it.
 

@@ -3,8 +3,8 @@
     cifar-10-batches-py/data_batch_1 ... 5, test_batch              a pickled dictionary each
     cifar-10-batches-bin/data_batch_1.bin ... 5.bin, test_batch.bin a label and 3,072 pixels for each image
 
-A pickle is a program. These may name only the three objects that a NumPy array is built from, and get stand-ins that
-store their arguments: no function of NumPy or anything else is called. An archive is read without being unpacked.
+A pickle is a program. These may name only the few objects that a NumPy array is built from, and get
+stand-ins: no function of NumPy or anything else is called. An archive is read without being unpacked.
 """
 
 import io

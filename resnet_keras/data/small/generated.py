@@ -42,7 +42,7 @@ def generated() -> ImageData:
     images = np.concatenate([_draw(chunk, kinds, random) for chunk in chunks])
     return split(
         name="generated patterns",
-        source=f"resnet_keras.data.generated, seed {SEED}",
+        source=f"resnet_keras.data.small.generated, seed {SEED}",
         train=(images[:TRAIN_IMAGES], labels[:TRAIN_IMAGES]),
         test=(images[TRAIN_IMAGES:], labels[TRAIN_IMAGES:]),
         num_classes=len(CLASSES),

@@ -11,7 +11,7 @@ from resnet_keras.spec.baselines.prelu_net import PReluNet
 
 PIXELS_STD = 58.0
 """Divisor of pixels 0..255: the standard deviation of ImageNet's photographs, 0.226 x 255 on average. The paper does
-not give one; without it, the first update overflows at the paper's initialisation and rate (docs/deviations.md)."""
+not give one; without it, the second update overflows at the paper's initialisation and rate (docs/deviations.md)."""
 DROPOUT = 0.5
 """Dropout rate of the first two dense layers (section 2.3)."""
 

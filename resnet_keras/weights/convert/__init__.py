@@ -9,5 +9,5 @@
     parity                  our net compared with the source's own computation
     convert                 from a file to a file, with a report
 
-Imports spec, nets and weights.
+Others are parts of these. Imports spec, nets and weights.
 """

@@ -117,7 +117,7 @@ def convert(
     the probabilities that the source's own code gives; both are computed and compared before the result is written.
 
     Args:
-        file: a file of PyTorch (.pt, .pth, .th), safetensors, NumPy (.npz) or Keras (.h5, .keras).
+        file: a file of PyTorch (.pt, .pth, .th), safetensors, NumPy (.npz), Keras (.h5, .keras) or Caffe (.caffemodel).
         out: the file to write; it ends in `.keras`.
         architecture: the net that the file should hold, like "ResNet-20". The file is checked against it, and it
             decides between a plain and a residual net that have the same tensors where the weights do not tell.
@@ -125,7 +125,8 @@ def convert(
         mean: for a Caffe net, the `.binaryproto` with the mean image it subtracts; None takes the released averages.
 
     Raises:
-        ValueError: no architecture has that name, images have another size, or a net with its own mean is given one.
+        ValueError: no architecture has that name, images have another size, `out` does not end in `.keras`, a net with
+            its own mean is given one, or a package is missing.
         OSError: the file cannot be read, is of no known project, holds a net other than `architecture`, or computes
             something other than the net it was taken for; or `out` cannot be written.
     """

@@ -75,7 +75,7 @@ class Source:
         epsilon: of its batch normalisation.
         pixels: how it prepares an image.
         zeros: where option A puts the added channels: after the others (ours), or half on each side.
-        logits: its own computation; None where that needs a package that is not installed.
+        logits: its own computation; None where that cannot run here.
         notes: what a reader of the report should know.
     """
 
