@@ -1,11 +1,11 @@
 """Deep Residual Learning for Image Recognition (He et al., 2015) in Keras 3.
 
-    architecture = resnet_keras.cifar10(56)         what the paper says of a net; no framework yet
+    architecture = resnet_keras.cifar10(56)         the net as the paper describes it; no framework yet
     model = resnet_keras.build(architecture)        stock Keras layers: raw pixels in, probabilities out
-    resnet_keras.run(architecture, recipe, data, seed=0, out=Path("runs/mine"))     a run folder
-    resnet_keras.load("runs/mine/model.keras")      its net again, checked: the file may come from anyone
+    resnet_keras.run(architecture, recipe, data, seed=0, out=Path("runs/mine"))     writes a run folder
+    resnet_keras.load("runs/mine/model.keras")      its net, checked: the file may come from anyone
 
-`build`, `run` and `load` import Keras when they are first asked for, so that figures and tables do without it.
+`build`, `run` and `load` import Keras only when first accessed, so figures and tables do without it.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""What can go wrong, by what the caller can do about it.
+"""Errors, grouped by what the caller can do about them.
 
-Each error carries one line (the rule, what was received, and the way out) and the exit code that a program ends with.
-Library users catch the built-in class behind it: `ValueError`, `OSError`, `ArithmeticError` or `KeyboardInterrupt`.
+Each error carries a one-line message (the rule, what was received and the way out) and the program's exit code.
+Library users can catch its built-in base class: `ValueError`, `OSError`, `ArithmeticError` or `KeyboardInterrupt`.
 """
 
 import re
@@ -11,25 +11,25 @@ from typing import NamedTuple
 
 
 class InvalidValue(ValueError):
-    """An argument, option or label outside what is allowed. Programs exit with 2."""
+    """An argument, option or label is not among those allowed. Programs exit with 2."""
 
     exit_code = 2
 
 
 class Diverged(ArithmeticError):
-    """Training left the finite numbers. Programs exit with 3."""
+    """Training produced values that are not finite. Programs exit with 3."""
 
     exit_code = 3
 
 
 class InputOutput(OSError):
-    """A file or folder that cannot be read or written. Programs exit with 4."""
+    """A file or folder cannot be read or written. Programs exit with 4."""
 
     exit_code = 4
 
 
 class Difference(NamedTuple):
-    """A setting that a run folder holds and that was asked for otherwise."""
+    """A setting whose requested value differs from the one in the run folder."""
 
     field: str
     held: str
@@ -37,7 +37,7 @@ class Difference(NamedTuple):
 
 
 class OtherRun(InputOutput):
-    """A run folder holds another run than the one that is asked for. Programs print the differences and exit with 4."""
+    """The run folder holds a different run from the one requested. Programs print the differences and exit with 4."""
 
     def __init__(self, line: str, differences: Sequence[Difference]) -> None:
         super().__init__(line)
@@ -55,7 +55,7 @@ class Damaged(InputOutput):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ended the program, after it saved what there was to save. Programs exit with 128 + the signal."""
+    """A signal ended the program after it saved what there was to save. Programs exit with 128 + the signal number."""
 
     def __init__(self, signum: int, line: str = "") -> None:
         name = signal.Signals(signum).name
@@ -64,18 +64,18 @@ class Stopped(KeyboardInterrupt):
 
 
 def shown(value: object, most: int = 80) -> str:
-    """A value as an error shows it: its `repr`, cut to `most` characters."""
+    """The `repr` of a value, cut to `most` characters, for an error message."""
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says in one line: its first that is not blank, or its type where it says nothing."""
+    """The first non-blank line of another library's error, or its type if the message is blank."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
 def readable(text: str) -> str:
-    """Text that every stream, file and font takes: bytes of a file's name that are not UTF-8 as \\xe9."""
+    """Text that every stream, file and font accepts: bytes of a file name that are not UTF-8 are written as \\xe9."""
     escaped = re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
     return escaped.encode("utf-8", "backslashreplace").decode()

@@ -1,8 +1,9 @@
-"""Signals: Ctrl-C, SIGTERM and a closed terminal end a run once it has saved itself; a second one ends it at once.
+"""Signals: Ctrl-C, SIGTERM or a closed terminal ends a run once its state is saved; a second signal ends it at once.
 
-A second one ends a program's process; in a library, as in a notebook, it is a `KeyboardInterrupt` where the code is.
+In a program the second signal ends the process; in library use, as in a notebook, it raises `KeyboardInterrupt` in the
+running code.
 
-A signal that was ignored when the program started, as `nohup` does, stays ignored.
+A signal that was ignored when the program started, as under `nohup`, stays ignored.
 """
 
 import os
@@ -23,13 +24,13 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 _programs = False
-"""Whether this process is a program of ours, which a second signal may end."""
+"""Whether this process is one of this package's programs, which a second signal may end."""
 
 
 class Stop:
-    """Whether a signal asked to stop, for as long as it is entered; a second signal ends it at once.
+    """Context manager that records whether a signal asked to stop; a second signal ends the run at once.
 
-    Outside the main thread, where Python handles no signals, it never asks.
+    Outside the main thread, where Python handles no signals, it never records one.
     """
 
     def __init__(self) -> None:
@@ -46,11 +47,11 @@ class Stop:
 
     @property
     def asked(self) -> bool:
-        """Whether to stop."""
+        """Whether a signal asked to stop."""
         return self.signum is not None
 
     asked_here = asked
-    """The same, of this process, where several stop together."""
+    """The same for this process alone, where several stop together."""
 
     def _ask(self, signum: int, _: FrameType | None) -> None:
         if self.signum is not None:
@@ -61,7 +62,7 @@ class Stop:
 
 
 def raise_on_signals() -> None:
-    """From now on a signal raises `Stopped` where the program is: while there is nothing to save. For programs."""
+    """From now on a signal raises `Stopped` in the running code. For programs, while there is nothing to save."""
     global _programs
     _programs = True
     seen: list[int] = []
@@ -76,7 +77,7 @@ def raise_on_signals() -> None:
 
 
 def leave(signum: int) -> NoReturn:
-    """Ends the process now. Every file is whole at any moment, so nothing is damaged."""
+    """Ends the process now. Every file is complete at any moment, so nothing is damaged."""
     if sys.stderr is not None and sys.stderr.isatty():
         os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())
     os._exit(128 + signum)

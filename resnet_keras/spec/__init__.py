@@ -1,5 +1,6 @@
-"""What is said of an experiment before anything runs: networks, recipes, schedules, augmentation, records. No
-framework.
+"""Descriptions of an experiment before anything runs: networks, recipes, schedules, augmentation, records.
+
+No framework is used.
 
 May import `errors`.
 """

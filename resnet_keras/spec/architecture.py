@@ -1,7 +1,7 @@
 """The networks as the paper describes them: section 3.3, Table 1 (ImageNet) and section 4.2 (CIFAR-10).
 
-An `Architecture` is a frozen value that says everything about a network and computes nothing with a framework.
-The plain and the residual net of one experiment differ in one field, `shortcut`.
+An `Architecture` is a frozen value that describes a network completely and uses no framework.
+The plain and the residual net of an experiment differ in one field, `shortcut`.
 """
 
 from collections.abc import Iterator
@@ -24,22 +24,22 @@ UnitKind = Literal["basic", "bottleneck"]
 StrideIn = Literal["1x1", "3x3"]
 """Which convolution of a bottleneck unit carries the stride: the first 1x1 (the paper) or the 3x3 (later ports)."""
 PoolPadding = Literal["both", "end"]
-"""Where the max pool pads one pixel: on each side (the ports), or on the right and bottom, as the released nets do.
+"""Where the max pool pads by one pixel: on every side (the ports), or on the right and bottom (the released nets).
 
-Caffe does not pad it and rounds its output's size up instead, which is the same.
+Caffe does not pad but rounds the output size up, which is equivalent.
 """
 
 CIFAR10_WIDTH, IMAGENET_WIDTH = 16, 64
-"""Section 4.2 and Table 1: filters of the first stage; each next one has twice as many."""
+"""Section 4.2 and Table 1: filters of the first stage, doubled at each later one."""
 BOTTLENECK_EXPANSION = 4
 """Figure 5: the last 1x1 convolution restores four times the filters of the 3x3."""
 BATCH_NORM_PARAMETERS = BATCH_NORM_STATISTICS = 2
-"""Gamma and beta, and the moving mean and variance, for each filter."""
+"""For each filter: gamma and beta, and the moving mean and variance."""
 MAX_UNITS = 1000
-"""Of all stages together; the paper's deepest net has 600."""
+"""In all stages together; the paper's deepest net has 600."""
 Filters = Annotated[int, AtMost(4096)]
 Strides = Annotated[int, AtMost(8)]
-"""The paper's largest are 512 and 2: bounds are for descriptions that come from anyone."""
+"""Bounds for descriptions that may come from anyone; the paper's largest are 512 and 2."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Convolution:
         return BATCH_NORM_STATISTICS * self.filters
 
     def weighted(self, size: int) -> WeightedLayer:
-        """What it counts for one image whose side is `size` pixels at its input."""
+        """The layer's counts for one image whose side is `size` pixels at its input."""
         outputs = self.filters * self.output_size(size) ** 2
         return WeightedLayer(self.name, self.parameters, self.moving_statistics, self.multiply_adds(size), outputs)
 
@@ -93,7 +93,7 @@ class Unit:
 
     @property
     def strides(self) -> int:
-        """How much smaller the unit makes its image."""
+        """Factor by which the unit shrinks the side of its input."""
         strides = 1
         for convolution in self.convolutions:
             strides *= convolution.strides
@@ -102,12 +102,12 @@ class Unit:
 
 @dataclass(frozen=True)
 class Stem:
-    """What stands before the first unit: one convolution and, on ImageNet, a 3x3 max pool of stride 2.
+    """The layers before the first unit: one convolution and, on ImageNet, a 3x3 max pool of stride 2.
 
     Attributes:
         filters, kernel_size, strides: of the convolution.
         pool: whether there is a pool.
-        pool_padding: where it pads.
+        pool_padding: where the pool pads.
     """
 
     filters: Filters
@@ -126,14 +126,14 @@ class Stem:
             )
 
     def pooled_size(self, size: int) -> int:
-        """Side in pixels after the pool, if there is one, of a map of `size` pixels."""
+        """Side in pixels of a map of `size` pixels after the pool, if there is one."""
         padding = 2 if self.pool_padding == "both" else 1
         return (size + padding - 3) // 2 + 1 if self.pool else size
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A row of Table 1: `units` units whose 3x3 convolutions have `filters` filters; the first has the stride."""
+    """A row of Table 1: `units` units whose 3x3 convolutions have `filters` filters; the first unit has the stride."""
 
     filters: Filters
     units: Annotated[int, AtMost(MAX_UNITS)]
@@ -145,13 +145,13 @@ class Architecture(Network):
     """A plain (`shortcut=None`) or residual network.
 
     Attributes:
-        stem: the first convolution, and the pool after it.
+        stem: the first convolution and any pool after it.
         stages: conv2_x, conv3_x, ... in order.
         unit: the kind of every unit.
         shortcut: option "A", "B" or "C", or None for the plain net.
         num_classes: outputs of the last dense layer.
         image_size: side of the input in pixels.
-        stride_in: the convolution of a bottleneck unit that carries the stride; basic units have it in the first.
+        stride_in: the convolution of a bottleneck unit that carries the stride; in basic units it is the first.
         mean: what is subtracted from the image.
     """
 
@@ -183,7 +183,7 @@ class Architecture(Network):
 
     @property
     def total_strides(self) -> int:
-        """How many pixels of the image's side one pixel of the last stage stands for."""
+        """Pixels of the image's side for each pixel of the last stage."""
         strides = self.stem.strides * (2 if self.stem.pool else 1)
         for stage in self.stages:
             strides *= stage.strides
@@ -268,8 +268,8 @@ class Architecture(Network):
     def name(self) -> str:
         """As the paper writes it: "plain-20", "ResNet-56", and "ResNet-34 B" where B is not the net's usual option.
 
-        A net of other widths says them: "ResNet-20 width 32" has 32 filters in its first stage and twice as many in
-        each next one; where that is not the rule, those of the stem and of each stage are named.
+        Other widths are part of the name: "ResNet-20 width 32" has 32 filters in its first stage, doubled at each
+        later one; where they do not double, the filters of the stem and of each stage are listed.
         """
         filters = (self.stem.filters, *(stage.filters for stage in self.stages))
         first, *others = filters
@@ -280,7 +280,7 @@ class Architecture(Network):
 
     @property
     def former_name(self) -> str:
-        """Without the width, which names did not say at first."""
+        """The name without the width, which names did not include at first."""
         if self.shortcut is None:
             return f"plain-{self.depth}"
         usual = self.shortcut == usual_shortcut(self.unit)

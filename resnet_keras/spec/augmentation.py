@@ -9,10 +9,10 @@ from resnet_keras.spec.checks import is_count
 
 @dataclass(frozen=True)
 class PaddedCrop:
-    """Section 4.2, for small images: padded, a random crop of the old size, mirrored or not.
+    """Section 4.2, for small images: padding, a random crop of the original size, random mirroring.
 
     Attributes:
-        pad: black pixels added on each side; 0 crops nothing.
+        pad: black pixels added on each side; 0 means no cropping.
         flip: whether half of the images are mirrored.
     """
 
@@ -26,10 +26,10 @@ class PaddedCrop:
 
 @dataclass(frozen=True)
 class ScaledCrop:
-    """Section 3.4, for photographs: resized to a random size, a random crop, mirrored or not, its colour shifted.
+    """Section 3.4, for photographs: resizing to a random size, a random crop, random mirroring and a colour shift.
 
     Attributes:
-        shorter_side: least and most of the resized photograph's, in pixels, for crops of 224; in proportion for others.
+        shorter_side: its range in resized photographs, in pixels, for crops of 224; in proportion for others.
         colour: standard deviation of the shift along each principal component of RGB (Krizhevsky et al. 2012, 4.1).
     """
 

@@ -1,13 +1,13 @@
-"""Checks that frozen values share, each an error of one line."""
+"""Checks shared by the frozen values; each raises a one-line error."""
 
 from resnet_keras.errors import InvalidValue, shown
 
 MAX_CLASSES, MAX_IMAGE_SIZE = 100_000, 4096
-"""What `load` opens; so nothing larger is made."""
+"""The largest that `load` opens, so nothing larger is made."""
 
 
 def is_count(value: object) -> bool:
-    """Whether it is a whole number; True and False are none."""
+    """Whether the value is a whole number; True and False are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -27,6 +27,6 @@ def check_count(rule: str, value: object, field: str, minimum: int, maximum: int
 
 
 def check_type(value: object, kind: type, field: str) -> None:
-    """Raises InvalidValue unless `value` is exactly of that type: True is no 1 here."""
+    """Raises InvalidValue unless `value` is of exactly this type: True does not pass as 1."""
     if type(value) is not kind:
         raise InvalidValue(f"{field} is of type {kind.__name__}. Received: {shown(value)}.")

@@ -1,4 +1,4 @@
-"""Names of classes: what the labels 0, 1, ... mean, and whether those of a net and of data mean the same."""
+"""Class names: what the labels 0, 1, ... mean, and whether they mean the same to a net and in its data."""
 
 from collections.abc import Sequence
 
@@ -6,27 +6,27 @@ from resnet_keras.errors import InvalidValue
 
 ClassNames = tuple[str, ...]
 LISTED = 5
-"""Classes of which all names are told; of more, the first that differ."""
+"""Largest number of classes whose names an error lists in full; with more, it gives the first that differ."""
 
 
 def meaningful(names: Sequence[str] | None) -> ClassNames | None:
-    """The names, or None where they only count the classes: "0", "1", "2", ..."""
+    """The names, or None if they only number the classes: "0", "1", "2", ..."""
     if names is None or all(name == str(label) for label, name in enumerate(names)):
         return None
     return tuple(str(name) for name in names)
 
 
 def check_same_classes(net: str, of_net: Sequence[str] | None, data: str, of_data: Sequence[str] | None) -> None:
-    """Labels mean the same to a net and in data, as far as both have names for them.
+    """Checks that labels mean the same to a net and in its data, as far as both have names for them.
 
     Args:
-        net: the net's name, for the error.
-        of_net: its classes; None where nobody knows.
-        data: the data's name, for the error.
-        of_data: likewise.
+        net: name of the net, for the error message.
+        of_net: its class names; None if unknown.
+        data: name of the data, for the error message.
+        of_data: its class names; None if unknown.
 
     Raises:
-        ValueError: they differ.
+        ValueError: the classes differ.
     """
     if of_net is None or of_data is None or tuple(of_net) == tuple(of_data):
         return

@@ -1,4 +1,4 @@
-"""What one update has to compute and to move, from a network and a recipe alone."""
+"""The computation and memory traffic of one update, from a network and a recipe alone."""
 
 from dataclasses import dataclass
 
@@ -6,20 +6,20 @@ from resnet_keras.spec.network import Network
 from resnet_keras.spec.recipe import Recipe
 
 FORWARD_AND_BACKWARD = 3
-"""Passes of the size of the forward one: the gradient of the input and that of the kernel cost as much each."""
+"""Passes as costly as the forward pass: the gradients of the input and of the kernel each cost as much."""
 LEAST_PASSES = 5
-"""Over each layer's output: written, read, and read in the backward pass; its gradient written and read."""
+"""Passes over each layer's output: written, read, and read in the backward pass; its gradient written and read."""
 WEIGHT_PASSES = 7
-"""Over the weights, in float32: read twice, and read and written with gradient and momentum by the update."""
+"""Passes over the float32 weights: read twice, and read and written with gradient and momentum by the update."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one update.
+    """The cost of one update.
 
     Attributes:
-        operations: floating-point, two for each multiply-add.
-        bytes: that have to pass between memory and the processor if each layer's output is written once and read once.
+        operations: floating-point operations, two for each multiply-add.
+        bytes: those that must pass between memory and processor if each layer's output is written once and read once.
     """
 
     operations: float
@@ -27,16 +27,16 @@ class Cost:
 
 
 def cost(network: Network, recipe: Recipe, passes: float = LEAST_PASSES) -> Cost:
-    """What one update has to do, from the net alone; the sums of batch normalisation and the like are left out.
+    """Computes the cost of one update from the net alone, leaving out the sums of batch normalisation and the like.
 
     Args:
         network: the net, at its image size.
-        recipe: of which batch size and precision count.
-        passes: over each layer's output.
+        recipe: only its batch size and precision matter.
+        passes: passes over each layer's output.
     """
     images, number = recipe.batch_size, 4 if recipe.precision == "float32" else 2
-    # Nothing asks for the gradient of the images.
+    # The gradient with respect to the images is not needed.
     layers = list(network.weighted_layers())
     operations = 2 * images * (FORWARD_AND_BACKWARD * network.multiply_adds - layers[0].multiply_adds)
-    outputs = sum(layer.outputs for layer in layers[:-1])  # the logits are nothing beside them
+    outputs = sum(layer.outputs for layer in layers[:-1])  # the logits are negligible beside them
     return Cost(operations, float(passes) * outputs * images * number + WEIGHT_PASSES * 4.0 * network.parameters)

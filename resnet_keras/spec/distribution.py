@@ -1,11 +1,11 @@
-"""Over how many processes and devices a run is computed, as the backend's own launcher says it in the environment.
+"""The processes and devices that compute a run, as the backend's own launcher gives them in the environment.
 
     PyTorch     torchrun: RANK, WORLD_SIZE
     TensorFlow  TF_CONFIG
     JAX         KERAS_DISTRIBUTION_PROCESS_ID and _NUM_PROCESSES, as `keras.distribution.initialize` reads them; srun,
                 mpirun and Cloud TPU pods, as `jax.distributed.initialize` finds them
 
-A recipe stays what it is: its batch is the global one, of which each device computes an equal part.
+The recipe stays the same: its batch is the global one, and each device computes an equal part of it.
 """
 
 import json
@@ -22,18 +22,18 @@ JAX_LAUNCHERS = (
     ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NODELIST"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_MCA_orte_hnp_uri"),
 )
-"""What holds the rank and the number of processes, and what else has to be there: a batch script of Slurm itself is no
-step of several tasks."""
+"""The variables for the rank and the number of processes, and one that must also be set: a Slurm batch script is not
+itself a step of several tasks."""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Where this process stands among all that compute one run.
+    """The place of this process among all those that compute a run.
 
     Attributes:
-        rank: of this process; number 0 leads, and alone writes.
-        processes: how many.
-        devices: that each process computes on.
+        rank: rank of this process; rank 0 leads, and it alone writes.
+        processes: number of processes.
+        devices: number of devices that each process computes on.
     """
 
     rank: int = 0
@@ -49,36 +49,36 @@ class Distribution:
 
     @property
     def kind(self) -> Kind:
-        """One of three."""
+        """Which of the three kinds this is."""
         if self.processes > 1:
             return "processes"
         return "local devices" if self.devices > 1 else "single"
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes the run folder and speaks to the user."""
+        """Whether this process writes the run folder and reports to the user."""
         return self.rank == 0
 
     @property
     def parts(self) -> int:
-        """Devices of all processes."""
+        """Number of devices in all processes together."""
         return self.processes * self.devices
 
     def rows(self, batch_size: int) -> range:
-        """Those of a global batch that this process computes."""
+        """The rows of a global batch that this process computes."""
         each = batch_size // self.processes
         return range(self.rank * each, (self.rank + 1) * each)
 
     def share(self, images: int) -> range:
-        """The images that this process measures an error on, of all; the shares differ by one at most."""
+        """The part of the images on which this process measures an error; the parts differ in size by at most one."""
         first, stop = (images * rank // self.processes for rank in (self.rank, self.rank + 1))
         return range(first, stop)
 
     def check(self, batch_size: int, accumulate: int = 1) -> None:
-        """Whether each device gets an equal part of a batch.
+        """Checks that each device gets an equal part of a batch.
 
         Raises:
-            ValueError: it cannot.
+            ValueError: the batch does not divide equally.
         """
         unit = self.parts * accumulate
         if batch_size % unit:
@@ -92,14 +92,14 @@ class Distribution:
 
 
 def launched(backend: str, environment: Mapping[str, str]) -> Distribution:
-    """What a launcher says of this process; a single one where there was none.
+    """The distribution that a launcher gave this process; a single process if there was no launcher.
 
     Args:
-        backend: Keras's name of it.
-        environment: of this process.
+        backend: Keras's name of the backend.
+        environment: environment variables of this process.
 
     Raises:
-        ValueError: variables that contradict each other.
+        ValueError: the variables contradict each other.
     """
     match backend:
         case "torch":
@@ -150,6 +150,6 @@ def _tf_config(text: str) -> Distribution:
 
 
 def workers(tf_config: str) -> list[str]:
-    """Where the processes of a TF_CONFIG, in which `launched` found no fault, are: "host:port" by rank."""
+    """Addresses of the processes in a TF_CONFIG that `launched` has accepted: "host:port" by rank."""
     cluster = json.loads(tf_config)["cluster"]
     return [*cluster.get("chief", ()), *cluster.get("worker", ())]

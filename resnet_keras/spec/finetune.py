@@ -1,4 +1,4 @@
-"""`FineTune`: how a run goes on from the numbers of another net, on classes of its own.
+"""`FineTune`: how a run starts from the weights of another net and trains on classes of its own.
 
 Not in the paper, which fine-tunes for detection only (appendix A: batch normalisation is fixed there too).
 """
@@ -13,19 +13,18 @@ from resnet_keras.spec.checks import check_choice, is_count
 from resnet_keras.spec.network import Network
 
 Freeze = Literal["none", "stages", "all-but-head"]
-"""What keeps the numbers that it came with: nothing, the stem and the first stages, or all but the last layer."""
+"""What keeps its pretrained weights: nothing, the stem and the first stages, or all but the last layer."""
 
 
 @dataclass(frozen=True)
 class FineTune:
-    """Where a run starts from, and what of it is trained.
+    """The weights that a run starts from, and the layers that it trains.
 
     Attributes:
-        weights: SHA-256 of the file that the numbers come from.
-        freeze: what keeps them. Batch normalisation that is frozen uses its moving averages and leaves them as they
-            are.
-        stages: with "stages", how many: 1 is conv2_x, and the stem before it.
-        old_rate: the learning rate of layers that came with numbers, as a share of the new layer's.
+        weights: SHA-256 of the file that the weights come from.
+        freeze: what keeps them. Frozen batch normalisation uses its moving averages and leaves them unchanged.
+        stages: with "stages", how many: 1 is conv2_x and the stem before it.
+        old_rate: learning rate of the pretrained layers, as a share of the new layer's.
     """
 
     weights: str
@@ -47,7 +46,7 @@ class FineTune:
             )
 
     def frozen(self, network: Network) -> frozenset[str]:
-        """The names of the weighted layers that are not trained.
+        """Names of the weighted layers that are not trained.
 
         Raises:
             ValueError: stages of a network that has none, or all of them.
@@ -64,7 +63,7 @@ class FineTune:
 
 
 def head(network: Network) -> str:
-    """The name of the last weighted layer, which tells the classes apart."""
+    """Name of the last weighted layer, the classifier."""
     return [layer.name for layer in network.weighted_layers()][-1]
 
 

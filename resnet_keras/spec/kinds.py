@@ -1,4 +1,4 @@
-"""Every kind of network by the name that files give it, and how a description becomes the network again."""
+"""Every kind of network by its name in files, and how a network is rebuilt from its description."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,15 +14,15 @@ from resnet_keras.spec.network import Network
 from resnet_keras.spec.strict import read_fields
 
 NETWORKS: dict[str, type[Network]] = {kind.kind: kind for kind in (Architecture, Vgg, GoogLeNet, PReluNet, BnInception)}
-"""A further kind of network is one more class here, and its body in `nets.build.BODIES`."""
+"""A new kind of network needs its class here and its body in `nets.build.BODIES`."""
 MAX_DEPTH, MAX_PARAMETERS = 1202, 1 << 29
-"""Of a network that is read from a file: the paper's deepest, and more than the largest of Tables 3 to 5."""
+"""Limits for a network read from a file: the paper's deepest, and more than the largest of Tables 3 to 5."""
 
 
 def as_now(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The description as it is written now: once, files did not name a network's kind, nor the width in its name.
+    """The description in today's form: earlier files gave neither a network's kind nor the width in its name.
 
-    One that is of no network is left as it is.
+    A description that is not of a network is left as it is.
     """
     given = {"kind": Architecture.kind, **description}
     try:
@@ -32,11 +32,11 @@ def as_now(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def network_from_dict(description: object) -> Network:
-    """The network that `Network.to_dict` has written, read strictly: what is read may come from anyone.
+    """The network that `Network.to_dict` described, read strictly: the description may come from anyone.
 
     Raises:
-        ValueError: a name is missing or unknown, a value is of another type or out of range, or a derived number is not
-            that of the network.
+        ValueError: a name is missing or unknown, a value is of the wrong type or out of range, or a derived value is
+            not that of the network.
     """
     if not isinstance(description, Mapping):
         raise InvalidValue(f"A network is described by an object. Received: {shown(description)}.")

@@ -1,4 +1,4 @@
-"""What the analysis measures, as values and as CSV files: what is drawn and what scripts read. No Keras is imported."""
+"""What the analysis measures, as values to draw and as CSV files for scripts to read. Keras is not imported."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 State = Literal["trained", "initial", "initial, no batch norm"]
-"""Of the net whose gradients are measured: as its file holds it, as training would start, or that without batch
+"""State of the net whose gradients are measured: as in its file, as training would start, or the latter without batch
 normalisation."""
 
 RESPONSES_HEAD = ("net", "layer", "std")
@@ -19,7 +19,7 @@ class Subject(NamedTuple):
     """A net as files and figures name it."""
 
     name: str
-    """Its own, and where it lies if another net has the same."""
+    """Its own name, with its location if another net has the same name."""
     depth: int
     """Weighted layers."""
     residual: bool
@@ -28,11 +28,11 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True)
 class Responses:
-    """Figure 7's numbers of one net.
+    """Figure 7's values for one net.
 
     Attributes:
-        net: which.
-        std: of each 3x3 layer's response, in the order of the layers.
+        net: the net measured.
+        std: standard deviation of each 3x3 layer's response, in the order of the layers.
     """
 
     net: Subject
@@ -40,12 +40,12 @@ class Responses:
 
 
 class UnitGradient(NamedTuple):
-    """What reaches a unit on the way back."""
+    """The gradient that reaches a unit in the backward pass."""
 
     norm: float
-    """Of the gradient with respect to the unit's output, per image."""
+    """Norm of the gradient with respect to the unit's output, per image."""
     shortcut_share: float | None
-    """Of the gradient with respect to the unit's input, what comes through the shortcut; None without one."""
+    """The shortcut's share of the gradient with respect to the unit's input; None without a shortcut."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Gradients:
     """The gradients of one net.
 
     Attributes:
-        net: which; its name tells the state too.
-        state: of its weights.
-        units: of each unit, from input to output.
+        net: the net measured; its name includes the state.
+        state: state of its weights.
+        units: gradient at each unit, from input to output.
         kernels: norm of the mean loss's gradient with respect to each convolution's kernel, from input to output.
     """
 
@@ -66,17 +66,17 @@ class Gradients:
 
     @property
     def shown(self) -> Subject:
-        """The net without its state, which a panel tells."""
+        """The net without the state in its name, since the panel gives it."""
         return self.net._replace(name=self.net.name.removesuffix(f" ({self.state})"))
 
 
 class Point(NamedTuple):
-    """The loss of a net at one place of its scan."""
+    """The loss of a net at one point of its scan."""
 
     alpha: float
-    """Steps along the first direction; 0 is the net as it is."""
+    """Steps along the first direction; 0 is the net itself."""
     beta: float
-    """Along the second."""
+    """Steps along the second direction."""
     loss: float
     """Mean cross-entropy."""
     error: float
@@ -85,11 +85,11 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Surface:
-    """A scan of one net: a line where all points have beta = 0, else a plane.
+    """A scan of one net: a line if all points have beta = 0, otherwise a plane.
 
     Attributes:
-        net: which.
-        points: those that have been computed.
+        net: the net scanned.
+        points: the points computed so far.
     """
 
     net: Subject
@@ -97,23 +97,23 @@ class Surface:
 
 
 def responses_csv(measured: Iterable[Responses]) -> str:
-    """`net,layer,std`."""
+    """CSV text with the columns `net,layer,std`."""
     return to_csv(RESPONSES_HEAD, ((one.net.name, *row) for one in measured for row in one.std.items()))
 
 
 def gradients_csv(measured: Iterable[Gradients]) -> str:
-    """`net,unit,gradient_norm,shortcut_share`; the share of a plain net is blank."""
+    """CSV text with the columns `net,unit,gradient_norm,shortcut_share`; the share of a plain net is blank."""
     rows = ((one.net.name, unit, *gradient) for one in measured for unit, gradient in one.units.items())
     return to_csv(GRADIENTS_HEAD, rows)
 
 
 def kernels_csv(measured: Iterable[Gradients]) -> str:
-    """`net,layer,gradient_norm`, of each convolution's kernel."""
+    """CSV text with the columns `net,layer,gradient_norm`, for each convolution's kernel."""
     return to_csv(KERNELS_HEAD, ((one.net.name, *row) for one in measured for row in one.kernels.items()))
 
 
 def to_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Comma-separated values; numbers with seven digits, which is what float32 has, None as nothing."""
+    """CSV text: floats with seven digits, the precision of float32, and None as an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)

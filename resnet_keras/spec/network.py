@@ -1,7 +1,7 @@
-"""What any network is: what tables, recipes, run folders, estimates, evaluation and `load` use of it.
+"""What every network provides to tables, recipes, run folders, estimates, evaluation and `load`.
 
-A network is a frozen dataclass derived from `Network`, registered in `spec.kinds`; `nets.build` makes a `keras.Model`
-of it. Everything that is counted is derived from its weighted layers.
+A network is a frozen dataclass derived from `Network` and registered in `spec.kinds`; `nets.build` turns it into a
+`keras.Model`. All counts are derived from its weighted layers.
 """
 
 from abc import ABC, abstractmethod
@@ -19,14 +19,14 @@ CHANNELS = 3
 
 @dataclass(frozen=True)
 class WeightedLayer:
-    """A convolution or a dense layer, with the normalisation or activation that has parameters behind it.
+    """A convolution or dense layer, with any normalisation or activation after it that has parameters.
 
     Attributes:
-        name: as in the model.
-        parameters: trained numbers.
-        moving_statistics: numbers that are saved but not trained: means and variances of batch normalisation.
-        multiply_adds: for one image.
-        outputs: numbers that it computes for one image.
+        name: name of the layer in the model.
+        parameters: number of trainable parameters.
+        moving_statistics: number of values saved but not trained: means and variances of batch normalisation.
+        multiply_adds: multiply-adds for one image.
+        outputs: number of values that it computes for one image.
     """
 
     name: str
@@ -37,10 +37,10 @@ class WeightedLayer:
 
 
 class Network(ABC):
-    """A network as its paper describes it; it computes nothing with a framework.
+    """A network as its paper describes it; no framework is used.
 
     Attributes:
-        kind: what files and run folders call networks of this class.
+        kind: name of this class of networks in files and run folders.
         num_classes: outputs of the last dense layer.
         image_size: side of the input in pixels.
         mean: what is subtracted from the image.
@@ -54,11 +54,11 @@ class Network(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """As the tables write it."""
+        """The name as tables write it."""
 
     @property
     def former_name(self) -> str:
-        """As files of earlier versions write it."""
+        """The name as files of earlier versions write it."""
         return self.name
 
     @property
@@ -68,11 +68,11 @@ class Network(ABC):
 
     @abstractmethod
     def weighted_layers(self) -> Iterator[WeightedLayer]:
-        """Every layer that has parameters; the one that sees the image comes first."""
+        """Every layer with parameters; the one applied to the image comes first."""
 
     @property
     def parameters(self) -> int:
-        """Trained numbers."""
+        """Number of trainable parameters."""
         return sum(layer.parameters for layer in self.weighted_layers())
 
     @property
@@ -82,16 +82,16 @@ class Network(ABC):
 
     @property
     def stored_numbers(self) -> int:
-        """What a model file holds: trained numbers, moving statistics, and mean and variance of the images."""
+        """Number of values in a model file: parameters, moving statistics, and mean and variance of the images."""
         moving = sum(layer.moving_statistics for layer in self.weighted_layers())
         image = CHANNELS * (self.image_size**2 if self.mean == "pixel" else 1)
         return self.parameters + moving + 2 * image
 
     def derived(self) -> dict[str, Any]:
-        """What follows from the fields and is written beside them, for readers without this package."""
+        """Values derived from the fields and written beside them, for readers without this package."""
         names = ("kind", "name", "depth", "parameters", "multiply_adds")
         return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields and what is derived from them, for `run.json` and model files."""
+        """The fields and the values derived from them, for `run.json` and model files."""
         return self.derived() | write_fields(self)

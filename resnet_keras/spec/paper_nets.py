@@ -17,9 +17,9 @@ from resnet_keras.spec.architecture import (
 from resnet_keras.spec.checks import check_choice, is_count
 
 TABLE_6_DEPTHS = (20, 32, 44, 56, 110, 1202)
-"""Section 4.2: of the CIFAR-10 nets."""
+"""Section 4.2: depths of the CIFAR-10 nets."""
 CIFAR10_SIZE, IMAGENET_SIZE = 32, 224
-"""Pixels."""
+"""Side of the images, in pixels."""
 
 
 def cifar10(
@@ -28,13 +28,13 @@ def cifar10(
     """The network of section 4.2 for small images, with 6n + 2 weighted layers.
 
     Args:
-        depth: 8, 14, 20, ... 1202: the paper has 20, 32, 44, 56, 110 and 1202.
+        depth: 8, 14, 20, ... 1202; the paper has 20, 32, 44, 56, 110 and 1202.
         shortcut: "A" (the paper's), "B", "C", or None for the plain net.
-        num_classes: outputs.
+        num_classes: number of outputs.
         image_size: side of the image in pixels, 32 in CIFAR-10.
 
     Raises:
-        ValueError: a depth that is not 6n + 2, an unknown shortcut, too few classes or pixels.
+        ValueError: a depth that is not 6n + 2, an unknown shortcut, or too few classes or pixels.
     """
     units, remainder = divmod(depth - 2, 6) if is_count(depth) else (0, 1)
     if remainder or not 1 <= units <= 200:
@@ -61,7 +61,7 @@ IMAGENET_UNITS: dict[int, tuple[UnitKind, tuple[int, int, int, int]]] = {
     101: ("bottleneck", (3, 4, 23, 3)),
     152: ("bottleneck", (3, 8, 36, 3)),
 }
-"""Table 1: the kind of unit, and how many stand in conv2_x .. conv5_x."""
+"""Table 1: the kind of unit, and the number of units in each of conv2_x to conv5_x."""
 
 
 def imagenet(
@@ -76,13 +76,13 @@ def imagenet(
 
     Args:
         depth: 18, 34, 50, 101 or 152.
-        shortcut: "A", "B", "C", None for the plain net, or "paper": A for 18 and 34 layers (Table 2), B for more.
-        num_classes: outputs.
-        stride_in: where a bottleneck unit has its stride: "1x1" as in the released models, "3x3" as in later ports.
+        shortcut: "A", "B", "C", None for the plain net, or "paper": A for 18 and 34 layers (Table 2), else B.
+        num_classes: number of outputs.
+        stride_in: where a bottleneck unit has the stride: "1x1" as in the released models, "3x3" as in later ports.
         image_size: side of the image in pixels.
 
     Raises:
-        ValueError: an unknown depth, shortcut or stride placement, too few classes or pixels.
+        ValueError: an unknown depth, shortcut or stride placement, or too few classes or pixels.
     """
     check_choice("An ImageNet network of the paper has a depth", depth, tuple(IMAGENET_UNITS), "depth")
     unit, units = IMAGENET_UNITS[depth]

@@ -1,7 +1,6 @@
-"""How a network is trained: section 4.2 and the paragraphs "Implementation" (3.4). Every number of a schedule lives
-here.
+"""How a network is trained: section 4.2 and "Implementation" (3.4). Every number of a training schedule is kept here.
 
-A `Recipe` counts in iterations, as the paper does. A variant is a changed field: `dataclasses.replace(CIFAR10,
+A `Recipe` counts in iterations, as the paper does. To vary it, change a field: `dataclasses.replace(CIFAR10,
 batch_size=64)`.
 """
 
@@ -19,21 +18,21 @@ from resnet_keras.spec.records import Row
 from resnet_keras.spec.schedules import Cosine, Exponential, Period, Plateau, Ramp, Schedule, Steps, Warmup
 
 MAX_COUNT = 10**9
-"""Of anything that a recipe counts: a slip of the finger is told before it fills the memory."""
+"""Limit on anything that a recipe counts, so that a typing error is reported before it fills the memory."""
 MAX_BATCH_SIZE = 65_536
-"""Of a batch."""
+"""Limit on the images in a batch."""
 Precision = Literal["float32", "mixed_bfloat16"]
-"""What layers compute in, by Keras's names; weights, means and probabilities are float32 in both.
+"""Precision in which layers compute, by Keras's names; weights, means and probabilities are float32 in both.
 
-Not float16, which needs a scaled loss and fails on TensorFlow's `channels_first`.
+Not float16, which needs loss scaling and fails with TensorFlow's `channels_first`.
 """
 Fan = Literal["fan_in", "fan_out"]
-"""Of He et al. 2015: a kernel starts with the variance 2 / fan-in, Eqn. (10), or 2 / fan-out, Eqn. (14)."""
+"""He et al. 2015: kernels are initialised with variance 2 / fan-in, Eqn. (10), or 2 / fan-out, Eqn. (14)."""
 HALF_AND_THREE_QUARTERS = Steps((32_000, 48_000))
-"""Section 4.2: of 64,000 iterations."""
+"""Section 4.2: the boundaries for 64,000 iterations."""
 MOST_COUNTED = 1 << 24
-"""Keras's metrics count in float32, as JAX has no float64 without a switch of its own: beyond, an image more may change
-nothing. After 100 million images in batches of 16, an error of 10.0 % was shown as 6.6 %."""
+"""Keras's metrics count in float32, since JAX has no float64 unless it is enabled; above this limit, one more image may
+change nothing. After 100 million images in batches of 16, an error of 10.0 % was shown as 6.6 %."""
 PADDED_BY_FOUR = PaddedCrop(4)
 """Section 4.2."""
 
@@ -43,25 +42,26 @@ class Recipe:
     """A schedule of stochastic gradient descent. The defaults are the paper's for CIFAR-10 (section 4.2).
 
     Attributes:
-        iterations: updates in all.
+        iterations: total number of updates.
         schedule: how the learning rate falls.
-        learning_rate: of the first updates, after the warm-up if there is one.
+        learning_rate: rate of the first updates, after any warm-up.
         batch_size: images per update.
-        accumulate: parts that a batch is computed in, for less memory; its gradient is their mean. Batch normalisation
-            sees the parts.
-        momentum: of SGD.
-        weight_decay: L2, added to the gradient as `weight_decay * w` for every trained number; `build` takes it, since
-            in Keras a layer carries its own.
-        warmup: a lower learning rate at the start, until an error is reached or as a ramp, or None.
-        augmentation: of the training images.
+        accumulate: parts in which a batch is computed, to save memory; its gradient is the mean of theirs. Batch
+            normalisation sees one part at a time.
+        momentum: SGD's momentum.
+        weight_decay: L2 penalty, added to the gradient as `weight_decay * w` for every trainable parameter; `build`
+            takes it, since in Keras each layer carries its own.
+        warmup: a lower learning rate at the start, until an error is reached or as a ramp; None for no warm-up.
+        augmentation: how the training images are augmented.
         label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
-        zero_gamma: whether the last normalisation of each residual starts at 0 (Goyal et al. 2017), not 1.
-        fan: that the kernels start by. A net of another paper starts as that paper says (docs/deviations.md).
-        average_over: updates that the exponential average of the weights reaches back over; it is what is measured and
-            saved. 0 takes the weights as they are.
-        precision: what is computed in.
+        zero_gamma: whether gamma in each residual branch's last normalisation starts at 0 (Goyal et al. 2017), not 1.
+        fan: which fan the kernels are initialised by. Nets of other papers are initialised as those papers say
+            (docs/deviations.md).
+        average_over: updates covered by the exponential moving average of the weights, which is what is measured and
+            saved; 0 uses the weights themselves.
+        precision: what the layers compute in.
         evaluate_every: iterations between two measurements of the errors.
-        finetune: the numbers that training starts from, and what of them it changes; None starts from random ones.
+        finetune: the weights that training starts from and which of them it changes; None starts from random weights.
     """
 
     iterations: int = 64_000
@@ -116,10 +116,10 @@ class Recipe:
         )
 
     def rescaled(self, iterations: int) -> "Recipe":
-        """The same schedule in fewer (or more) iterations: what is told in iterations keeps its share of the whole.
+        """The same schedule in fewer (or more) iterations: every count of iterations keeps its share of the whole.
 
-        Errors are measured about twenty times, 50 iterations or more apart; a plateau's patience stays as many
-        measurements.
+        Errors are measured about twenty times, at least 50 iterations apart; a plateau's patience stays the same number
+        of measurements.
         """
         if iterations == self.iterations:
             return self
@@ -134,7 +134,7 @@ class Recipe:
         )
 
     def extends(self, begun: "Recipe") -> bool:
-        """Whether this recipe is `begun` with more iterations, and its rates and averages so far are the same."""
+        """Whether this recipe is `begun` with more iterations and the same learning rates and averages so far."""
         free = {field: getattr(begun, field) for field in ("iterations", "schedule", "evaluate_every")}
         return (
             replace(self, **free) == begun
@@ -143,7 +143,7 @@ class Recipe:
         )
 
     def learning_rate_of(self, period: Period, rows: Sequence[Row]) -> float:
-        """The learning rate of a period after these rows: a warm-up lasts until one has a low enough error."""
+        """The learning rate of a period that follows these rows; a warm-up lasts until one has a low enough error."""
         if isinstance(self.warmup, Ramp):
             rate = self.learning_rate * self.warmup.share(period.start)
             return rate * self.schedule.share(period.start, self.iterations, rows)
@@ -152,7 +152,10 @@ class Recipe:
         return self.learning_rate * self.schedule.share(period.start, self.iterations, rows)
 
     def periods(self) -> Iterator[Period]:
-        """The schedule, cut where the learning rate changes and every `evaluate_every`, but not within half of it."""
+        """The evaluation periods, which end where the learning rate changes and every `evaluate_every` iterations.
+
+        A regular end less than half that many iterations from a change or the end of the run is left out.
+        """
         cuts = (*self.schedule.cuts(), *(self.warmup.cuts() if isinstance(self.warmup, Ramp) else ()))
         fixed = {0, self.iterations, *(cut for cut in cuts if cut < self.iterations)}
         every = self.evaluate_every
@@ -163,21 +166,21 @@ class Recipe:
             yield Period(start, stop)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, for `run.json`; a schedule and an augmentation say which one they are as "kind"."""
+        """The fields, for `run.json`; "kind" says which schedule and which augmentation."""
         schedule = {"kind": _kind(SCHEDULES, self.schedule), **asdict(self.schedule)}
         augmentation = {"kind": _kind(AUGMENTATIONS, self.augmentation), **asdict(self.augmentation)}
         fields = asdict(self) | {"schedule": schedule, "augmentation": augmentation}
-        for field in ("fan", "finetune"):  # where nothing was chosen, a file is as before there was a choice
+        for field in ("fan", "finetune"):  # a default is left out, as in files from before the field
             if getattr(self, field) == getattr(Recipe, field):
                 del fields[field]
         return fields
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Recipe":
-        """The recipe of which `to_dict`, through JSON, made these fields.
+        """The recipe from which `to_dict`, through JSON, made these fields.
 
         Raises:
-            ValueError, TypeError, KeyError: they are not a recipe's.
+            ValueError, TypeError, KeyError: the fields are not a recipe's.
         """
         made = {
             "warmup": fields["warmup"] and (Ramp if "stairs" in fields["warmup"] else Warmup)(**fields["warmup"]),

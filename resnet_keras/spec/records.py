@@ -7,43 +7,43 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """A row of `metrics.csv`: what was measured over the iterations since the row before."""
+    """A row of `metrics.csv`: what was measured over the iterations since the previous row."""
 
     iteration: int
     """Updates made so far."""
     learning_rate: float
-    """Of those updates."""
+    """Learning rate of the updates since the previous row."""
     train_error: float
-    """Percent of the augmented training images of this period that the net got wrong as it was trained on them."""
+    """Percentage of this period's augmented training images that the net got wrong while training on them."""
     validation_error: float
-    """Percent of the held-out images, at the end of the period."""
+    """Percentage of the held-out images that the net got wrong at the end of the period."""
     cross_entropy: float
-    """Nats, mean over the period's training images, without the weight decay's penalty."""
+    """In nats: mean over the period's training images, without the weight decay penalty."""
     validation_cross_entropy: float
-    """Nats."""
+    """In nats."""
     images_per_second: float
-    """Trained images; a period's first update, which may compile, and the validation do not count. Of a period that was
-    interrupted, those since the run went on."""
+    """Training speed, without validation and the period's first update, which may compile. In an interrupted period,
+    the speed since the run was resumed."""
     seconds: float
-    """Spent on training so far, without the time between an interruption and its continuation."""
+    """Time spent on training so far, without the time between an interruption and resuming."""
 
 
 TIMES = ("images_per_second", "seconds")
-"""The fields of a row that tell of the machine; the others repeat from run to run."""
+"""The fields of a row that depend on the machine; the others repeat from run to run."""
 
 
 class Results(NamedTuple):
-    """How a run ended, in percent."""
+    """The final errors of a run, in percent."""
 
     train_error: float
-    """Of the last period."""
+    """Training error of the last period."""
     validation_error: float
     test_error: float | None
-    """On the test set, evaluated once; None where the data has none of its own."""
+    """Error on the test set, evaluated once; None where the data has no test set of its own."""
 
 
 def best(rows: Iterable[Row]) -> Row | None:
-    """The first row with the lowest validation error: to know, not to choose by."""
+    """The first row with the lowest validation error: for information, not for selection."""
     return min(rows, key=lambda row: row.validation_error, default=None)
 
 
@@ -58,7 +58,7 @@ def from_csv(text: str) -> tuple[Row, ...]:
     """The rows of `metrics.csv`.
 
     Raises:
-        ValueError, KeyError, TypeError: the text is no such file.
+        ValueError, KeyError, TypeError: the text is not such a file.
     """
     return tuple(
         Row(int(line["iteration"]), *(float(line[field]) for field in Row._fields[1:]))

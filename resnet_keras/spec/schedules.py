@@ -1,7 +1,6 @@
-"""How the learning rate falls: at boundaries (section 4.2), where the error plateaus (3.4), as a cosine, by a factor.
+"""How the learning rate falls: at boundaries (section 4.2), when the error plateaus (3.4), as a cosine or by a factor.
 
-A schedule is a pure function of the iteration and of what was measured so far, so a run that goes on needs nothing but
-its rows.
+A schedule is a pure function of the iteration and of what was measured so far, so resuming a run needs only its rows.
 """
 
 import math
@@ -15,7 +14,7 @@ from resnet_keras.spec.records import Row
 
 @dataclass(frozen=True)
 class Steps:
-    """Divided by 10 at fixed iterations.
+    """Divides the learning rate by 10 at fixed iterations.
 
     Attributes:
         boundaries: updates made before each division.
@@ -32,19 +31,19 @@ class Steps:
         return f"divided by 10 at {falls}" if falls else "constant"
 
     def share(self, iteration: int, iterations: int, rows: Sequence[Row]) -> float:
-        """What of the first learning rate update number `iteration` of `iterations` is made with."""
+        """Share of the initial learning rate used by update number `iteration` of `iterations`."""
         return 1 / 10 ** sum(iteration >= boundary for boundary in self.boundaries)
 
     def cuts(self) -> tuple[int, ...]:
-        """Iterations at which the rate falls, as far as they are known beforehand."""
+        """Iterations at which the learning rate falls, as far as they are known in advance."""
         return self.boundaries
 
     def rescaled(self, share: float) -> "Steps":
-        """The same for a run of this share of the iterations."""
+        """The same schedule for a run of this share of the iterations."""
         return Steps(tuple(round(boundary * share) for boundary in self.boundaries))
 
     def is_extension_of(self, begun: "Schedule", share: float) -> bool:
-        """Whether a run begun by another schedule, of this share of the iterations, has kept to this one so far."""
+        """Whether a run begun with another schedule, for this share of the iterations, has followed this one so far."""
         if not isinstance(begun, Steps) or len(begun.boundaries) != len(self.boundaries):
             return False
         pairs = list(zip(self.boundaries, begun.boundaries, strict=True))
@@ -56,11 +55,11 @@ class Steps:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Divided by 10 "when the error plateaus" (section 3.4): the paper does not say when that is.
+    """Divides the learning rate by 10 "when the error plateaus" (section 3.4); the paper does not say when that is.
 
     Attributes:
-        patience: successive measurements of the validation error without a new lowest one.
-        divisions: at most.
+        patience: successive measurements of the validation error without a new minimum.
+        divisions: largest number of divisions.
     """
 
     patience: int = 5
@@ -74,7 +73,7 @@ class Plateau:
         return f"divided by 10 after {self.patience} measurements without a lower validation error"
 
     def share(self, iteration: int, iterations: int, rows: Sequence[Row]) -> float:
-        """What of the first learning rate an update after these rows is made with."""
+        """Share of the initial learning rate used by an update after these rows."""
         lowest, without, divided = math.inf, 0, 0
         for row in rows:
             if row.validation_error < lowest:
@@ -84,54 +83,54 @@ class Plateau:
         return 1 / 10**divided
 
     def cuts(self) -> tuple[int, ...]:
-        """None are known beforehand."""
+        """None is known in advance."""
         return ()
 
     def rescaled(self, share: float) -> "Plateau":
-        """Itself: its patience stays that many measurements, of which a shorter run makes fewer."""
+        """Itself: the patience stays the same number of measurements, of which a shorter run makes fewer."""
         return self
 
     def is_extension_of(self, begun: "Schedule", share: float) -> bool:
-        """Whether a run begun by another schedule has kept to this one so far."""
+        """Whether a run begun with another schedule has followed this one so far."""
         return self == begun
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine from the first learning rate to 0 (Loshchilov and Hutter 2017, without restarts).
+    """Half a cosine from the initial learning rate to 0 (Loshchilov and Hutter 2017, without restarts).
 
-    It falls at each measurement of the errors, as most ports let it fall at each epoch.
+    The rate falls at each measurement of the errors, as in most ports it falls at each epoch.
     """
 
     def __str__(self) -> str:
         return "falling as half a cosine"
 
     def share(self, iteration: int, iterations: int, rows: Sequence[Row]) -> float:
-        """What of the first learning rate the updates from number `iteration` of `iterations` on are made with."""
+        """Share of the initial learning rate used by the updates from number `iteration` of `iterations` on."""
         return (1 + math.cos(math.pi * iteration / iterations)) / 2
 
     def cuts(self) -> tuple[int, ...]:
-        """None: it falls at every measurement."""
+        """None: the rate falls at every measurement."""
         return ()
 
     def rescaled(self, share: float) -> "Cosine":
-        """Itself: it is a function of the share of the run."""
+        """Itself: it depends only on the share of the run completed."""
         return self
 
     def is_extension_of(self, begun: "Schedule", share: float) -> bool:
-        """Only if the run is as long: a longer one has other rates from the start."""
+        """Only if the run has the same length: a longer one has other rates from the start."""
         return self == begun and share == 1
 
 
 @dataclass(frozen=True)
 class Exponential:
-    """Multiplied by a factor every so many iterations (Szegedy et al. 2015: "decreasing by 4 % every 8 epochs").
+    """Multiplies the rate by a factor at fixed intervals (Szegedy et al. 2015: "decreasing by 4 % every 8 epochs").
 
-    It falls at the first measurement of the errors after each of them.
+    The rate falls at the first measurement of the errors after each interval.
 
     Attributes:
         factor: between 0 and 1.
-        every: iterations.
+        every: interval in iterations.
     """
 
     factor: float
@@ -145,19 +144,19 @@ class Exponential:
         return f"multiplied by {self.factor:g} every {self.every:,}"
 
     def share(self, iteration: int, iterations: int, rows: Sequence[Row]) -> float:
-        """What of the first learning rate the updates from number `iteration` on are made with."""
+        """Share of the initial learning rate used by the updates from number `iteration` on."""
         return self.factor ** (iteration // self.every)
 
     def cuts(self) -> tuple[int, ...]:
-        """None: it falls at measurements."""
+        """None: the rate falls at measurements."""
         return ()
 
     def rescaled(self, share: float) -> "Exponential":
-        """The same for a run of this share of the iterations."""
+        """The same schedule for a run of this share of the iterations."""
         return Exponential(self.factor, max(1, round(self.every * share)))
 
     def is_extension_of(self, begun: "Schedule", share: float) -> bool:
-        """Whether a run begun by another schedule has kept to this one so far."""
+        """Whether a run begun with another schedule has followed this one so far."""
         return self == begun
 
 
@@ -178,14 +177,14 @@ class Warmup:
 
 @dataclass(frozen=True)
 class Ramp:
-    """Goyal et al. 2017, section 2.2: a large batch's rate is reached by a line from that of a small one, in 5 epochs.
+    """Goyal et al. 2017, section 2.2: the rate rises linearly from a small batch's to a large one's in 5 epochs.
 
-    Theirs rises at every update; this one in stairs, at measurements of the errors, as every rate here.
+    Theirs rises at every update; this one in stairs, at measurements of the errors, like every rate here.
 
     Attributes:
-        iterations: until the recipe's own rate.
-        start: what of it the first updates are made with, as a share.
-        stairs: how many.
+        iterations: iterations until the recipe's own rate is reached.
+        start: share of that rate from which the ramp rises.
+        stairs: number of stairs.
     """
 
     iterations: int
@@ -207,14 +206,14 @@ class Ramp:
         return tuple(round(self.iterations * stair / self.stairs) for stair in range(1, self.stairs + 1))
 
     def share(self, iteration: int) -> float:
-        """What of the recipe's rate the updates of the stair from `iteration` on are made with: its middle's."""
+        """Share of the recipe's rate used by the updates of the stair from `iteration` on: that at its middle."""
         if iteration >= self.iterations:
             return 1.0
         stair = sum(iteration >= cut for cut in self.cuts())
         return self.start + (1 - self.start) * (stair + 0.5) / self.stairs
 
     def rescaled(self, share: float) -> "Ramp":
-        """The same for a run of this share of the iterations."""
+        """The same ramp for a run of this share of the iterations."""
         iterations = max(1, round(self.iterations * share))
         return Ramp(iterations, self.start, min(self.stairs, iterations))
 

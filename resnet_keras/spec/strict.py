@@ -1,7 +1,7 @@
-"""Frozen values from descriptions that may come from anyone: exact names, exact types, numbers within bounds.
+"""Frozen values read from descriptions that may come from anyone: exact names, exact types, numbers within bounds.
 
-The bounds stand at the fields: `filters: Annotated[int, AtMost(4096)]`. Pydantic does this and much more; for six
-frozen classes, one function is less than the dependency.
+Bounds are declared with the fields: `filters: Annotated[int, AtMost(4096)]`. Pydantic does this and much more; for six
+frozen classes, one function costs less than the dependency.
 """
 
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class AtMost:
-    """The largest whole number, or the longest tuple, that is read; the smallest is 1."""
+    """The largest whole number, or the longest tuple, that is accepted; the smallest is 1."""
 
     value: int
 
 
 def write_fields(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass by name, those of dataclasses in it too, as `read_fields` takes them.
+    """The fields of a dataclass by name, including those of nested dataclasses, as `read_fields` takes them.
 
-    A field that has its default is left out: it came later, and what does without it is described as before.
+    A field with its default value is left out: it was added later, and values without it are described as before.
     """
     return {
         field.name: _written(getattr(value, field.name))
@@ -41,16 +41,16 @@ def _written(value: Any) -> Any:
 
 
 def read_fields(cls: type[T], description: object, *, beside: tuple[str, ...] = ()) -> T:
-    """The dataclass `cls` of these fields.
+    """Builds the dataclass `cls` from these fields.
 
     Args:
         cls: a dataclass whose fields are `bool`, `Annotated[int, AtMost(n)]`, a `Literal` of strings (or None), another
             such dataclass, or `Annotated[tuple[one of these, ...], AtMost(n)]`.
         description: its fields by name, as JSON gives them; those with a default may be missing.
-        beside: names that the description has beside the fields.
+        beside: names that the description has in addition to the fields.
 
     Raises:
-        ValueError: a name is missing or unknown, or a value is of another type or out of range.
+        ValueError: a name is missing or unknown, or a value is of the wrong type or out of range.
     """
     every = fields(cls)  # type: ignore[arg-type]  # T is a dataclass
     names = {field.name for field in every}
@@ -71,7 +71,7 @@ def _value(hint: Any, value: object, field: str) -> Any:
         check_type(value, str, field)
         check_choice(f"A value of {field}", value, get_args(hint), field)
         return value
-    if get_origin(hint) in (Union, UnionType):  # of a Literal and None
+    if get_origin(hint) in (Union, UnionType):  # a Literal or None
         (inner,) = (one for one in get_args(hint) if one is not NoneType)
         return None if value is None else _value(inner, value, field)
     if is_dataclass(hint):

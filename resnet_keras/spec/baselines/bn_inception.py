@@ -1,8 +1,8 @@
 """BN-Inception: Figure 5 of Ioffe and Szegedy 2015, "Batch Normalization".
 
-Its table contradicts itself. With the pool projections of 128 that it prints, 4c and 4d have 608 channels and 4e 1,056;
-it prints 576, 576 and 1,024, which projections of 96 give. 96 is the default here: Google's own code (TF-slim) and most
-Caffe ports have it. `projection=128` is the other reading (Cadene, MXNet).
+The table contradicts itself. With the pool projections of 128 that it prints, 4c and 4d have 608 channels and 4e 1,056;
+it prints 576, 576 and 1,024, which projections of 96 give. The default here is 96, as in Google's own code (TF-slim)
+and most Caffe ports. `projection=128` is the other reading (Cadene, MXNet).
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from resnet_keras.spec.strict import AtMost
 
 @dataclass(frozen=True)
 class Row:
-    """Of Figure 5: the filters of a module, named as the table's columns.
+    """A row of Figure 5: the filters of a module, named after the table's columns.
 
-    A module of stride 2 has no 1x1 branch, and its pool passes its input on: both are None then.
+    A module of stride 2 has no 1x1 branch and no projection after its pool: both fields are then None.
     """
 
     ones: Filters | None
@@ -33,7 +33,7 @@ class Row:
     pool_projection: Filters | None
 
     def module(self, name: str, filters_in: int) -> Module:
-        """The module for an input of so many channels."""
+        """The module for an input of `filters_in` channels."""
         strides = 1 if self.ones else 2
 
         def conv(part: str, kernel_size: int, channels: int, filters: int, strides: int = 1) -> Convolution:
@@ -65,12 +65,12 @@ class Row:
 
 
 STEM_FILTERS = (64, 64, 192)
-"""7x7 of stride 2, 1x1, 3x3."""
+"""Filters of the 7x7 convolution of stride 2, the 1x1 and the 3x3."""
 MODULES = ("3a", "3b", "3c", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 
 
 def figure_5(projection: Literal[96, 128]) -> tuple[Row, ...]:
-    """3a to 5b, with this pool projection in 4c and 4d."""
+    """The rows 3a to 5b, with this pool projection in 4c and 4d."""
     return (
         Row(64, 64, 64, 64, 96, "average", 32),
         Row(64, 64, 96, 64, 96, "average", 64),
@@ -91,7 +91,7 @@ class BnInception(Network):
 
     Attributes:
         stem: filters of the three convolutions before the first module.
-        rows: of Figure 5, 3a to 5b.
+        rows: rows 3a to 5b of Figure 5.
         num_classes: outputs of the last dense layer.
         image_size: side of the input in pixels.
         mean: what is subtracted from the image.
@@ -114,7 +114,7 @@ class BnInception(Network):
         check_count("An image must keep a pixel to the end.", self.image_size, "image_size", 32, MAX_IMAGE_SIZE)
 
     def layers(self) -> tuple[Convolution | Pool | Module, ...]:
-        """From the image to the last module."""
+        """The layers from the image to the last module."""
         first, reduce, second = self.stem
         made: list[Convolution | Pool | Module] = [
             Convolution("conv1", 7, CHANNELS, first, 2),
@@ -144,7 +144,7 @@ class BnInception(Network):
 
     @property
     def depth(self) -> int:
-        """Weighted layers on the longest way."""
+        """Weighted layers on the longest path."""
         return depth(self.layers()) + 1
 
 
@@ -152,13 +152,13 @@ def bn_inception(num_classes: int = 1000, *, image_size: int = 224, projection: 
     """BN-Inception.
 
     Args:
-        num_classes: outputs.
+        num_classes: number of outputs.
         image_size: side of the image in pixels.
-        projection: filters of the pool projection in 4c and 4d: 96, which the sums printed in Figure 5 need, or the 128
-            that it prints.
+        projection: filters of the pool projection in 4c and 4d: 96, which the sums printed in Figure 5 need, or 128,
+            which it prints.
 
     Raises:
-        ValueError: another projection, too few classes or pixels.
+        ValueError: an unknown projection, or too few classes or pixels.
     """
     check_choice("A pool projection", projection, (96, 128), "projection")
     return BnInception(STEM_FILTERS, figure_5(projection), num_classes, image_size, "channel")

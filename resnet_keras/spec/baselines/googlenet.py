@@ -13,7 +13,7 @@ from resnet_keras.spec.strict import AtMost
 
 @dataclass(frozen=True)
 class Row:
-    """Of Table 1: the filters of an Inception module, named as the table's columns."""
+    """A row of Table 1: the filters of an Inception module, named after the table's columns."""
 
     ones: Filters
     threes_reduce: Filters
@@ -23,7 +23,7 @@ class Row:
     pool_projection: Filters
 
     def module(self, name: str, filters_in: int) -> Module:
-        """The module for an input of so many channels."""
+        """The module for an input of `filters_in` channels."""
 
         def conv(part: str, kernel_size: int, channels: int, filters: int) -> BiasedConvolution:
             return BiasedConvolution(f"{name}_{part}", kernel_size, channels, filters, 1)
@@ -54,7 +54,7 @@ class Row:
 
 
 STEM_FILTERS = (64, 64, 192)
-"""7x7 of stride 2, 1x1, 3x3."""
+"""Filters of the 7x7 convolution of stride 2, the 1x1 and the 3x3."""
 TABLE_1 = (
     Row(64, 96, 128, 16, 32, 32),
     Row(128, 128, 192, 32, 96, 64),
@@ -66,19 +66,19 @@ TABLE_1 = (
     Row(256, 160, 320, 32, 128, 128),
     Row(384, 192, 384, 48, 128, 128),
 )
-"""3a, 3b, 4a .. 4e, 5a, 5b."""
+"""The rows 3a, 3b, 4a to 4e, 5a and 5b."""
 MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 HEADS_AFTER = ("4a", "4d")
-"""Section 5: where the auxiliary classifiers stand."""
+"""Section 5: the modules that the auxiliary classifiers follow."""
 HEAD_WEIGHT = 0.3
-"""Section 5: of each one's loss while it trains."""
+"""Section 5: weight of each one's loss during training."""
 HEAD_POOL, HEAD_STRIDES = 5, 3
-"""Of their average pool."""
+"""Size and stride of their average pool."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """An auxiliary classifier: 5x5 average pool of stride 3, 1x1 convolution, a hidden dense layer, the last one."""
+    """An auxiliary classifier: a 5x5 average pool of stride 3, a 1x1 convolution, a hidden and a last dense layer."""
 
     name: str
     convolution: BiasedConvolution
@@ -91,9 +91,9 @@ class GoogLeNet(Network):
 
     Attributes:
         stem: filters of the three convolutions before the first module.
-        rows: of Table 1, 3a to 5b.
-        head_filters, head_units: of an auxiliary classifier's convolution and hidden dense layer.
-        auxiliary: whether it has the two auxiliary classifiers, which training alone needs.
+        rows: rows 3a to 5b of Table 1.
+        head_filters, head_units: of each auxiliary classifier's convolution and hidden dense layer.
+        auxiliary: whether it has the two auxiliary classifiers, which only training needs.
         num_classes: outputs of each classifier.
         image_size: side of the input in pixels.
         mean: what is subtracted from the image.
@@ -116,7 +116,7 @@ class GoogLeNet(Network):
         check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         check_count("The stem has three convolutions.", len(self.stem), "stem", 3)
         check_count("There are nine modules.", len(self.rows), "rows", len(TABLE_1))
-        # 16 times less at the heads, which need their pool's five pixels.
+        # The heads see a map 16 times smaller than the image, and their pool needs five pixels.
         least = 16 * HEAD_POOL if self.auxiliary else 32
         check_count("An image must keep a pixel to the end.", self.image_size, "image_size", least, MAX_IMAGE_SIZE)
 
@@ -140,7 +140,7 @@ class GoogLeNet(Network):
         return tuple(made)
 
     def heads(self) -> dict[str, Head]:
-        """The auxiliary classifiers by the name of the module that they stand after."""
+        """The auxiliary classifiers by the name of the module that they follow."""
         if not self.auxiliary:
             return {}
         made: dict[str, Head] = {}
@@ -161,7 +161,7 @@ class GoogLeNet(Network):
         return (size - HEAD_POOL) // HEAD_STRIDES + 1
 
     def weighted_layers(self) -> Iterator[WeightedLayer]:
-        """Convolutions and dense layers, those of the auxiliary classifiers before the last one."""
+        """Convolutions and dense layers, those of the auxiliary classifiers before the net's last layer."""
         layers = self.layers()
         yield from counted(layers, self.image_size)
         names = [layer.name for layer in layers]
@@ -181,7 +181,7 @@ class GoogLeNet(Network):
 
     @property
     def depth(self) -> int:
-        """Weighted layers on the longest way, "22 layers when counting only layers with parameters" (section 5)."""
+        """Weighted layers on the longest path, "22 layers when counting only layers with parameters" (section 5)."""
         return depth(self.layers()) + 1
 
 
@@ -189,7 +189,7 @@ def googlenet(auxiliary: bool = False, num_classes: int = 1000, *, image_size: i
     """GoogLeNet.
 
     Args:
-        auxiliary: whether with the two auxiliary classifiers: the model then has three outputs, the first of which is
+        auxiliary: whether to include the two auxiliary classifiers; the model then has three outputs, the first being
             the net's.
         num_classes: outputs of each classifier.
         image_size: side of the image in pixels.

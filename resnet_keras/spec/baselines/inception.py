@@ -13,7 +13,7 @@ ModulePool = Literal["max", "average"]
 
 @dataclass(frozen=True)
 class Branch:
-    """A 3x3 pool or none, then convolutions or none. The stride, 1 or 2, is in the pool or the last convolution."""
+    """An optional 3x3 pool, then any convolutions. The pool or the last convolution has the stride, 1 or 2."""
 
     pool: ModulePool | None
     convolutions: tuple[Convolution, ...]
@@ -21,13 +21,13 @@ class Branch:
 
 @dataclass(frozen=True)
 class Module:
-    """Parallel branches on one input; the outputs are concatenated in this order.
+    """Parallel branches on one input; their outputs are concatenated in order.
 
     Attributes:
-        name: as in the model.
+        name: name in the model.
         filters_in: channels of the input.
-        strides: how much smaller it makes its map: 1 or 2.
-        branches: those that there are.
+        strides: factor by which the side of the map shrinks: 1 or 2.
+        branches: the branches, in the order of concatenation.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Module:
         return (size - 1) // self.strides + 1
 
     def weighted(self, size: int) -> Iterator[WeightedLayer]:
-        """Its convolutions, for an input of `size` pixels."""
+        """The module's convolutions, for an input of `size` pixels."""
         for branch in self.branches:
             here = size
             for convolution in branch.convolutions:
@@ -55,12 +55,12 @@ class Module:
 
     @property
     def depth(self) -> int:
-        """Convolutions on the longest way through it."""
+        """Convolutions on the longest path through the module."""
         return max(len(branch.convolutions) for branch in self.branches)
 
 
 def counted(layers: Iterable[Convolution | Pool | Module], size: int) -> Iterator[WeightedLayer]:
-    """Every convolution of a chain of layers whose input has `size` pixels."""
+    """Every convolution in a chain of layers, for an input of `size` pixels."""
     for layer in layers:
         if isinstance(layer, Module):
             yield from layer.weighted(size)
@@ -70,12 +70,12 @@ def counted(layers: Iterable[Convolution | Pool | Module], size: int) -> Iterato
 
 
 def map_size(layers: Iterable[Convolution | Pool | Module], size: int) -> int:
-    """Side in pixels of what a chain of layers makes of `size` pixels."""
+    """Side in pixels of the output of a chain of layers for an input of `size` pixels."""
     for layer in layers:
         size = layer.output_size(size)
     return size
 
 
 def depth(layers: Iterable[Convolution | Pool | Module]) -> int:
-    """Convolutions on the longest way through a chain of layers."""
+    """Convolutions on the longest path through a chain of layers."""
     return sum(layer.depth if isinstance(layer, Module) else isinstance(layer, Convolution) for layer in layers)

@@ -1,4 +1,4 @@
-"""What the comparison systems are made of beside `Convolution`: convolutions and dense layers with bias, and pools."""
+"""The layers of the comparison systems besides `Convolution`: convolutions and dense layers with bias, and pools."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class BiasedConvolution(Convolution):
 
 @dataclass(frozen=True)
 class Dense:
-    """A dense layer with bias, followed by a ReLU, a PReLU or, the last one, by nothing."""
+    """A dense layer with bias, followed by a ReLU, a PReLU or, if it is the last, by nothing."""
 
     name: str
     features: int
@@ -44,7 +44,7 @@ class Dense:
     activation: Activation | None
 
     def weighted(self) -> WeightedLayer:
-        """What it counts."""
+        """The layer's counts."""
         weights = self.features * self.units
         slopes = self.units if self.activation == "prelu" else 0
         return WeightedLayer(self.name, weights + self.units + slopes, 0, weights, self.units)
@@ -52,7 +52,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Pool:
-    """A max pool whose output is rounded down (VGG), or up as Caffe does (the Inception nets). No padding."""
+    """A max pool whose output size is rounded down (VGG), or up as in Caffe (the Inception nets). No padding."""
 
     name: str
     size: int
@@ -67,13 +67,13 @@ class Pool:
 
 @dataclass(frozen=True)
 class ConvStage:
-    """So many 3x3 convolutions of so many filters, between two pools."""
+    """The 3x3 convolutions between two pools, all with the same number of filters."""
 
     filters: Filters
     convolutions: Annotated[int, AtMost(64)]
 
     def layers(self, number: int, filters_in: int, activation: Activation) -> Iterator[BiasedConvolution]:
-        """They, named `block1_conv1`, ... as in `keras.applications`."""
+        """The convolutions, named `block1_conv1`, ... as in `keras.applications`."""
         for position in range(1, self.convolutions + 1):
             yield BiasedConvolution(f"block{number}_conv{position}", 3, filters_in, self.filters, 1, activation)
             filters_in = self.filters

@@ -20,14 +20,14 @@ STAGES: dict[Model, tuple[ConvStage, ...]] = {
 """3x3 convolutions at 56, 28 and 14 pixels."""
 STEM_FILTERS = 96
 PYRAMID = (7, 3, 2, 1)
-"""Bins on a side of each level of the spatial pyramid: 63 in all."""
+"""Bins along a side at each level of the spatial pyramid: 63 in all."""
 
 
 @dataclass(frozen=True)
 class PyramidLevel:
     """One level of spatial pyramid pooling (He et al. 2014, section 2.2): `bins` x `bins` max pools of one size.
 
-    Of a map of `a` pixels: windows of ceil(a / bins), floor(a / bins) apart.
+    On a map of `a` pixels, windows of ceil(a / bins) pixels lie floor(a / bins) apart.
     """
 
     bins: int
@@ -40,10 +40,10 @@ class PReluNet(Network):
     """A 7x7 stem, 3x3 convolutions between 2x2 max pools, a spatial pyramid, three dense layers; PReLU throughout.
 
     Attributes:
-        stem_filters: of the 7x7 convolution of stride 2.
-        stages: each after a 2x2 max pool of stride 2.
-        pyramid: bins on a side of each level of the pyramid, which stands in the place of the last pool.
-        units: of each of the two hidden dense layers.
+        stem_filters: filters of the 7x7 convolution of stride 2.
+        stages: the stages of convolutions, each after a 2x2 max pool of stride 2.
+        pyramid: bins along a side at each level of the pyramid, which takes the place of the last pool.
+        units: units of each of the two hidden dense layers.
         num_classes: outputs of the last dense layer.
         image_size: side of the input in pixels.
         mean: what is subtracted from the image.
@@ -77,7 +77,7 @@ class PReluNet(Network):
                 )
 
     def layers(self) -> Iterator[BiasedConvolution | Pool]:
-        """From the image to the map below the pyramid."""
+        """The layers from the image to the map below the pyramid."""
         yield BiasedConvolution("conv1", 7, CHANNELS, self.stem_filters, 2, "prelu")
         filters = self.stem_filters
         for number, stage in enumerate(self.stages, start=2):
@@ -91,12 +91,12 @@ class PReluNet(Network):
         return map_size(self.layers(), self.image_size)
 
     def levels(self) -> tuple[PyramidLevel, ...]:
-        """The pyramid's, the finest first."""
+        """The levels of the pyramid, the finest first."""
         size = self.map_size
         return tuple(PyramidLevel(bins, -(-size // bins), size // bins) for bins in self.pyramid)
 
     def dense_layers(self) -> tuple[Dense, Dense, Dense]:
-        """Those after the pyramid."""
+        """The dense layers after the pyramid."""
         features = sum(bins**2 for bins in self.pyramid) * self.stages[-1].filters
         return (
             Dense("fc1", features, self.units, "prelu"),
@@ -111,7 +111,7 @@ class PReluNet(Network):
 
     @property
     def slopes(self) -> int:
-        """Trained numbers of the PReLUs, which count in `parameters`."""
+        """Number of the PReLUs' slopes, which `parameters` includes."""
         return sum(layer.slopes for layer in self.layers() if isinstance(layer, BiasedConvolution)) + 2 * self.units
 
     @property
@@ -121,7 +121,7 @@ class PReluNet(Network):
 
     @property
     def name(self) -> str:
-        """ "PReLU-net C"; with other stages than those of A, B and C "PReLU-net-7" of 7 weighted layers."""
+        """ "PReLU-net C", or with stages other than those of A, B and C, "PReLU-net-7" for 7 weighted layers."""
         for letter, stages in STAGES.items():
             if self.stages == stages:
                 return f"PReLU-net {letter}"
@@ -133,11 +133,11 @@ def prelu_net(model: Model, num_classes: int = 1000, *, image_size: int = 224) -
 
     Args:
         model: "A", "B" or "C".
-        num_classes: outputs.
+        num_classes: number of outputs.
         image_size: side of the image in pixels.
 
     Raises:
-        ValueError: another model, too few classes, or an image whose last map has no such pyramid.
+        ValueError: an unknown model, too few classes, or an image whose last map does not fit the pyramid.
     """
     check_choice("A PReLU-net", model, get_args(Model), "model")
     return PReluNet(STEM_FILTERS, STAGES[model], PYRAMID, 4096, num_classes, image_size, "channel")

@@ -1,7 +1,7 @@
-"""How the comparison systems were trained, as their papers tell it.
+"""How the comparison systems were trained, as their papers describe it.
 
-docs/deviations.md says what a `Recipe` cannot hold. Initialisation and dropout belong to the networks and stand at
-their bodies, in `nets.baselines`.
+docs/deviations.md says what a `Recipe` cannot express. Initialisation and dropout belong to the networks and are
+defined with their bodies, in `nets.baselines`.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.schedules import Exponential, Plateau
 
 EPOCH_OF_32, EPOCH_OF_128 = 8 * IMAGENET_EPOCH, 2 * IMAGENET_EPOCH
-"""Iterations, about, in batches of 32 and of 128 photographs."""
+"""Iterations in an epoch, approximately, in batches of 32 and of 128 photographs."""
 VGG = Recipe(
     iterations=370_000,
     schedule=Plateau(divisions=3),
@@ -49,7 +49,7 @@ GOOGLENET = Recipe(
     augmentation=ScaledCrop((256, 256), colour=0.0),
     evaluate_every=EPOCH_OF_32,
 )
-"""Szegedy et al. 2015, section 6: 4 % less every 8 epochs; the other numbers are those of Caffe's `bvlc_googlenet`."""
+"""Szegedy et al. 2015, section 6: 4 % less every 8 epochs; the other values are those of Caffe's `bvlc_googlenet`."""
 BN_INCEPTION = replace(
     GOOGLENET,
     iterations=6_000_000,
@@ -57,14 +57,14 @@ BN_INCEPTION = replace(
     learning_rate=0.045,
     weight_decay=GOOGLENET.weight_decay / 5,
 )
-"""Ioffe and Szegedy 2015, section 4.2, BN-x30: a rate of 0.045 that falls six times faster, a fifth of the decay."""
+"""Ioffe and Szegedy 2015, section 4.2, BN-x30: a rate of 0.045 falling six times faster, a fifth of the decay."""
 
 
 class Trained(NamedTuple):
-    """A comparison system as it is trained."""
+    """A comparison system and how it is trained."""
 
     network: Callable[[int], Network]
-    """For images of this side in pixels."""
+    """Makes the network for images of this side in pixels."""
     recipe: Recipe
 
 
@@ -77,4 +77,4 @@ COMPARISON_SYSTEMS = {
     "prelu-net-c": Trained(lambda size: prelu_net("C", image_size=size), PRELU_NET),
     "bn-inception": Trained(lambda size: bn_inception(image_size=size), BN_INCEPTION),
 }
-"""By the name that `recipes/imagenet.py --architecture` takes."""
+"""The comparison systems by the name that `recipes/imagenet.py --architecture` takes."""

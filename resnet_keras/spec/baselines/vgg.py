@@ -12,7 +12,7 @@ from resnet_keras.spec.strict import AtMost
 
 STAGE_FILTERS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-"""Of each stage, by depth."""
+"""Convolutions in each stage, by depth."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Vgg(Network):
     """3x3 convolutions, a 2x2 max pool of stride 2 after each stage, and three dense layers.
 
     Attributes:
-        stages: between the pools.
-        units: of each of the two hidden dense layers.
+        stages: the stages of convolutions between the pools.
+        units: units of each of the two hidden dense layers.
         num_classes: outputs of the last dense layer.
         image_size: side of the input in pixels.
         mean: what is subtracted from the image.
@@ -43,7 +43,7 @@ class Vgg(Network):
         )
 
     def layers(self) -> Iterator[BiasedConvolution | Pool]:
-        """From the image to the last pool."""
+        """The layers from the image to the last pool."""
         filters = CHANNELS
         for number, stage in enumerate(self.stages, start=1):
             yield from stage.layers(number, filters, "relu")
@@ -56,7 +56,7 @@ class Vgg(Network):
         return self.image_size >> len(self.stages)
 
     def dense_layers(self) -> tuple[Dense, Dense, Dense]:
-        """Those after the last pool."""
+        """The dense layers after the last pool."""
         features = self.map_size**2 * self.stages[-1].filters
         return (
             Dense("fc1", features, self.units, "relu"),
@@ -84,11 +84,11 @@ def vgg(depth: int, num_classes: int = 1000, *, image_size: int = 224) -> Vgg:
 
     Args:
         depth: 16 (configuration D) or 19 (E).
-        num_classes: outputs.
+        num_classes: number of outputs.
         image_size: side of the image in pixels.
 
     Raises:
-        ValueError: another depth, too few classes or pixels.
+        ValueError: an unknown depth, or too few classes or pixels.
     """
     check_choice("A VGG net of Table 3 or 4 has a depth", depth, tuple(CONVOLUTIONS), "depth")
     rows = zip(STAGE_FILTERS, CONVOLUTIONS[depth], strict=True)
