@@ -54,8 +54,8 @@ def build(
 
     Args:
         network: what to build.
-        weight_decay: L2 on every trained weight but the slopes of PReLU, in the paper's sense: it adds `weight_decay * w`
-            to the gradient.
+        weight_decay: L2 on every trained weight but the slopes of PReLU, in the paper's sense: it adds
+            `weight_decay * w` to the gradient.
         seed: random seed of the initial weights.
         zero_gamma: whether each residual starts at 0, so that the net starts as its shortcuts alone.
         fan: fan that scales the initial kernels (He et al. 2015); VGG, GoogLeNet and PReLU-net have ways of their own.

@@ -19,7 +19,7 @@ class Cost:
 
     Attributes:
         operations: floating-point operations, two for each multiply-add.
-        bytes: those that must pass between memory and processor if each layer's output is written once and read once.
+        bytes: those that must pass between memory and processor in `LEAST_PASSES` over outputs and `WEIGHT_PASSES`.
     """
 
     operations: float

@@ -49,7 +49,7 @@ class FineTune:
         """Names of the weighted layers that are not trained.
 
         Raises:
-            ValueError: stages of a network that has none, or all of them.
+            ValueError: stages of a network that has none, or not as many.
         """
         match self.freeze:
             case "none":

@@ -134,7 +134,7 @@ class Recipe:
         )
 
     def extends(self, begun: "Recipe") -> bool:
-        """Whether this recipe is `begun` with more iterations and the same learning rates and averages so far."""
+        """Whether this is `begun` with as many iterations or more, and the same learning rates and averages so far."""
         free = {field: getattr(begun, field) for field in ("iterations", "schedule", "evaluate_every")}
         return (
             replace(self, **free) == begun

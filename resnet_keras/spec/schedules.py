@@ -124,7 +124,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Exponential:
-    """Multiplies the rate by a factor at fixed intervals (Szegedy et al. 2015: "decreasing by 4 % every 8 epochs").
+    """Multiplies the rate by a factor at fixed intervals (Szegedy et al. 2015: less by 4 % every 8 epochs).
 
     The rate falls at the first measurement of the errors after each interval.
 
