@@ -30,6 +30,7 @@ def test_figure_6_gets_a_third_panel_for_more_than_110_layers():
     figure = plotting.figure_6([a_run(depth) for depth in (20, 110, 1202)])
     panels = [{text.get_text() for text in ax.texts} for ax in figure.axes]
     assert panels == [{"20-layer", "110-layer"}, {"110-layer", "1202-layer"}]
+    assert len(plotting.figure_6([a_run(110), a_run(1202, None, offset=9)]).axes) == 2  # it is of residual nets
 
 
 def test_labels_of_curves_that_end_together_do_not_lie_on_each_other():
