@@ -13,13 +13,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any, get_args
 
 from resnet_keras.data.small import sources
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path, seed_list
 from resnet_keras.programs.start import start_backend
+from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import storage
 from resnet_keras.spec.paper_nets import cifar10
@@ -62,15 +62,11 @@ def program(arguments: Sequence[str]) -> None:
                 "validation_error": [round(found.rows[-1].validation_error, 2) for found in runs],
             } | here)  # fmt: skip
     for row in rows:
-        said = (f"{name} {_mean(row[f'{name}_error'])} %" for name in ("training", "validation"))
+        said = (f"{name} {tables.mean(row[f'{name}_error'])} %" for name in ("training", "validation"))
         say(console, f"{row['net']:10} {row['fan']:8} {', '.join(said)}")
     if options.json:
         found = {"command": shlex.join(["python", *sys.argv]), "recipe": str(recipe), "rows": rows}
         storage.atomic_write(options.json, (json.dumps(found, indent=1) + "\n").encode())
-
-
-def _mean(errors: Sequence[float]) -> str:
-    return f"{fmean(errors):.2f} ± {stdev(errors) if len(errors) > 1 else 0:.2f}"
 
 
 if __name__ == "__main__":
