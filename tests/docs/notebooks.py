@@ -18,8 +18,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 NOTEBOOKS = ("residual-block", "load-a-checkpoint")
 FOLDER = pages.ROOT / "docs/notebooks"
 BEGIN = """\
-# Run this cell first. Where the project is not installed, as on Colab, it installs it from this address:
-REPOSITORY = ""  # @param {type: "string"}
+# Run this cell first. Where the project is not installed, as on Colab, it installs it from here: a file uploaded beside
+# this notebook, which `git bundle create resnet_keras.bundle HEAD` writes in a clone, or an address to clone from.
+REPOSITORY = "resnet_keras.bundle"  # @param {type: "string"}
 import importlib.util
 import os
 import sys
@@ -28,8 +29,8 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # !python is this one
 found = importlib.util.find_spec("resnet_keras")
-if found is None and not REPOSITORY:
-    raise ValueError("resnet_keras is not installed. Write the address of its repository into REPOSITORY above.")
+if found is None and ":" not in REPOSITORY and not Path(REPOSITORY).exists():
+    raise FileNotFoundError(f"resnet_keras is installed from {REPOSITORY}. Upload that file, then run this cell again.")
 if found is None:
     !git clone --quiet {REPOSITORY} resnet_keras
     %pip install --quiet --editable "resnet_keras[jax,data,plot]"
