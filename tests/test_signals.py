@@ -80,7 +80,7 @@ def test_a_second_signal_ends_it_at_once_without_damage(command, tmp_path):
     again = start(command)
     wait_for_checkpoint(folder, again, seen | {path.name for path in (folder / "checkpoints").glob("iteration-*")})
     out, _ = end(again, signal.SIGTERM)
-    assert any("goes on from iteration" in line for line in out)
+    assert any("resuming from iteration" in line for line in out)
     assert not any("Damaged" in line for line in out)
 
 

@@ -43,7 +43,7 @@ def start(where: Distribution, devices: int | None = None, *, synchronized: bool
         return _engine
     backend = keras.backend.backend()
     if devices not in (None, 1) and (backend == "torch" or (backend == "tensorflow" and where.processes > 1)):
-        raise InvalidValue(f"Each process computes on one device. Received: --devices {devices}. Use --processes.")
+        raise InvalidValue(f"Each process uses one device. Received: --devices {devices}. Use --processes.")
     if backend == "torch":
         from resnet_keras.backends.distributed.on_torch import TorchEngine
 
@@ -71,7 +71,7 @@ def refuse_synchronized(name: str) -> None:
     """
     if current().synchronized:
         raise InvalidValue(
-            "Batch normalisation over channels, with scale and shift, is synchronised. "
+            "Only batch normalisation over channels, with scale and shift, can be synchronised. "
             f"Received: {name!r}. Leave out --sync-batch-norm."
         )
 

@@ -229,9 +229,9 @@ def _continuation(found: ResumePoint, here: Mapping[str, Any]) -> Iterator[str]:
     changed = [
         f"{name} {before.get(name)} to {now}" for name, now in here["versions"].items() if before.get(name) != now
     ]
-    yield f"  goes on from iteration {found.checkpoint.state.iteration:,}"
+    yield f"  resuming from iteration {found.checkpoint.state.iteration:,}"
     if changed:
-        yield f"  WARNING: other versions than before, so digits may differ: {', '.join(changed)}"
+        yield f"  WARNING: versions have changed, so results may differ: {', '.join(changed)}"
 
 
 def _parts(recipe: Recipe) -> Iterator[str]:

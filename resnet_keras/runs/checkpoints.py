@@ -128,11 +128,11 @@ def read(path: Path) -> Checkpoint:
     try:
         text, seal = (path / MANIFEST).read_bytes(), (path / SEAL).read_bytes()
         if seal != _seal(text):
-            raise ValueError(f"{MANIFEST} does not fit {SEAL}")
+            raise ValueError(f"{MANIFEST} does not match {SEAL}")
         manifest = json.loads(text)
         data = (path / ARRAYS).read_bytes()
         if storage.Digest.of(data) != storage.Digest(**manifest["files"][ARRAYS]):
-            raise ValueError(f"{ARRAYS} does not fit {MANIFEST}")
+            raise ValueError(f"{ARRAYS} does not match {MANIFEST}")
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file}
         non_finite = [name for name, array in arrays.items() if not np.isfinite(array).all()]
@@ -148,9 +148,9 @@ def read(path: Path) -> Checkpoint:
         )
         return Checkpoint(state, manifest["settings"], manifest["versions"], path)
     except OSError as error:
-        raise Damaged(f"A checkpoint is whole. Damaged: {path} ({_file(error)}: {error.strerror or error}).") from None
+        raise Damaged(f"A checkpoint is intact. Damaged: {path} ({_file(error)}: {error.strerror or error}).") from None
     except (ValueError, KeyError, TypeError, EOFError, RecursionError, zipfile.BadZipFile) as error:
-        raise Damaged(f"A checkpoint is whole. Damaged: {path} ({error}).") from None
+        raise Damaged(f"A checkpoint is intact. Damaged: {path} ({error}).") from None
 
 
 def _seal(manifest: bytes) -> bytes:

@@ -29,7 +29,7 @@ def check_installed() -> None:
     """
     if find_spec("tensorboard") is None:
         raise InvalidValue(
-            "--tensorboard needs the package tensorboard. Received: it is not installed. "
+            "--tensorboard needs the tensorboard package. Received: not installed. "
             'Install it: pip install -e ".[tensorboard]"'
         )
 

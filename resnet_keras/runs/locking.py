@@ -80,8 +80,8 @@ def _lock(descriptor: int, path: Path) -> bool:
             return False
         named = [process for process in map(_read, _others(path)) if process is not None and not process.has_ended()]
         raise InputOutput(
-            f"One process writes a run folder. Received: {path}, which {_name(named[0] if named else None)} is "
-            "writing. Wait for it, or choose another --out."
+            f"One process at a time writes to a run folder. Received: {path}, in use by "
+            f"{_name(named[0] if named else None)}. Wait for it to finish, or choose another --out."
         ) from None
     return True
 
@@ -104,8 +104,8 @@ def _wait_for_others(path: Path, own: Path) -> None:
         first = min(others)
         if first < own or time.monotonic() > patience:
             raise InputOutput(
-                f"One process writes a run folder. Received: {path}, which {_name(_read(first))} is writing. "
-                f"Wait for it, or choose another --out; where it no longer runs, remove {first}."
+                f"One process at a time writes to a run folder. Received: {path}, in use by {_name(_read(first))}. "
+                f"Wait for it to finish, or choose another --out; if it is no longer running, remove {first}."
             )
         time.sleep(0.05)
 

@@ -75,15 +75,17 @@ def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: st
         if differences := _differences(held, asked | ({"backend": backend} if checkpoint else {}), continued):
             name = held["architecture"].get("name", "another net")
             raise OtherRun(
-                f"A run folder holds one run. Received: {path} with a run of other settings, {name}. "
-                "Choose another --out, or --fresh.",
+                f"A run folder holds one run. Received: {path}, which holds a run of {name} with other settings. "
+                "Choose another --out, or use --fresh.",
                 differences,
             )
         if checkpoint is not None or (run is not None and run.results is None):
             going_on = held if checkpoint is not None else {}
             return ResumePoint(continued or recipe, None, checkpoint, going_on, (*warnings, *damaged))
-    reason = warnings[0] if warnings else f"A finished run goes on from its checkpoint. Received: {path} without one."
-    raise Damaged(f"{reason} No checkpoint is left to go on from; start over with --fresh.")
+    reason = (
+        warnings[0] if warnings else f"A finished run is resumed from its checkpoint. Received: {path} without one."
+    )
+    raise Damaged(f"{reason} No checkpoint is left to resume from; start over with --fresh.")
 
 
 def _read(path: Path) -> tuple[reading.Run | None, list[str]]:
@@ -95,7 +97,7 @@ def _read(path: Path) -> tuple[reading.Run | None, list[str]]:
     except InputOutput as error:  # damaged, or killed between writing its first two files
         return None, [str(error)]
     broken = run.damaged_model()
-    return run, [f"A model is as it was written. Damaged: {broken}."] if broken else []
+    return run, [f"A model file is unchanged since it was written. Damaged: {broken}."] if broken else []
 
 
 def _continued(held: Mapping[str, Any], asked: Recipe) -> Recipe | None:

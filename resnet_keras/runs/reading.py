@@ -72,7 +72,7 @@ class Run:
         try:
             return Recipe.from_dict(self.settings["recipe"])
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise Damaged(f"A run says its recipe as this version does. Received: {self.path / RUN}.") from None
+            raise Damaged(f"A run's recipe is in the format of this version. Received: {self.path / RUN}.") from None
 
     @property
     def follows_paper(self) -> bool:
@@ -113,13 +113,15 @@ def read(path: str | PathLike[str]) -> Run:
         metrics = (path / METRICS).read_bytes()
         known = (settings.get("files") or {}).get(METRICS)
         if known is not None and storage.Digest.of(metrics) != storage.Digest(**known):
-            raise ValueError(f"{METRICS} does not fit {RUN}")
+            raise ValueError(f"{METRICS} does not match {RUN}")
         results = settings.get("results")
         return Run(path, settings, records.from_csv(metrics.decode()), Results(**results) if results else None)
     except FileNotFoundError as error:
         raise InputOutput(f"A run folder holds {RUN} and {METRICS}. Not found: {error.filename}.") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Damaged(f"The files of a run folder are as this program wrote them. Damaged: {path} ({error}).") from None
+        raise Damaged(
+            f"The files of a run folder are unchanged since they were written. Damaged: {path} ({error})."
+        ) from None
 
 
 def find(path: str | PathLike[str]) -> list[Run]:
@@ -163,7 +165,7 @@ def unseal(data: bytes) -> dict[str, Any]:
     """
     settings = json.loads(data)
     if not isinstance(settings, dict) or not settings.keys() <= SETTINGS:
-        raise ValueError(f"{RUN} has other fields")
+        raise ValueError(f"{RUN} has unexpected fields")
     held = settings.pop("sha256", None)
     if held is None and settings.get("files") is None:
         return settings
@@ -172,7 +174,7 @@ def unseal(data: bytes) -> dict[str, Any]:
         raise ValueError(f"{RUN} does not end with its hash")
     zeroed = data[: end.start(1)] + UNSEALED.encode() + data[end.end(1) :]
     if storage.Digest.of(zeroed).sha256 != held:
-        raise ValueError(f"{RUN} does not fit its hash")
+        raise ValueError(f"{RUN} does not match its hash")
     return settings
 
 

@@ -151,7 +151,9 @@ def check_writable(path: Path) -> None:
         trial.unlink(missing_ok=True)  # the process that holds the folder may have swept it
     except (OSError, ValueError) as error:  # ValueError: a null byte
         reason = getattr(error, "strerror", None) or error
-        raise InputOutput(f"Runs are written to a folder of yours. Received: {path} ({reason}). Use --out.") from None
+        raise InputOutput(
+            f"Output goes to a writable folder. Received: {path} ({reason}). Choose another --out."
+        ) from None
 
 
 def check_file(path: Path) -> None:

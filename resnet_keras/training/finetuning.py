@@ -29,7 +29,7 @@ def start_from(model: keras.Model, old: keras.Model, finetune: FineTune) -> None
         if layer.name not in new:
             if [array.shape for array in theirs] != shapes:
                 raise InvalidValue(
-                    f"Fine-tuning goes on from a net of the same layers. Received: {old.name} for {model.name}, which "
+                    f"Fine-tuning starts from a net with the same layers. Received: {old.name} for {model.name}, which "
                     f"differ in {layer.name}."
                 )
             layer.set_weights(theirs)
@@ -52,7 +52,7 @@ def rate_shares(model: keras.Model, finetune: FineTune | None) -> list[float]:
 def _network(model: keras.Model) -> Network:
     network = network_of(model)
     if network is None:
-        raise InvalidValue(f"Fine-tuning takes a net that build or load made. Received: {model.name!r}.")
+        raise InvalidValue(f"Fine-tuning takes a net made by build or load. Received: {model.name!r}.")
     return network
 
 

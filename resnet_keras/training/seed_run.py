@@ -124,10 +124,10 @@ class SeedRun:
             return
         what = f"a loss of {loss}" if not math.isfinite(loss) else f"{non_finite} with NaN or infinity"
         last = self._folder.last_checkpoint
-        where = f"Last finite: {last}." if last else f"No checkpoint was written before in {self.path}."
+        where = f"Last finite checkpoint: {last}." if last else f"No earlier checkpoint in {self.path}."
         raise Diverged(
             f"Loss and weights stay finite. Received: {what} in iterations {period.start} to {period.stop} "
-            f"at learning rate {self._rate(period):g}. {where} Lower the rate, with --fresh."
+            f"at learning rate {self._rate(period):g}. {where} Lower the learning rate and start over with --fresh."
         )
 
     def _save(self, state: State) -> None:

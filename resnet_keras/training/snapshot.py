@@ -33,7 +33,7 @@ def put(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     rest = {name for name in arrays if not name.startswith(f"{METRICS}/")}
     if rest != variables.keys():
         odd = min(rest ^ variables.keys())
-        raise Damaged(f"A checkpoint holds the numbers of its net. Received: one that differs in {odd}.")
+        raise Damaged(f"A checkpoint has the same variables as its net. Received: one that differs in {odd}.")
     for name, variable in variables.items():
         array = arrays[name]
         if array.shape != tuple(variable.shape):

@@ -64,8 +64,8 @@ def train(
         classes = model.outputs[0].shape[1]
         if model.input_shape[1:] != shape or classes != images.num_classes:
             raise InvalidValue(
-                f"Model and images fit. Received: a model of {model.input_shape[1:]} and {classes} "
-                f"classes, {images.name} of {shape} and {images.num_classes}."
+                f"Model and images match in size and number of classes. Received: a model for {model.input_shape[1:]} "
+                f"and {classes} classes, {images.name} with {shape} and {images.num_classes}."
             )
         check_same_classes(model.name, class_names_of(model), images.name, images.class_names)
         model.class_names = images.class_names or class_names_of(model)
@@ -194,7 +194,7 @@ class _Trainer:
             raise self.diverged[-1]
         raise Stopped(
             self._stop.signum,
-            f"saved at iteration {group[0].state.iteration:,} in {_names(group)}; the same command goes on from there",
+            f"saved at iteration {group[0].state.iteration:,} in {_names(group)}; run the same command again to resume",
         )
 
 

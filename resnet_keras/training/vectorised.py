@@ -33,7 +33,9 @@ class VectorisedLoop:
     def __init__(self, progress: TrainingProgress, stop: Stopping, parts: int, *, averaged: bool) -> None:
         if keras.backend.backend() != "jax":
             backend = keras.backend.backend()
-            raise InvalidValue(f"Several nets are trained at once on JAX. Received: {backend}. Train them one by one.")
+            raise InvalidValue(
+                f"Several nets are trained at once on JAX only. Received: {backend}. Train them one at a time."
+            )
         self._progress, self._stop, self._parts, self._averaged = progress, stop, parts, averaged
         self._steps: dict[tuple[int, Kind], Callable[..., Any]] = {}
 

@@ -131,7 +131,7 @@ def test_processes_that_do_not_come_are_one_line(ran):
         assert cases[name]["codes"] == [4], said
         assert cases[name]["seconds"] < 60
         (line,) = re.findall(rf"^{name}, rank {rank}: InputOutput: .*$", said, re.M)
-        assert re.search("in use|All 2 processes meet at", line)
+        assert re.search("in use|All 2 processes join the coordinator", line)
 
 
 def test_one_process_writes_and_speaks(ran):
@@ -220,7 +220,7 @@ def test_a_program_names_the_rank_of_a_process_that_was_killed(program, tmp_path
     done = run_python(str(script), *arguments, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), KILL_AT="2")
     assert time.time() - float(script.with_suffix(".time").read_text()) < 60
     assert done.returncode == 4
-    assert "All 2 processes of a run train together. Received: rank 1, ended by SIGKILL." in done.stderr
+    assert "A run of 2 processes needs all of them. Received: rank 1, killed by SIGKILL." in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -121,7 +121,7 @@ def test_of_several_that_ask_at_once_for_a_dead_holders_folder_exactly_one_gets_
         said = [racer.said() for racer in racers]
         assert said.count("holds") == 1, said
         (winner,) = (racer for racer, text in zip(racers, said, strict=True) if text == "holds")
-        assert sum("One process writes a run folder" in text for text in said) == 3
+        assert sum("One process at a time writes to a run folder" in text for text in said) == 3
         for racer in racers:
             racer.tell()
         assert winner.said() == "released"
@@ -158,7 +158,7 @@ def test_a_holder_before_a_restart_of_this_host_has_ended(tmp_path, without_lock
 )
 def test_a_holder_that_may_live_is_refused_with_what_to_remove(tmp_path, without_locks, other, named):
     file = put(tmp_path / "run", **other)
-    with pytest.raises(InputOutput, match="One process writes a run folder") as caught, lock(tmp_path / "run"):
+    with pytest.raises(InputOutput, match="One process at a time writes") as caught, lock(tmp_path / "run"):
         pass
     assert named in str(caught.value)
     assert f"remove {file}" in str(caught.value)

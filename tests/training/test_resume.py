@@ -84,7 +84,7 @@ def test_a_signal_saves_the_run_and_it_goes_on(point, straight, small_data, tmp_
     path = tmp_path / "run"
     with monkeypatch.context() as patch:
         interrupt(patch, *POINTS[point])
-        with pytest.raises(Stopped, match=r"SIGTERM.*goes on") as stopped:
+        with pytest.raises(Stopped, match=r"SIGTERM.*to resume") as stopped:
             go(small_data, path)
     assert stopped.value.exit_code == 143
     go(small_data, path)
@@ -201,7 +201,7 @@ def test_more_iterations_go_on_from_a_finished_run_and_other_settings_are_refuse
     go(small_data, path, longer)
     assert (path / "model.keras").stat().st_mtime_ns == before
     for other in (RECIPE, replace(longer, batch_size=7), replace(longer, learning_rate=0.03)):
-        with pytest.raises(OtherRun, match="other settings, ResNet-8") as refused:
+        with pytest.raises(OtherRun, match="ResNet-8 with other settings") as refused:
             go(small_data, path, other)
     assert ("recipe.learning_rate", "0.02", "0.03") in refused.value.differences
     with pytest.raises(OtherRun):

@@ -122,6 +122,6 @@ class Engine:
             if not self.is_loss(error):
                 raise
             raise Lost(
-                f"All {self.where.processes} processes of a run train together. Received: one that is gone "
-                f"({self.said(error)[:120]}). The same command goes on from the last checkpoint."
+                f"A run of {self.where.processes} processes needs all of them. Received: a lost process "
+                f"({self.said(error)[:120]}). Run the same command again to resume from the last checkpoint."
             ) from error

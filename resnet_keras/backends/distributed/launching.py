@@ -45,10 +45,10 @@ def launch(backend: str, processes: int, arguments: Sequence[str]) -> int:
     rank, code = min(failed.items(), key=lambda pair: (pair[1] > 0, pair[1] == InputOutput.exit_code, pair[0]))
     if code in SAID or code > 128:
         return code
-    how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
     raise Lost(
-        f"All {processes} processes of a run train together. Received: rank {rank}, {how}. "
-        "The same command goes on from the last checkpoint."
+        f"A run of {processes} processes needs all of them. Received: rank {rank}, {how}. "
+        "Run the same command again to resume from the last checkpoint."
     )
 
 

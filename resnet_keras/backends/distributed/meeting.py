@@ -28,7 +28,7 @@ def meet(address: str, where: Distribution, patience: float) -> None:
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise InputOutput(f"A coordinator's address is host:port. Received: {address}.")
+        raise InputOutput(f"The coordinator's address has the form host:port. Received: {address}.")
     latest = time.monotonic() + patience
     if where.leads:
         _wait_for_others(address, int(port), where, latest)
@@ -46,7 +46,7 @@ def _wait_for_others(address: str, port: int, where: Distribution, latest: float
             )
         except OSError as error:
             raise InputOutput(
-                f"The first process listens at the coordinator's port. Received: {address} ({error.strerror})."
+                f"The first process listens on the coordinator's port. Received: {address} ({error.strerror})."
             ) from None
         come = []
         while missing:
@@ -61,12 +61,12 @@ def _wait_for_others(address: str, port: int, where: Distribution, latest: float
                 if time.monotonic() < latest:
                     continue
                 raise InputOutput(
-                    f"All {where.processes} processes meet at {address}. Received: all but rank "
+                    f"All {where.processes} processes join the coordinator at {address}. Received: all but rank "
                     f"{', '.join(map(str, sorted(missing)))}."
                 ) from None
             if processes != where.processes or rank not in missing:
                 raise InputOutput(
-                    f"All {where.processes} processes meet at {address}, each once. "
+                    f"All {where.processes} processes join the coordinator at {address}, each exactly once. "
                     f"Received: rank {rank} of {processes}."
                 )
             missing.remove(rank)
@@ -85,5 +85,6 @@ def _come(address: str, place: tuple[str, int], where: Distribution, latest: flo
             break  # the first process has given up
         time.sleep(0.1)
     raise InputOutput(
-        f"All {where.processes} processes meet at {address}. Received: rank {where.rank}, whom nobody let in there."
+        f"All {where.processes} processes join the coordinator at {address}. "
+        f"Received: rank {where.rank}, which got no answer."
     )

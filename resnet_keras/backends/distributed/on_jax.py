@@ -49,7 +49,7 @@ class JaxEngine(Engine):
         here = jax.local_devices()
         if devices is not None and devices > len(here):
             raise InvalidValue(
-                f"A process computes on devices that it has. Received: --devices {devices} of {len(here)}."
+                f"A process can only use the devices it has. Received: --devices {devices}, with {len(here)} available."
             )
         count = devices or len(here)
         super().__init__(replace(where, devices=count))
@@ -58,7 +58,9 @@ class JaxEngine(Engine):
             of_process[one.process_index].append(one)
         used = [one for rank in sorted(of_process) for one in of_process[rank][:count]]
         if len(used) != self.where.parts:
-            raise InvalidValue(f"Each process has {count} devices. Received: {len(used)} of {where.processes}.")
+            raise InvalidValue(
+                f"Each of the {where.processes} processes has {count} devices. Received: {len(used)} in total."
+            )
         self._here = [one for one in used if one.process_index == jax.process_index()]
         names = [f"{one.platform}:{one.id}" for one in used]
         keras.distribution.set_distribution(
@@ -143,6 +145,6 @@ def _meet(where: Distribution) -> None:
         )
     except (RuntimeError, ValueError) as error:
         raise InputOutput(
-            f"All {where.processes} processes meet at the coordinator within {START_SECONDS} seconds. Received: rank "
-            f"{where.rank} at {addresses or 'what JAX found'} ({first_line(error)[:200]})."
+            f"All {where.processes} processes join the coordinator within {START_SECONDS} seconds. Received: rank "
+            f"{where.rank} at {addresses or 'the address that JAX found'} ({first_line(error)[:200]})."
         ) from error

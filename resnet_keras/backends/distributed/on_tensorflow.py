@@ -57,7 +57,9 @@ class TensorFlowDevices(Engine):
             )
             there = count
         if count > there:
-            raise InvalidValue(f"A process computes on devices that it has. Received: --devices {count} of {there}.")
+            raise InvalidValue(
+                f"A process can only use the devices it has. Received: --devices {count}, with {there} available."
+            )
         self._strategy: Any = tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(count)])
         values.DistributedVariable.__array__ = _as_array
         self._measure: dict[int, Callable[..., Any]] = {}
@@ -81,7 +83,7 @@ class TensorFlowDevices(Engine):
         count = self.where.devices
         if batches.images < count:
             raise InvalidValue(
-                f"Each device measures an image or more. Received: {batches.images} for {count} devices."
+                f"Each device evaluates at least one image. Received: {batches.images} for {count} devices."
             )
         if id(model) not in self._measure:
             self._measure[id(model)] = tf.function(
@@ -113,7 +115,8 @@ class TensorFlowWorkers(Engine):
         super().__init__(where, synchronized=synchronized)
         if (there := len(tf.config.get_visible_devices("GPU"))) > 1:
             raise InvalidValue(
-                f"Each process computes on one device. Received: {there} GPUs. Show it one: CUDA_VISIBLE_DEVICES=0."
+                f"Each process uses one device. Received: {there} visible GPUs. "
+                "Make only one visible: CUDA_VISIBLE_DEVICES=0."
             )
         addresses = workers(os.environ["TF_CONFIG"])
         meet(addresses[0], where, START_SECONDS)
@@ -123,7 +126,7 @@ class TensorFlowWorkers(Engine):
             door = self.total(np.array(free_ports(1) if where.leads else [0], np.int32))
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             raise InputOutput(
-                f"All {where.processes} processes of TF_CONFIG meet. Received: rank {where.rank} at "
+                f"All {where.processes} processes in TF_CONFIG connect to each other. Received: rank {where.rank} at "
                 f"{addresses[where.rank]} ({first_line(error)[:200]})."
             ) from error
         self._parting = f"{addresses[0].rpartition(':')[0]}:{door[0]}"

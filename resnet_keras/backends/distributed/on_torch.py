@@ -41,7 +41,7 @@ class TorchEngine(Engine):
             number, there = int(os.environ.get("LOCAL_RANK", where.rank)), torch.cuda.device_count()
             if number >= there:
                 raise InvalidValue(
-                    f"Each process has a GPU of its own. Received: {number + 1} or more for {there} GPUs."
+                    f"Each process needs its own GPU. Received: {number + 1} or more processes for {there} GPUs."
                 )
             torch.cuda.set_device(number)
         self.name = "torch.distributed over NCCL" if on_gpu else "torch.distributed over Gloo"
@@ -58,8 +58,8 @@ class TorchEngine(Engine):
             self.total(np.zeros(1, np.float32))
         except (RuntimeError, ValueError) as error:
             raise InputOutput(
-                f"All {where.processes} processes meet at MASTER_ADDR:MASTER_PORT within {START_SECONDS} seconds. "
-                f"Received: rank {where.rank} at {address} ({first_line(error)[:200]})."
+                f"All {where.processes} processes join the coordinator at MASTER_ADDR:MASTER_PORT within "
+                f"{START_SECONDS} seconds. Received: rank {where.rank} at {address} ({first_line(error)[:200]})."
             ) from error
         atexit.register(group.destroy_process_group)
 
@@ -123,7 +123,9 @@ class _Gradients:
 
     def _computed(self, parameter: Any) -> None:
         if id(parameter) in self._computed_now:  # else averages would silently fall out of step
-            raise InvalidValue("Each backward pass gives every trained number a gradient. Received: one without.")
+            raise InvalidValue(
+                "Each backward pass computes a gradient for every trained variable. Received: one without."
+            )
         self._computed_now.add(id(parameter))
         self._bucket.append(parameter.grad)
         self._bytes += parameter.grad.nbytes
