@@ -128,7 +128,7 @@ def subtract_mean(model: keras.Model, mean: np.ndarray) -> None:
     """
     expected = model.input_shape[1:]
     if mean.shape not in (expected, (CHANNELS,)):
-        raise InvalidValue(f"A mean has the shape {expected} or (3,). Received: an array of {mean.shape}.")
+        raise InvalidValue(f"A mean has the shape {expected} or (3,). Received: an array of shape {mean.shape}.")
     per_channel = model.get_layer("mean").axis == (-1,)
     _set_mean(model, mean.mean(axis=(0, 1)) if per_channel and mean.ndim == 3 else mean)
 

@@ -76,8 +76,8 @@ def ending_of(model: keras.Model) -> Ending:
         if windows is not None and isinstance(chain[0], layers.Dense):
             return Ending(*windows, tuple(chain))
     raise InvalidValue(
-        "The fully convolutional form is made from a net that ends with global average pooling, a flattened map or a "
-        f"spatial pyramid, dense layers with their activations, and a softmax. Received: {model.name!r}. "
+        "The fully convolutional form needs a net that ends with global average pooling, a flattened map or a spatial "
+        f"pyramid, then dense layers with their activations and a softmax. Received: {model.name!r}. "
         "Use 1-crop or 10-crop."
     )
 

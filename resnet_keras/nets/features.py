@@ -29,8 +29,8 @@ def features(model: keras.Model, layer_name: str = "avg_pool") -> keras.Model:
     if layer_name not in names:
         near = get_close_matches(layer_name, names, n=1)
         raise InvalidValue(
-            f"{model.name} has {len(names)} layers. Received: {shown(layer_name)}, which is none of them. "
-            f"{f'Nearest: {near[0]}' if near else f'The last: {names[-1]}'}."
+            f"{model.name} has {len(names)} layers. Received: {shown(layer_name)}, which is not one of them. "
+            f"{f'Nearest: {near[0]}' if near else f'Last layer: {names[-1]}'}."
         )
     if layer_name in [layer.name for layer in model.layers]:
         return keras.Model(model.input, model.get_layer(layer_name).output, name=f"{model.name}_{layer_name}")

@@ -64,7 +64,7 @@ def _of_any_size(model: keras.Model, ending: Ending) -> keras.Model:
     except (ValueError, TypeError) as error:
         lines = str(error).splitlines() or [type(error).__name__]
         raise InvalidValue(
-            f"Multi-scale testing takes a net for images of any size. Received: {model.name!r} ({lines[0]}). "
+            f"Multi-scale testing needs a net that accepts images of any size. Received: {model.name!r} ({lines[0]}). "
             "Use 1-crop or 10-crop."
         ) from error
     return body

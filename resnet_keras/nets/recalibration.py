@@ -33,7 +33,10 @@ def average_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int
         layer for layer in every_layer(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
     if not norms:
-        raise InvalidValue(f"Averages replace those of batch normalisation. Received: {model.name!r} without any.")
+        raise InvalidValue(
+            "Recalibration replaces the moving averages of batch normalisation. "
+            f"Received: {model.name!r}, which has none to replace."
+        )
     before = [(layer.momentum, *_moving(layer)) for layer in norms]
     means = [np.zeros(mean.shape) for _, mean, _ in before]
     squares = [np.zeros(mean.shape) for _, mean, _ in before]
@@ -51,7 +54,7 @@ def average_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int
                 mean += len(batch) * batch_mean
                 square += len(batch) * (batch_variance + batch_mean**2)
         if images == 0:
-            raise InvalidValue("Averages are taken over images. Received: none.")
+            raise InvalidValue("Moving averages are computed from images. Received: none.")
         done = True
     finally:
         for layer, (momentum, old_mean, old_variance), mean, square in zip(norms, before, means, squares, strict=True):

@@ -118,11 +118,11 @@ class Stem:
 
     def __post_init__(self) -> None:
         if self.kernel_size % 2 == 0:
-            raise InvalidValue(f"A kernel has a middle. Received: kernel_size={self.kernel_size}.")
-        check_choice("A padding of the pool", self.pool_padding, get_args(PoolPadding), "pool_padding")
+            raise InvalidValue(f"A kernel size is odd. Received: kernel_size={self.kernel_size}.")
+        check_choice("The padding of the pool", self.pool_padding, get_args(PoolPadding), "pool_padding")
         if not self.pool and self.pool_padding != "both":
             raise InvalidValue(
-                f"Without a pool there is no padding of one. Received: pool=False, pool_padding={self.pool_padding!r}."
+                f"Padding of the pool needs a pool. Received: pool=False, pool_padding={self.pool_padding!r}."
             )
 
     def pooled_size(self, size: int) -> int:
@@ -174,7 +174,7 @@ class Architecture(Network):
         check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         smallest = self.total_strides
         check_count(
-            f"An image must keep a pixel to the end: at least {smallest} pixels.",
+            f"An image must leave at least one pixel in every feature map: at least {smallest} pixels a side.",
             self.image_size,
             "image_size",
             smallest,

@@ -21,7 +21,7 @@ class PaddedCrop:
 
     def __post_init__(self) -> None:
         if not is_count(self.pad) or self.pad < 0:
-            raise InvalidValue(f"Padding adds pixels. Received: pad={self.pad!r}.")
+            raise InvalidValue(f"Padding is a whole number of pixels, 0 or more. Received: pad={self.pad!r}.")
 
 
 @dataclass(frozen=True)
@@ -39,4 +39,7 @@ class ScaledCrop:
     def __post_init__(self) -> None:
         low, high = self.shorter_side
         if not (is_count(low) and is_count(high) and 224 <= low <= high <= 4096 and 0 <= self.colour < math.inf):
-            raise InvalidValue(f"A photograph is resized to 224 to 4,096 pixels. Received: {self!r}.")
+            raise InvalidValue(
+                "A scaled crop has a shorter side from 224 to 4,096 pixels, lowest first, and a finite colour of 0 "
+                f"or more. Received: {self!r}."
+            )

@@ -37,14 +37,14 @@ def check_same_classes(net: str, of_net: Sequence[str] | None, data: str, of_dat
         )
     rule = "the same classes"
     if set(of_net) == set(of_data):
-        rule += " in one order"
+        rule += " in the same order"
     if len(of_net) <= LISTED:
         received = f"{net} with {_listed(of_net)}; {data} with {_listed(of_data)}"
     else:
         pairs = [(label, mine, other) for label, (mine, other) in enumerate(zip(of_net, of_data, strict=True))]
         differing = [pair for pair in pairs if pair[1] != pair[2]]
         label, mine, other = differing[0]
-        more = f", and {len(differing) - 1:,} more differ" if len(differing) > 1 else ""
+        more = f"; other labels that differ: {len(differing) - 1:,}" if len(differing) > 1 else ""
         received = f"label {label} is {mine} for {net} and {other} in {data}{more}"
     raise InvalidValue(f"Net and data have {rule}. Received: {received}.")
 

@@ -43,8 +43,8 @@ class Distribution:
     def __post_init__(self) -> None:
         if not (1 <= self.processes <= MAX_PROCESSES and 0 <= self.rank < self.processes and self.devices >= 1):
             raise InvalidValue(
-                f"Processes are 1 to {MAX_PROCESSES:,}, their ranks count from 0, each with a device. "
-                f"Received: rank {self.rank} of {self.processes}, {self.devices} devices."
+                f"A run has 1 to {MAX_PROCESSES:,} processes, ranked from 0, each with at least one device. "
+                f"Received: rank={self.rank}, processes={self.processes}, devices={self.devices}."
             )
 
     @property
@@ -86,8 +86,8 @@ class Distribution:
             near = " or ".join(str(size) for size in (low, low + unit) if size)
             parts = f" in {accumulate} parts" if accumulate > 1 else ""
             raise InvalidValue(
-                f"Each device computes an equal part of a batch. Received: a batch of {batch_size}{parts} for "
-                f"{self.processes} processes of {self.devices}. Nearest: --batch-size {near}."
+                f"Each device computes an equal part of a batch. Received: a batch of {batch_size}{parts} "
+                f"(processes: {self.processes}, devices per process: {self.devices}). Nearest: --batch-size {near}."
             )
 
 
@@ -120,8 +120,8 @@ def _numbered(environment: Mapping[str, str], rank: str, processes: str) -> Dist
         return Distribution(int(environment[rank]), int(environment[processes]))
     except ValueError:
         raise InvalidValue(
-            f"A launcher numbers its 1 to {MAX_PROCESSES:,} processes from 0. Received: {rank}={environment[rank]}, "
-            f"{processes}={environment[processes]}."
+            f"A launcher starts 1 to {MAX_PROCESSES:,} processes, numbered from 0. "
+            f"Received: {rank}={environment[rank]}, {processes}={environment[processes]}."
         ) from None
 
 
@@ -139,12 +139,12 @@ def _tf_config(text: str) -> Distribution:
         if not any(counts.values()):
             return Distribution()
         if task["type"] not in counts or set(cluster) - set(counts):
-            raise ValueError("there are chief and worker")
+            raise ValueError("the task types are chief and worker")
         rank = int(task["index"]) + (counts["chief"] if task["type"] == "worker" else 0)
         return Distribution(rank, sum(counts.values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidValue(
-            "TF_CONFIG names the hosts of all workers and which one this is. "
+            "TF_CONFIG lists the hosts of all workers and says which one this process is. "
             f"Received: {shown(text)} ({type(error).__name__}: {error})."
         ) from None
 

@@ -33,16 +33,16 @@ class FineTune:
     old_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        check_choice("What is frozen", self.freeze, get_args(Freeze), "freeze")
+        check_choice("The frozen part", self.freeze, get_args(Freeze), "freeze")
         if not is_count(self.stages) or (self.stages > 0) != (self.freeze == "stages"):
             raise InvalidValue(
-                "A number of stages, 1 or more, goes with freeze='stages' and with nothing else. "
+                "freeze='stages' needs a number of stages, 1 or more; any other freeze takes none. "
                 f"Received: freeze={self.freeze!r}, stages={self.stages!r}."
             )
         if not 0 < self.old_rate <= 1:
             raise InvalidValue(
-                "Old layers learn at a share of the rate, above 0 and at most 1. "
-                f"Received: old_rate={self.old_rate!r}. To keep them as they are, freeze them."
+                "Pretrained layers learn at a share of the learning rate, above 0 and at most 1. "
+                f"Received: old_rate={self.old_rate!r}. To leave them unchanged, freeze them."
             )
 
     def frozen(self, network: Network) -> frozenset[str]:

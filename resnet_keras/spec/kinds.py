@@ -39,7 +39,7 @@ def network_from_dict(description: object) -> Network:
             not that of the network.
     """
     if not isinstance(description, Mapping):
-        raise InvalidValue(f"A network is described by an object. Received: {shown(description)}.")
+        raise InvalidValue(f"A network is described by a JSON object. Received: {shown(description)}.")
     given = {"kind": Architecture.kind, **description}
     check_type(given["kind"], str, "kind")
     check_choice("A kind of network", given["kind"], tuple(NETWORKS), "kind")

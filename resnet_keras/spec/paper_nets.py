@@ -84,7 +84,7 @@ def imagenet(
     Raises:
         ValueError: an unknown depth, shortcut or stride placement, or too few classes or pixels.
     """
-    check_choice("An ImageNet network of the paper has a depth", depth, tuple(IMAGENET_UNITS), "depth")
+    check_choice("The depth of an ImageNet network in the paper", depth, tuple(IMAGENET_UNITS), "depth")
     unit, units = IMAGENET_UNITS[depth]
     first, *rest = zip([IMAGENET_WIDTH * 2**stage for stage in range(4)], units, strict=True)
     return Architecture(
@@ -101,6 +101,6 @@ def imagenet(
 
 def _nearest(depth: object) -> str:
     if not is_count(depth):
-        return "The paper's: 20, 32, 44, 56, 110, 1202."
+        return "The paper has 20, 32, 44, 56, 110 and 1202."
     below = min(max((depth - 2) // 6, 1), 200) * 6 + 2  # type: ignore[operator]
     return f"Nearest: {below}, {below + 6}." if below < 1202 else "Nearest: 1202."

@@ -86,25 +86,32 @@ class Recipe:
         for field, most in (*counted, ("evaluate_every", MAX_COUNT)):
             value = getattr(self, field)
             if not is_count(value) or not 1 <= value <= most:
-                raise InvalidValue(f"A recipe counts whole numbers from 1 to {most:,}. Received: {field}={value!r}.")
+                raise InvalidValue(
+                    f"Counts in a recipe are whole numbers from 1 to {most:,}. Received: {field}={value!r}."
+                )
         if not 0 < self.learning_rate < math.inf:
             raise InvalidValue(
                 f"A learning rate is above 0 and finite. Received: learning_rate={self.learning_rate!r}."
             )
         if self.batch_size % self.accumulate:
             raise InvalidValue(
-                "A batch is computed in parts of one size. "
+                "A batch is computed in equal parts. "
                 f"Received: batch_size={self.batch_size}, accumulate={self.accumulate}."
             )
         if (images := min(self.evaluate_every, self.iterations) * self.batch_size) > MOST_COUNTED:
             raise InvalidValue(
-                f"Between two measurements at most {MOST_COUNTED:,} images are counted without a rounding error. "
+                f"Between two measurements, at most {MOST_COUNTED:,} images can be counted without rounding errors. "
                 f"Received: {images:,}. Lower evaluate_every={self.evaluate_every}."
             )
         if not is_count(self.average_over) or self.average_over < 0:
-            raise InvalidValue(f"An average reaches over updates. Received: average_over={self.average_over!r}.")
+            raise InvalidValue(
+                "Weights are averaged over a whole number of updates, 0 or more. "
+                f"Received: average_over={self.average_over!r}."
+            )
         if not 0 <= self.label_smoothing < 1:
-            raise InvalidValue(f"Smoothing spreads a share. Received: label_smoothing={self.label_smoothing!r}.")
+            raise InvalidValue(
+                f"Label smoothing is at least 0 and below 1. Received: label_smoothing={self.label_smoothing!r}."
+            )
         check_choice("A fan", self.fan, get_args(Fan), "fan")
         check_choice("A precision", self.precision, get_args(Precision), "precision")
 

@@ -24,7 +24,9 @@ class Steps:
 
     def __post_init__(self) -> None:
         if list(self.boundaries) != sorted(self.boundaries) or any(boundary < 0 for boundary in self.boundaries):
-            raise InvalidValue(f"Boundaries grow from 0. Received: boundaries={self.boundaries!r}.")
+            raise InvalidValue(
+                f"Boundaries are 0 or more, in ascending order. Received: boundaries={self.boundaries!r}."
+            )
 
     def __str__(self) -> str:
         falls = " and ".join(f"{boundary:,}" for boundary in self.boundaries)
@@ -67,7 +69,7 @@ class Plateau:
 
     def __post_init__(self) -> None:
         if not all(is_count(number) and number >= 1 for number in (self.patience, self.divisions)):
-            raise InvalidValue(f"Patience and divisions are 1 or more. Received: {self!r}.")
+            raise InvalidValue(f"Patience and divisions are whole numbers of 1 or more. Received: {self!r}.")
 
     def __str__(self) -> str:
         return f"divided by 10 after {self.patience} measurements without a lower validation error"
@@ -138,7 +140,10 @@ class Exponential:
 
     def __post_init__(self) -> None:
         if not (0 < self.factor < 1 and is_count(self.every) and self.every >= 1):
-            raise InvalidValue(f"A rate falls by a factor below 1, every 1 iteration or more. Received: {self!r}.")
+            raise InvalidValue(
+                "A learning rate is multiplied by a factor between 0 and 1, every 1 iteration or more. "
+                f"Received: {self!r}."
+            )
 
     def __str__(self) -> str:
         return f"multiplied by {self.factor:g} every {self.every:,}"
@@ -195,7 +200,8 @@ class Ramp:
         counted = all(is_count(number) and number >= 1 for number in (self.iterations, self.stairs))
         if not (counted and self.stairs <= self.iterations and 0 < self.start <= 1):
             raise InvalidValue(
-                f"A ramp rises from a share of the rate, in 1 update or more a stair. Received: {self!r}."
+                "A ramp starts at a share of the learning rate, above 0 and up to 1, with 1 or more updates per stair. "
+                f"Received: {self!r}."
             )
 
     def __str__(self) -> str:

@@ -69,7 +69,7 @@ def _value(hint: Any, value: object, field: str) -> Any:
         return _numbered(value, bound, field) if inner is int else _items(get_args(inner)[0], value, bound, field)
     if get_origin(hint) is Literal:
         check_type(value, str, field)
-        check_choice(f"A value of {field}", value, get_args(hint), field)
+        check_choice(f"The value of {field}", value, get_args(hint), field)
         return value
     if get_origin(hint) in (Union, UnionType):  # a Literal or None
         (inner,) = (one for one in get_args(hint) if one is not NoneType)
@@ -82,7 +82,7 @@ def _value(hint: Any, value: object, field: str) -> Any:
 
 def _numbered(value: object, bound: AtMost, field: str) -> object:
     if not is_count(value) or not 1 <= value <= bound.value:  # type: ignore[operator]
-        raise InvalidValue(f"{field} is a whole number, 1 to {bound.value:,}. Received: {shown(value)}.")
+        raise InvalidValue(f"{field} is a whole number from 1 to {bound.value:,}. Received: {shown(value)}.")
     return value
 
 

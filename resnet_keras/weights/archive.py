@@ -94,7 +94,7 @@ def add_network(path: Path, description: Mapping[str, Any], class_names: ClassNa
         config = for_every_backend(json.loads(bytes(contents[CONFIG])))
         named = metadata | {"class_names": class_names}
     except (KeyError, ValueError, TypeError, RecursionError, zipfile.BadZipFile, struct.error) as error:
-        raise InputOutput(f"A model file is as Keras writes it. Received: {path} ({error}).") from None
+        raise InputOutput(f"A model file has the format that Keras writes. Received: {path} ({error}).") from None
     if class_names is not None and len(json.dumps(named)) <= MAX_METADATA:
         metadata = named
     contents[METADATA] = memoryview(json.dumps(metadata).encode())
@@ -140,19 +140,19 @@ def _read_file(path: Path, most_bytes: Callable[[bytes], int]) -> bytes:
     """Reads the whole of a regular file, unless it is larger than `most_bytes` allows for its first bytes."""
     # A pipe would block, and a device might never end.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise Refused("it is no regular file")
+        raise Refused("it is not a regular file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise Refused("it is no regular file")
+            raise Refused("it is not a regular file")
         most = most_bytes(file.read(_HEAD))
         if status.st_size > most:
-            raise Refused(f"it has {status.st_size:,} bytes and may have {most:,}")
+            raise Refused(f"it has {status.st_size:,} bytes; the limit is {most:,}")
         file.seek(0)
         data = file.read(status.st_size + 1)
     if len(data) != status.st_size:
-        raise Refused("its size changes")
+        raise Refused("its size changed while it was read")
     return data
 
 
@@ -165,9 +165,9 @@ def _hash_in_run(path: Path) -> str | None:
         files = settings.get("files") or {}
         known = files[path.name]["sha256"] if path.name in files else None
         if known is not None and not is_sha256(known):
-            raise Refused("a hash that is none")
+            raise Refused("an invalid SHA-256")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Refused(f"the run.json beside it is damaged ({error})") from None
+        raise Refused(f"the run.json beside it is damaged: {error}") from None
     return known
 
 
@@ -191,7 +191,7 @@ def _parse(data: memoryview) -> Saved:
     if len(contents[WEIGHTS]) < least:
         raise Refused(f"{WEIGHTS} has {len(contents[WEIGHTS]):,} bytes, fewer than {network.name} needs: {least:,}")
     if data[at:] != b"".join(_directory(contents)):
-        raise Refused("the archive's directory is not that of its three members")
+        raise Refused("the archive's directory does not match its three members")
     return Saved(network, contents[WEIGHTS], class_names)
 
 
@@ -204,27 +204,27 @@ def _member(data: memoryview, at: int, name: str) -> memoryview:
     content = data[start : start + size]
     if len(content) < size or data[at:start] != _header(name, content):
         # The header holds the checksum of the content.
-        raise Refused(f"{name} is damaged, or not stored as Keras stores it")
+        raise Refused(f"{name} is damaged or not stored as Keras stores it")
     return content
 
 
 def _described(content: memoryview) -> tuple[Network, ClassNames | None]:
     if len(content) > MAX_METADATA:
-        raise Refused(f"{METADATA} has {len(content):,} bytes and may have {MAX_METADATA:,}")
+        raise Refused(f"{METADATA} has {len(content):,} bytes; the limit is {MAX_METADATA:,}")
     metadata = parse_json(content)
     if not isinstance(metadata, dict) or not isinstance(metadata.get("keras_version"), str):
-        raise Refused(f"{METADATA} is not Keras's")
+        raise Refused(f"{METADATA} was not written by Keras")
     if "architecture" not in metadata:
-        raise Refused("it does not say which net it is: resnet_keras.save writes that, keras.Model.save does not")
+        raise Refused("it does not say which net it is: resnet_keras.save records that, keras.Model.save does not")
     if metadata.keys() - {"class_names"} != {"keras_version", "date_saved", "architecture"}:
-        raise Refused(f"{METADATA} holds other names than Keras's, the architecture and the classes")
+        raise Refused(f"{METADATA} does not hold exactly Keras's entries, the architecture and any class names")
     try:
         network = network_from_dict(metadata["architecture"])
     except InvalidValue as error:
-        raise Refused(f"its architecture is none: {str(error).rstrip('.')}") from None
+        raise Refused(f"its architecture is invalid: {str(error).rstrip('.')}") from None
     names = metadata.get("class_names")
     if names is not None and not are_class_names(names, network.num_classes):
-        raise Refused(f"its class names are not those of {network.num_classes:,} classes")
+        raise Refused(f"its class names are not {network.num_classes:,} different names")
     return network, None if names is None else tuple(names)
 
 

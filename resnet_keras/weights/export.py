@@ -56,20 +56,20 @@ def check(to: Format, precision: Precision, out: str | PathLike[str], backend: s
     check_choice("A precision", precision, get_args(Precision), "precision")
     if backend not in BACKENDS[to]:
         raise InvalidValue(
-            f"{to} is written on {' or '.join(BACKENDS[to])}. Received: {backend}. "
-            f"The file opens on any: KERAS_BACKEND={BACKENDS[to][0]}"
+            f"{to} is written with the backend {' or '.join(BACKENDS[to])}. Received: {backend}. "
+            f"A .keras file opens on any backend: KERAS_BACKEND={BACKENDS[to][0]}"
         )
     if precision not in PRECISIONS[to]:
         raise InvalidValue(f"{to} is written in {', '.join(PRECISIONS[to])}. Received: {precision}.")
     if Path(out).suffix != SUFFIXES[to]:
-        ending = f"a file that ends in {SUFFIXES[to]}" if SUFFIXES[to] else "a folder without an ending"
+        ending = f"a file that ends in {SUFFIXES[to]}" if SUFFIXES[to] else "a folder without a suffix"
         raise InvalidValue(f"{to} is written to {ending}. Received: {out}.")
     need(to)
     tool = TOOLS.get((to, backend))
     if tool is not None and find_spec(tool) is None:
-        raise InvalidValue(f"{to} is written on {backend} with {tool}, which is not installed. pip install {tool}")
+        raise InvalidValue(f"On {backend}, {to} is written with {tool}, which is not installed. pip install {tool}")
     if to == "savedmodel" and Path(out).exists():
-        raise InputOutput(f"A SavedModel is written to a new folder. Received: {out}, which is there.")
+        raise InputOutput(f"A SavedModel is written to a new folder. Received: {out}, which already exists.")
 
 
 def export(
@@ -96,7 +96,7 @@ def export(
     """
     check(to, precision, out, keras.backend.backend())
     if precision == "int8" and (calibration is None or not len(calibration)):
-        raise InvalidValue("int8 needs images whose ranges are measured. Received: none.")
+        raise InvalidValue("int8 needs calibration images. Received: none.")
     target = Path(out)
     storage.check_writable(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:

@@ -35,8 +35,8 @@ _HEAP_START = struct.Struct("<4sB3xQ")
 _NODE = struct.Struct("<4sBxH")
 
 _MESSAGES = {
-    0x02: "links of the new form",
-    0x06: "links of the new form",
+    0x02: "new-style links",
+    0x06: "new-style links",
     0x07: "an external file",
     0x0B: "a filter",
     0x0C: "an attribute",
@@ -116,7 +116,7 @@ def _in_words() -> Iterator[None]:
     except Unexpected:
         raise
     except (struct.error, OverflowError, ValueError) as error:
-        raise Unexpected(f"a structure that makes no sense ({error})") from None
+        raise Unexpected(f"a malformed structure: {error}") from None
 
 
 class _Reader:
@@ -130,9 +130,9 @@ class _Reader:
         self._take(0, _SUPERBLOCK.size + _ENTRY.size)
         signature, *sizes, leaf, inner, flags, base, free, end, driver = _SUPERBLOCK.unpack_from(self._data)
         if signature != b"\x89HDF\r\n\x1a\n":
-            raise Unexpected("it is no HDF5 file")
+            raise Unexpected("it is not an HDF5 file")
         if sizes != [0, 0, 0, 0, 0, 8, 8, 0] or (leaf, inner) != (_LEAF, _INNER):
-            raise Unexpected("its superblock is not that of version 0")
+            raise Unexpected("its superblock is not of version 0")
         if end != len(self._data):
             raise Unexpected(f"its superblock says that it has {end:,} bytes, but it has {len(self._data):,}")
         if (flags, base, free, driver) != (0, 0, UNDEFINED, UNDEFINED):
@@ -159,19 +159,19 @@ class _Reader:
             raise Unexpected("a group without a symbol table")
         tree, heap = struct.unpack_from("<2Q", messages[_TABLE][0])
         if self._tables.get(address, (tree, heap)) != (tree, heap):
-            raise Unexpected("a group whose symbol table is another than that of its link")
+            raise Unexpected("a group whose symbol table differs from that of its link")
         signature, version, size, _, start = _HEAP.unpack(self._take(heap, _HEAP.size))
         if (signature, version) != (b"HEAP", 0):
-            raise Unexpected("a group without a heap of names")
+            raise Unexpected("a group without a heap for its names")
         if size > MAX_NAME_BYTES:
-            raise Unexpected(f"a group whose names have {size:,} bytes")
+            raise Unexpected(f"a group whose names take {size:,} bytes")
         strings = bytes(self._take(start, size))
         found: dict[str, int] = {}
         for node in self._leaves(tree, None):
             entries = self._take(node, _NODE.size + 2 * _LEAF * _ENTRY.size)
             signature, version, count = _NODE.unpack_from(entries)
             if (signature, version) != (b"SNOD", 1):
-                raise Unexpected("a group whose symbol table has a hole")
+                raise Unexpected("a group whose symbol table has an invalid node")
             for number in range(count):
                 offset, target, cache, _, *table = _ENTRY.unpack_from(entries, _NODE.size + number * _ENTRY.size)
                 name = strings[offset : strings.index(b"\0", offset)].decode("ascii")
@@ -179,7 +179,7 @@ class _Reader:
                     raise Unexpected(f"two links named {shown(name)}")
                 found[name] = self._linked(target, cache, *table)
             if len(found) > most + 2 * _LEAF:
-                raise Unexpected("a group of too many names")
+                raise Unexpected("a group with too many names")
         return found
 
     def _linked(self, address: int, cache: int, tree: int, heap: int) -> int:
@@ -187,7 +187,7 @@ class _Reader:
         if cache == 2:
             raise Unexpected("a soft link")
         if cache not in (0, 1):
-            raise Unexpected("a link of unknown kind")
+            raise Unexpected("a link of an unknown type")
         if cache == 1:
             self._tables[address] = (tree, heap)
         return address
@@ -197,7 +197,7 @@ class _Reader:
         node = self._take(address, _TREE.size + (4 * _INNER + 1) * 8)
         signature, kind, height, count, _, _ = _TREE.unpack_from(node)
         if (signature, kind) != (b"TREE", 0) or height != (min(height, 8) if level is None else level):
-            raise Unexpected("a group without a tree of names")
+            raise Unexpected("a group without a valid B-tree of names")
         children = struct.unpack_from(f"<{2 * count + 1}Q", node, _TREE.size)[1::2]
         if height == 0:
             return list(children)
@@ -207,7 +207,7 @@ class _Reader:
         messages = self._messages(address, _OF_ARRAY, path)
         for kind in (_SPACE, _TYPE, _LAYOUT):
             if len(messages.get(kind, ())) != 1:
-                raise Unexpected(f"{path} is no array")
+                raise Unexpected(f"{path} is not an array")
         shape = self._shape(messages[_SPACE][0], path)
         if shape != expected.shape:
             raise Unexpected(f"{path} has the shape {shown(shape)}, not {expected.shape}")
@@ -216,19 +216,19 @@ class _Reader:
             if described.rstrip(b"\0") == _TYPES[dtype].rstrip(b"\0"):
                 break
         else:
-            raise Unexpected(f"{path} holds no {' or '.join(expected.types)}")
+            raise Unexpected(f"{path} is not of type {' or '.join(expected.types)}")
         version, kind, start, size = struct.unpack_from("<BBQQ", bytes(messages[_LAYOUT][0]).ljust(18, b"\0"))
         if (version, kind) != (3, 1):
             raise Unexpected(f"{path} is not stored in one piece")
         if size != math.prod(shape) * np.dtype(dtype).itemsize:
-            raise Unexpected(f"{path} has another size than its shape")
+            raise Unexpected(f"{path} has a size that does not match its shape")
         return np.frombuffer(self._take(start, size), dtype).reshape(shape)
 
     def _shape(self, message: memoryview, path: str) -> tuple[int, ...]:
         """IV.A.2.b: the shape of a dataspace that cannot grow."""
         version, rank, flags = struct.unpack_from("<BBB", message)
         if version != 1 or rank > 8 or flags > 1:
-            raise Unexpected(f"{path} has no shape")
+            raise Unexpected(f"{path} has no valid shape")
         numbers = struct.unpack_from(f"<{rank * (1 + flags)}Q", message, 8)
         if flags and numbers[:rank] != numbers[rank:]:
             raise Unexpected(f"{path} can grow")
@@ -238,9 +238,9 @@ class _Reader:
         """IV.A.1.a, object header of version 1: its messages, by kind."""
         version, count, _, size, _ = _HEADER.unpack_from(self._data, address)
         if version != 1:
-            raise Unexpected(f"{what} with a header of another version")
+            raise Unexpected(f"{what} with a header of an unsupported version")
         if count > MAX_MESSAGES:
-            raise Unexpected(f"{what} with {count:,} messages")
+            raise Unexpected(f"{what} with too many header messages: {count:,}")
         self._take(address, _HEADER.size + size)
         blocks = [(address + _HEADER.size, size)]
         found: dict[int, list[memoryview]] = {}
@@ -251,7 +251,7 @@ class _Reader:
                 at += _MESSAGE.size + size
                 count -= 1
                 if kind not in allowed or flags & 2 or at > end:
-                    raise Unexpected(f"{what} with {_MESSAGES.get(kind, 'a message of unknown kind')}")
+                    raise Unexpected(f"{what} with {_MESSAGES.get(kind, 'a message of an unknown type')}")
                 body = self._data[at - size : at]
                 found.setdefault(kind, []).append(body)
                 if kind == _CONTINUATION:
@@ -259,7 +259,7 @@ class _Reader:
                     self._take(more, length)
                     blocks.append((more, length))
         if count:
-            raise Unexpected(f"{what} with a header cut short")
+            raise Unexpected(f"{what} with a truncated header")
         return found
 
     def _take(self, start: int, size: int) -> memoryview:

@@ -56,8 +56,8 @@ def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model
     except Exception as error:  # whatever a parser or Keras raises on malformed bytes
         reason = f"{type(error).__name__}: {error}"
     raise InputOutput(
-        f"A model file is as resnet_keras wrote it. Received: {_one_line(path)}, but {_one_line(reason)}. "
-        "keras.models.load_model opens others' files, at your own risk."
+        f"A model file is unchanged since resnet_keras wrote it. Received: {_one_line(path)} ({_one_line(reason)}). "
+        "keras.models.load_model opens other files, at your own risk."
     )
 
 

@@ -50,7 +50,7 @@ def opened(path: str | PathLike[str], to: Format) -> Run:
         one = _OPENERS[to](str(path))
     except Exception as error:  # whatever a runtime raises on a file that is not its own
         lines = str(error).splitlines() or [type(error).__name__]
-        raise InputOutput(f"{to} opens what it has written. Received: {path} ({lines[0]}).") from None
+        raise InputOutput(f"A net opened as {to} is in that format. Received: {path} ({lines[0]}).") from None
 
     def run(images: np.ndarray) -> np.ndarray:
         starts = range(0, len(images), BATCH)

@@ -34,7 +34,7 @@ def save(model: keras.Model, path: str | PathLike[str], network: Network | None 
     if network is None:
         raise InvalidValue(
             f"A saved net says which network it is. Received: {model.name!r}, which neither build nor load made. "
-            "Name its network: save(model, path, cifar10(20))."
+            "Pass its network: save(model, path, cifar10(20))."
         )
     storage.atomic_replace(target, lambda aside: write(model, aside, network, class_names_of(model)))
 

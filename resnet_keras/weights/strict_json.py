@@ -21,7 +21,7 @@ def parse_json(text: bytes | memoryview, *, finite: bool = True) -> Any:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         named = dict(pairs)
         if len(named) != len(pairs):
-            raise Refused("a name twice in one JSON object")
+            raise Refused("a repeated name in a JSON object")
         return named
 
     def no_number(name: str) -> float:
@@ -34,9 +34,9 @@ def parse_json(text: bytes | memoryview, *, finite: bool = True) -> Any:
     except Refused:
         raise
     except RecursionError:
-        raise Refused("JSON of too many levels") from None
+        raise Refused("JSON nested too deeply") from None
     except ValueError as error:
-        raise Refused(f"broken JSON ({error})") from None
+        raise Refused(f"invalid JSON: {error}") from None
     level = [value]
     for _ in range(MAX_NESTING):
         level = [
@@ -47,4 +47,4 @@ def parse_json(text: bytes | memoryview, *, finite: bool = True) -> Any:
         ]
         if not level:
             return value
-    raise Refused("JSON of too many levels")
+    raise Refused("JSON nested too deeply")

@@ -81,9 +81,9 @@ def test_a_net_is_trained_further_on_its_own_classes_only(tmp_path):
 
 def test_the_first_class_that_differs_is_told_of_many():
     names = tuple(f"n{number:04}" for number in range(1000))
-    with pytest.raises(InvalidValue, match=r"label 7 is n0007 for net and n0008 in data, and 1 more differ"):
+    with pytest.raises(InvalidValue, match=r"label 7 is n0007 for net and n0008 in data; other labels that differ: 1"):
         check_same_classes("net", names, "data", (*names[:7], names[8], names[7], *names[9:]))
     with pytest.raises(InvalidValue, match=r"net with 1,000 \(n0000, .*data with 3 \(cat, dog, wolf\)"):
         check_same_classes("net", names, "data", NAMES)
-    with pytest.raises(InvalidValue, match="the same classes in one order"):
+    with pytest.raises(InvalidValue, match="the same classes in the same order"):
         check_same_classes("net", NAMES, "data", NAMES[::-1])

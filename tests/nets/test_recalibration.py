@@ -71,5 +71,5 @@ def test_nothing_changes_where_there_is_nothing_to_average():
         np.testing.assert_array_equal(old, new)
     assert model.get_layer("norm_1").momentum == 0.9
     plain = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
-    with pytest.raises(InvalidValue, match="without any"):
+    with pytest.raises(InvalidValue, match="none to replace"):
         recalibration.average_statistics(plain, [np.ones((1, 2))])

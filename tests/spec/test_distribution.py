@@ -80,7 +80,11 @@ def test_the_rows_of_all_processes_are_the_batches_of_one(processes):
 
 def test_a_batch_that_cannot_be_divided_is_told_with_those_that_can():
     Distribution(0, 3, 2).check(126)
-    with pytest.raises(InvalidValue, match=r"128 for 3 processes of 2\. Nearest: --batch-size 126 or 132\."):
+    with pytest.raises(
+        InvalidValue, match=r"128 \(processes: 3, devices per process: 2\)\. Nearest: --batch-size 126 or 132\."
+    ):
         Distribution(0, 3, 2).check(128)
-    with pytest.raises(InvalidValue, match=r"of 4 in 4 parts for 2 processes of 1\. Nearest: --batch-size 8"):
+    with pytest.raises(
+        InvalidValue, match=r"of 4 in 4 parts \(processes: 2, devices per process: 1\)\. Nearest: --batch-size 8"
+    ):
         Distribution(0, 2).check(4, 4)

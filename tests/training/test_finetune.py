@@ -131,7 +131,7 @@ def test_features_of_a_layer_inside_a_nested_model():
 def test_what_cannot_be_frozen_is_one_line(tmp_path, small_data, old):
     with pytest.raises(InvalidValue, match=r"ResNet-8 has 3 stages\. Received: stages=4"):
         finetune(old, small_data, recipe=RECIPE, freeze="stages", stages=4, seed=0, out=tmp_path / "run")
-    with pytest.raises(InvalidValue, match="goes with freeze='stages'"):
+    with pytest.raises(InvalidValue, match="freeze='stages' needs a number"):
         FineTune("", "all-but-head", 1)
     with pytest.raises(InvalidValue, match="old_rate=0"):
         FineTune("", old_rate=0)

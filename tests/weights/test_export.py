@@ -78,10 +78,10 @@ def test_a_trained_net_on_real_images(tmp_path, to):
 @pytest.mark.any_backend
 def test_what_is_not_to_be_had_is_one_line(tmp_path):
     with pytest.raises(
-        InvalidValue, match=r"litert is written on tensorflow\. Received: jax\..*KERAS_BACKEND=tensorflow"
+        InvalidValue, match=r"litert is written with the backend tensorflow\. Received: jax\..*KERAS_BACKEND=tensorflow"
     ):
         check("litert", "float32", "net.tflite", "jax")
-    with pytest.raises(InvalidValue, match="savedmodel is written on tensorflow or jax"):
+    with pytest.raises(InvalidValue, match="savedmodel is written with the backend tensorflow or jax"):
         check("savedmodel", "float32", "net", "torch")
     with pytest.raises(InvalidValue, match="openvino is written in float32, float16"):
         check("openvino", "int8", "net.xml", "torch")
@@ -89,7 +89,7 @@ def test_what_is_not_to_be_had_is_one_line(tmp_path):
         check("onnx", "float32", "net.xml", "torch")
     (tmp_path / "net.onnx").write_bytes(b"no net")
     need("onnx")
-    with pytest.raises(InputOutput, match="onnx opens what it has written"):
+    with pytest.raises(InputOutput, match="A net opened as onnx is in that format"):
         opened(tmp_path / "net.onnx", "onnx")
 
 
@@ -105,4 +105,4 @@ def test_the_program(tmp_path, net, small_npz):
     assert out.exists()
     wrong = run_python("recipes/export.py", str(tmp_path / "net.keras"), "--to", "litert", "--out", "net.tflite")
     assert wrong.returncode == 2
-    assert "litert is written on tensorflow. Received: torch." in wrong.stderr
+    assert "litert is written with the backend tensorflow. Received: torch." in wrong.stderr

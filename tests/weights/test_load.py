@@ -126,7 +126,7 @@ def test_a_file_may_be_as_large_as_its_net_needs_and_no_larger(tmp_path, monkeyp
     with path.open("r+b") as file:
         file.truncate(2 << 30)
     monkeypatch.setattr(archive, "_parse", None)
-    refused(path, match="may have [0-9,]{7,9}\\b")
+    refused(path, match="the limit is [0-9,]{7,9}\\b")
 
 
 def test_a_trained_file_opens_with_its_momentum_left_out_and_evaluates(tmp_path):
@@ -325,7 +325,7 @@ def test_numbers_that_are_not_finite_are_refused(files, value):
 def test_a_file_that_keras_wrote_alone_is_named_as_such(tmp_path):
     resnet_keras.build(NETS["A"]).save(tmp_path / "model.keras")
     text = refused(tmp_path / "model.keras", "which net it is")
-    assert "keras.models.load_model opens others' files, at your own risk" in text
+    assert "keras.models.load_model opens other files, at your own risk" in text
 
 
 @pytest.mark.parametrize(
@@ -347,6 +347,6 @@ def test_adding_an_architecture_to_what_keras_did_not_write_is_refused(tmp_path)
     path = tmp_path / "model.keras"
     for content in (b"", b"text", model_files.pack((METADATA, b"{}"))):
         path.write_bytes(content)
-        with pytest.raises(InputOutput, match="as Keras writes it"):
+        with pytest.raises(InputOutput, match="the format that Keras writes"):
             archive.add_network(path, NETS["A"].to_dict())
         assert path.read_bytes() == content

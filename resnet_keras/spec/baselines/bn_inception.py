@@ -110,8 +110,14 @@ class BnInception(Network):
     def __post_init__(self) -> None:
         check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         check_count("The stem has three convolutions.", len(self.stem), "stem", 3)
-        check_count("There are ten modules.", len(self.rows), "rows", len(MODULES))
-        check_count("An image must keep a pixel to the end.", self.image_size, "image_size", 32, MAX_IMAGE_SIZE)
+        check_count("The network has ten modules.", len(self.rows), "rows", len(MODULES))
+        check_count(
+            "An image must leave at least one pixel in every feature map.",
+            self.image_size,
+            "image_size",
+            32,
+            MAX_IMAGE_SIZE,
+        )
 
     def layers(self) -> tuple[Convolution | Pool | Module, ...]:
         """The layers from the image to the last module."""
@@ -160,5 +166,5 @@ def bn_inception(num_classes: int = 1000, *, image_size: int = 224, projection: 
     Raises:
         ValueError: an unknown projection, or too few classes or pixels.
     """
-    check_choice("A pool projection", projection, (96, 128), "projection")
+    check_choice("The pool projection", projection, (96, 128), "projection")
     return BnInception(STEM_FILTERS, figure_5(projection), num_classes, image_size, "channel")

@@ -115,10 +115,16 @@ class GoogLeNet(Network):
     def __post_init__(self) -> None:
         check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         check_count("The stem has three convolutions.", len(self.stem), "stem", 3)
-        check_count("There are nine modules.", len(self.rows), "rows", len(TABLE_1))
+        check_count("The network has nine modules.", len(self.rows), "rows", len(TABLE_1))
         # The heads see a map 16 times smaller than the image, and their pool needs five pixels.
         least = 16 * HEAD_POOL if self.auxiliary else 32
-        check_count("An image must keep a pixel to the end.", self.image_size, "image_size", least, MAX_IMAGE_SIZE)
+        check_count(
+            "An image must leave at least one pixel in every feature map.",
+            self.image_size,
+            "image_size",
+            least,
+            MAX_IMAGE_SIZE,
+        )
 
     def layers(self) -> tuple[BiasedConvolution | Pool | Module, ...]:
         """From the image to the last module; local response normalisation follows `pool1` and precedes `pool2`."""

@@ -62,7 +62,7 @@ class PReluNet(Network):
     def __post_init__(self) -> None:
         check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         check_count(
-            "The pyramid's finest bins have a pixel each.",
+            "Each of the pyramid's finest bins has at least one pixel.",
             self.image_size,
             "image_size",
             max(self.pyramid) * 2 ** (len(self.stages) + 1),
@@ -71,9 +71,9 @@ class PReluNet(Network):
         for level in self.levels():
             if (self.map_size - level.size) // level.strides + 1 != level.bins:
                 raise InvalidValue(
-                    f"Windows of ceil(a / n) pixels, floor(a / n) apart, give n bins. Received: "
+                    f"On a map of a pixels, windows of ceil(a / n) pixels, floor(a / n) apart, give n bins. Received: "
                     f"image_size={self.image_size}, whose map has a={self.map_size}, and n={level.bins}. "
-                    f"224 pixels give {PYRAMID}."
+                    f"Images of 224 pixels suit n in {PYRAMID}."
                 )
 
     def layers(self) -> Iterator[BiasedConvolution | Pool]:
@@ -139,5 +139,5 @@ def prelu_net(model: Model, num_classes: int = 1000, *, image_size: int = 224) -
     Raises:
         ValueError: an unknown model, too few classes, or an image whose last map does not fit the pyramid.
     """
-    check_choice("A PReLU-net", model, get_args(Model), "model")
+    check_choice("A PReLU-net model", model, get_args(Model), "model")
     return PReluNet(STEM_FILTERS, STAGES[model], PYRAMID, 4096, num_classes, image_size, "channel")

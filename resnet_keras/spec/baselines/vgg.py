@@ -39,7 +39,11 @@ class Vgg(Network):
         check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         least = 2 ** len(self.stages)
         check_count(
-            "An image must keep a pixel after every pool.", self.image_size, "image_size", least, MAX_IMAGE_SIZE
+            "An image must leave at least one pixel after every pool.",
+            self.image_size,
+            "image_size",
+            least,
+            MAX_IMAGE_SIZE,
         )
 
     def layers(self) -> Iterator[BiasedConvolution | Pool]:
@@ -90,6 +94,6 @@ def vgg(depth: int, num_classes: int = 1000, *, image_size: int = 224) -> Vgg:
     Raises:
         ValueError: an unknown depth, or too few classes or pixels.
     """
-    check_choice("A VGG net of Table 3 or 4 has a depth", depth, tuple(CONVOLUTIONS), "depth")
+    check_choice("The depth of a VGG net in Table 3 or 4", depth, tuple(CONVOLUTIONS), "depth")
     rows = zip(STAGE_FILTERS, CONVOLUTIONS[depth], strict=True)
     return Vgg(tuple(ConvStage(*row) for row in rows), 4096, num_classes, image_size, "channel")
