@@ -24,9 +24,11 @@ SHADES = {"native loop": 0.35, "train": 1.0, "fit": 0.6}
 
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
-    parser.add_argument("files", nargs="+", type=file_path, metavar="FILE", help="JSON of training.py")
+    parser.add_argument("files", nargs="+", type=file_path, metavar="FILE", help="JSON files from training.py")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="(default: float32)")
-    parser.add_argument("--out", type=file_path, required=True, metavar="FILE", help="where the .png and .svg go")
+    parser.add_argument(
+        "--out", type=file_path, required=True, metavar="FILE", help="write the figure here, as .png and .svg"
+    )
     options = parser.parse(arguments)
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -40,7 +42,7 @@ def program(arguments: Sequence[str]) -> None:
             net = Setting(told["backend"], told["net"], image_size=told["image_size"]).architecture
             medians.setdefault((net.name, told["batch_size"], net.image_size), {})[told["backend"]] = one["median"]
     if not medians:
-        raise InvalidValue(f"A file holds {', '.join(SHOWN)} in {options.precision}. Received: none that does.")
+        raise InvalidValue(f"At least one result has {', '.join(SHOWN)} in {options.precision}. Received: none.")
     with mpl.rc_context(style.STYLE):
         figure = Figure(figsize=(2.3 * len(medians) + 0.6, 3.2), layout="constrained")
         panels = figure.subplots(1, len(medians), squeeze=False)[0]

@@ -46,7 +46,9 @@ def timed(command: Sequence[str], **environment: str) -> tuple[float, float]:
         for line in process.stdout or ():
             first, last = first or time.perf_counter() - begun, line.strip() or last
     if process.returncode:
-        raise InputOutput(f"Each command succeeds. Received: {shlex.join(command)}, {process.returncode} ({last}).")
+        raise InputOutput(
+            f"Each command succeeds. Received: exit code {process.returncode} from {shlex.join(command)} ({last})."
+        )
     return first, time.perf_counter() - begun
 
 
@@ -63,7 +65,7 @@ def measure(backend: Backend, pip: Sequence[str], recipe: Sequence[str]) -> dict
         first_line, figure = timed(command, **new)
         size = sum(path.lstat().st_size for path in (folder / "venv").rglob("*") if path.is_file())
         if not (folder / "out" / "degradation.png").is_file():
-            raise InputOutput(f"The first command draws a figure. Received: none of {shlex.join(command)}.")
+            raise InputOutput(f"The first command draws a figure. Received: none from {shlex.join(command)}.")
         run = json.loads(next((folder / "out").glob("*/run.json")).read_bytes())
     return {
         "backend": backend,
@@ -87,10 +89,20 @@ def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__, computes=False)
     add = parser.add_argument
     add("--backend", nargs="+", choices=get_args(Backend), default=get_args(Backend), help="(default: all)")
-    add("--no-cache", action="store_true", help="pip downloads everything")
-    add("--constraint", type=file_path, metavar="FILE", help="of pip, like constraints-cpu.txt (default: none)")
-    add("--data-dir", type=file_path, metavar="PATH", help="of the recipe (default: as the README: what it finds)")
-    add("--iterations", type=int, metavar="N", help="of the recipe (default: its own)")
+    add("--no-cache", action="store_true", help="make pip download everything")
+    add(
+        "--constraint",
+        type=file_path,
+        metavar="FILE",
+        help="constraints file for pip, such as constraints-cpu.txt (default: none)",
+    )
+    add(
+        "--data-dir",
+        type=file_path,
+        metavar="PATH",
+        help="--data-dir of the recipe (default: what it finds, as in the README)",
+    )
+    add("--iterations", type=int, metavar="N", help="--iterations of the recipe (default: its own)")
     add("--json", type=file_path, metavar="FILE", help="write the numbers to this file")
     options = parser.parse(arguments)
     pip = ["--quiet", *(["--no-cache-dir"] if options.no_cache else [])]

@@ -192,7 +192,7 @@ def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
     axes = [axis for axis in AXES if any((axis, measure) in grown for measure in MEASURES)]
     measures = [measure for measure in MEASURES if any((axis, measure) in grown for axis in AXES)]
     if not axes:
-        raise InvalidValue("A figure of growth has two points along one axis. Received: results without such points.")
+        raise InvalidValue("A growth figure needs two points along one axis. Received: results without such points.")
     with mpl.rc_context(style.STYLE):
         figure = Figure(figsize=(0.5 + 3.1 * len(axes), 0.3 + 2.7 * len(measures)), layout="constrained")
         panels = figure.subplots(len(measures), len(axes), sharey="row", sharex="col", squeeze=False)
@@ -229,19 +229,19 @@ def guide(panel: Any, ticks: Sequence[int], power: int) -> None:
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--measure", action="store_true", help="measure the points that --json has not, and write them there")
+    add("--measure", action="store_true", help="measure the points missing from --json and add them to it")
     add("--backend", nargs="+", choices=get_args(Backend), default=get_args(Backend), help="(default: all)")
-    add("--memory", action="store_true", help="with --measure: memory alone")
-    add("--limit", type=float, default=300.0, metavar="S", help="seconds of a point, at most (default: 300)")
+    add("--memory", action="store_true", help="with --measure: measure memory only")
+    add("--limit", type=float, default=300.0, metavar="S", help="time limit for each point, in seconds (default: 300)")
     add(
         "--json",
         nargs="+",
         type=file_path,
         required=True,
         metavar="FILE",
-        help="measured numbers; of one point the last",
+        help="measured numbers; the last one for a point counts",
     )
-    add("--out", type=file_path, metavar="FILE", help="draw them to this .png and .svg")
+    add("--out", type=file_path, metavar="FILE", help="write the figure here, as .png and .svg")
     options = parser.parse(arguments)
     target = options.json[-1]
     if options.measure:

@@ -118,10 +118,10 @@ def seeds_table(out: Path) -> dict[str, float]:
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--out", type=file_path, required=True, metavar="FOLDER", help="where the numbers are written")
-    add("--minutes", type=float, default=10.0, metavar="M", help="in all (default: 10)")
+    add("--out", type=file_path, required=True, metavar="FOLDER", help="write the numbers to this folder")
+    add("--minutes", type=float, default=10.0, metavar="M", help="total time in minutes (default: 10)")
     add("--backend", nargs="+", choices=get_args(Backend), default=get_args(Backend), help="(default: all)")
-    add("--short", action="store_true", help="tiny nets and times, to try the commands")
+    add("--short", action="store_true", help="tiny nets and short times, to try out the commands")
     options = parser.parse(arguments)
     end = time.monotonic() + 60 * options.minutes
     options.out.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def program(arguments: Sequence[str]) -> None:
                 taken.append(run(step, end, options.out))
                 content = {"steps": taken, "seeds_images_per_second": seeds_table(options.out)}
                 storage.atomic_write(options.out / "session.json", (json.dumps(content, indent=2) + "\n").encode())
-    print(f"now: python benchmarks/roofline.py --measured {options.out}/*.json")
+    print(f"next: python benchmarks/roofline.py --measured {options.out}/*.json")
 
 
 def run(step: Step, end: float, out: Path) -> dict[str, object]:
@@ -141,7 +141,7 @@ def run(step: Step, end: float, out: Path) -> dict[str, object]:
     left = end - time.monotonic()
     said: dict[str, object] = {"name": step.name, "command": shlex.join(["python", *step.command[1:]])}
     if left < max(step.seconds, LEAST_LEFT):
-        print(f"{step.name}: {left:.0f} s are left, of {step.seconds:.0f}: not begun", flush=True)
+        print(f"{step.name}: {left:.0f} s left, {step.seconds:.0f} s planned: not started", flush=True)
         return said | {"ended": "not begun"}
     print(f"{step.name}: KERAS_BACKEND={step.backend} {said['command']}", flush=True)
     begun = time.monotonic()

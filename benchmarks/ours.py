@@ -37,7 +37,7 @@ def runner(name: Name, setting: Setting, data: ImageData, batch: Batch) -> Calla
             steps = KerasSteps(training_model(model, recipe_for(setting)) if own else trainable(model))
             return repeat(steps.step, steps.wait, steps.to_device(*batch))
         case _:
-            raise ValueError(f"{name} does not ride on Keras with one batch")
+            raise ValueError(f"{name} is not a Keras contender that repeats one batch")
 
 
 def our_model(setting: Setting, data: ImageData) -> keras.Model:

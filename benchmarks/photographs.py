@@ -135,7 +135,7 @@ def main() -> None:
     add("--data-dir", type=Path, required=True, metavar="FOLDER", help="train/<class>/*.jpg and val/<class>/*.jpg")
     add("--image-size", type=int, default=224, metavar="PIXELS", help="(default: 224)")
     add("--batch-size", type=int, default=128, metavar="N", help="(default: 128)")
-    add("--batches", type=int, default=16, metavar="N", help="timed in each round (default: 16)")
+    add("--batches", type=int, default=16, metavar="N", help="batches timed in each round (default: 16)")
     add("--rounds", type=int, default=3, metavar="N", help="(default: 3)")
     add("--json", type=Path, metavar="FILE", help="write the numbers to this file")
     options = parser.parse_args()
@@ -152,7 +152,7 @@ def main() -> None:
     print(f"\n{data.description.name}, {options.image_size} pixels, {cores} cores, median of {options.rounds} rounds")
     for name, median in medians.items():
         ratio = medians["ours"] / median
-        print(f"{name:17}{median:8.0f} images/s{median / cores:8.0f} a core   ours / this {ratio:.2f}")
+        print(f"{name:17}{median:8.0f} images/s{median / cores:8.0f} per core   ours / this {ratio:.2f}")
     if options.json:
         said = {
             "data": data.description.to_dict(),

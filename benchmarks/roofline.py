@@ -110,7 +110,7 @@ def measured_table(results: Iterable[dict[str, Any]]) -> Table:
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__, computes=False)
     parser.add_argument("--measured", nargs="+", type=file_path, metavar="FILE", default=[],
-                        help="of benchmarks/training.py --json; others are passed over")  # fmt: skip
+                        help="JSON files from benchmarks/training.py --json; others are skipped")  # fmt: skip
     parser.add_argument("--markdown", type=file_path, metavar="FILE", help="write the tables to this file")
     options = parser.parse(arguments)
     tables = [table()]

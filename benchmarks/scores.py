@@ -142,10 +142,10 @@ def program(arguments: Sequence[str]) -> None:
     add("--image-size", type=int, metavar="PIXELS", help="(default: the paper's, 224)")
     add("--precision", choices=get_args(Precision), default="float32", help="(default: float32)")
     add("--protocol", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help="(default: both)")
-    add("--data-dir", type=file_path, metavar="PATH", help="photographs, val/<class>/* (default: made ones)")
-    add("--images", type=int, default=128, metavar="N", help="photographs (default: 128)")
+    add("--data-dir", type=file_path, metavar="PATH", help="folder with val/<class>/* (default: generated photographs)")
+    add("--images", type=int, default=128, metavar="N", help="number of photographs (default: 128)")
     add("--rounds", type=int, default=5, metavar="N", help="(default: 5)")
-    add("--json", type=file_path, metavar="FILE", help="add the numbers to this file, a list")
+    add("--json", type=file_path, metavar="FILE", help="append the numbers to the list in this file")
     options = parser.parse(arguments)
     console = plain_console()
     with TemporaryDirectory(prefix="benchmark-") as folder:
@@ -154,7 +154,7 @@ def program(arguments: Sequence[str]) -> None:
         ratios = "  ".join(f"{name} {ratio:.2f}" for name, ratio in one["median_ratio"].items())
         speeds = "  ".join(f"{name} {rate:,.3g}" for name, rate in one["median"].items())
         processor = "  ".join(f"{ratio:.2f}" for ratio in one["median_processor_ratio"].values())
-        say(console, f"{one['protocol']}: {speeds} photographs/s; {ratios}; of processor time {processor}")
+        say(console, f"{one['protocol']}: {speeds} photographs/s; {ratios}; ratios of processor time {processor}")
     if options.json:
         before = json.loads(options.json.read_text()) if options.json.exists() else []
         storage.atomic_write(options.json, (json.dumps([*before, *measured], indent=2) + "\n").encode())

@@ -89,11 +89,13 @@ class Setting:
         if min(self.batch_size, self.rounds, 1 if self.images is None else self.images) < 1 or not self.seconds > 0:
             raise InvalidValue(f"Batch size, rounds, seconds and images are above 0. Received: {self}.")
         if not self.beside or not set(self.beside) <= set(get_args(Name)) - {"train"}:
-            raise InvalidValue(f"Beside train run some of {', '.join(get_args(Name)[1:])}. Received: {self.beside}.")
+            raise InvalidValue(
+                f"The contenders beside train are some of {', '.join(get_args(Name)[1:])}. Received: {self.beside}."
+            )
         if len(set(self.beside)) < len(self.beside):
-            raise InvalidValue(f"Each takes one turn beside train. Received: {self.beside}.")
+            raise InvalidValue(f"Each contender beside train is given once. Received: {self.beside}.")
         if "keras.applications fit" in self.beside and self.net != "resnet-50":
-            raise InvalidValue(f"Beside keras.applications' ResNet50 runs resnet-50. Received: {self.net}.")
+            raise InvalidValue(f"keras.applications' ResNet50 runs beside resnet-50 only. Received: {self.net}.")
         _ = self.architecture
 
     @property

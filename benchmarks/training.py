@@ -178,13 +178,11 @@ def program(arguments: Sequence[str]) -> None:
     add("--batch-size", nargs="+", type=int, default=[128], metavar="N", help="(default: 128)")
     add("--precision", nargs="+", choices=get_args(Precision), default=["float32"], help="(default: float32)")
     add("--image-size", type=int, metavar="PIXELS", help="(default: the paper's, 32 or 224)")
-    add(
-        "--seconds", type=float, default=10.0, metavar="S", help="seconds of each contender in each round (default: 10)"
-    )
+    add("--seconds", type=float, default=10.0, metavar="S", help="seconds per contender in each round (default: 10)")
     add("--rounds", type=int, default=5, metavar="N", help="(default: 5)")
-    add("--beside", nargs="+", choices=get_args(Name)[1:], metavar="NAME", help=f"who takes turns with train: "
+    add("--beside", nargs="+", choices=get_args(Name)[1:], metavar="NAME", help=f"contenders measured beside train: "
         f"{', '.join(get_args(Name)[1:])} (default: {', '.join(BESIDE)})")  # fmt: skip
-    add("--all", action="store_true", help="every backend that is installed, not KERAS_BACKEND alone")
+    add("--all", action="store_true", help="measure every installed backend, not only KERAS_BACKEND")
     add("--start", action="store_true", help="measure the time to the first update, and peak memory, instead")
     add("--json", type=file_path, metavar="FILE", help="write all numbers to this file")
     add("--markdown", type=file_path, metavar="FILE", help="write the table to this file")

@@ -133,7 +133,7 @@ def test_the_program_measures_the_start(tmp_path):
     ("beside", "said"),
     [
         (["train"], "invalid choice"),
-        (["fit", "fit"], "one turn"),
+        (["fit", "fit"], "given once"),
         (["keras.applications fit"], "resnet-50"),
     ],
 )

@@ -74,7 +74,7 @@ def fitting(trained: Sequence[Net], images: Images) -> tuple[list[Net], list[str
         try:
             _batches(net, images, 1)
         except InvalidValue as error:
-            lines.append(f"{net.subject.name} is not measured: {error}")
+            lines.append(f"{net.subject.name} was not measured: {error}")
         else:
             fit.append(net)
     return fit, lines

@@ -86,7 +86,7 @@ def gradients(net: Net, batches: Iterable[Batch], *, state: State = "trained", m
         for name, kernel in kernels.items():
             sums[name] += found[places[id(kernel)]]
     if images == 0:
-        raise InvalidValue("Gradients are those of a loss over images. Received: none.")
+        raise InvalidValue("Gradients are measured on at least 1 image. Received: none.")
     if not np.isfinite([*squares.values(), *(total.sum() for total in sums.values())]).all():
         raise InvalidValue(f"Gradients are finite. Received: NaN or infinity in {net.subject.name}.")
 
@@ -132,7 +132,7 @@ def _probed(
     missing -= probes.keys()
     if missing:
         raise InvalidValue(
-            f"A file holds the net that it says. Received: {net.subject.name} without {', '.join(sorted(missing))}."
+            f"A file holds the net it describes. Received: {net.subject.name} without {', '.join(sorted(missing))}."
         )
     order = {convolution.name: None for convolution in architecture.convolutions()}
     kernels = {name: kernels[name] for name in order}

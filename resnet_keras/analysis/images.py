@@ -88,7 +88,7 @@ class Images:
         if num_classes != self.data.num_classes:
             raise InvalidValue(
                 f"Net and data have the same classes. Received: a net with {num_classes}, {self.data.name} with "
-                f"{self.data.num_classes}. --data-dir names other images."
+                f"{self.data.num_classes}. Choose other images with --data-dir."
             )
         if isinstance(self.data, Split):
             source: Split | Batch = self.data

@@ -49,7 +49,7 @@ def responses(net: Net, batches: Iterable[np.ndarray]) -> Responses:
     tapped, names = _tapped(net.model)
     if not names:
         raise InvalidValue(
-            "Figure 7 is of 3x3 convolutions that batch normalisation follows. "
+            "Figure 7 shows 3x3 convolutions followed by batch normalisation. "
             f"Received: {net.subject.name} without any."
         )
     tapped = for_testing(tapped)
@@ -61,7 +61,7 @@ def responses(net: Net, batches: Iterable[np.ndarray]) -> Responses:
         mean += means.sum(axis=0)
         square += (variances + means**2).sum(axis=0)
     if images == 0:
-        raise InvalidValue("Responses are those to images. Received: none.")
+        raise InvalidValue("Responses are measured on at least 1 image. Received: none.")
     variance = square / images - (mean / images) ** 2
     if not np.isfinite(variance).all():
         raise InvalidValue(f"Responses are finite. Received: NaN or infinity in {net.subject.name}.")

@@ -105,7 +105,7 @@ class Scan:
         except FileNotFoundError:
             return
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputOutput(f"A scan is a CSV file that can be read. Received: {self._path} ({error}).") from None
+            raise InputOutput(f"A scan is a readable CSV file. Received: {self._path} ({error}).") from None
         known = {(net.subject.name, *self._settings(net)) for net in self._nets}
         asked = {tuple(f"{step:.7g}" for step in place): place for place in self._places}
         if tuple(head) != HEAD:
@@ -118,7 +118,7 @@ class Scan:
                 raise Damaged(f"A row of a scan has {len(HEAD)} values. Received: {row} in {self._path}.") from None
             if (name, *settings) not in known or (alpha, beta) not in asked:
                 raise InputOutput(
-                    "A scan goes on with the nets, images, seed and points that it began with. "
+                    "A scan is resumed with the nets, images, seed and points that it was started with. "
                     f"Received: {self._path} with others ({name} at {alpha}, {beta}). Use another --out."
                 )
             place = asked[alpha, beta]
@@ -140,9 +140,9 @@ def steps(points: int, reach: float) -> tuple[float, ...]:
         ValueError: the number is even or out of range, or the reach is not above 0 or is beyond 100.
     """
     if not 3 <= points <= MOST_POINTS or points % 2 == 0:
-        raise InvalidValue(f"Points are an odd number, 3 to {MOST_POINTS}, along each direction. Received: {points}.")
+        raise InvalidValue(f"The number of points in each direction is odd, 3 to {MOST_POINTS}. Received: {points}.")
     if not 0 < reach <= 100:
-        raise InvalidValue(f"A scan reaches above 0, to 100 at most. Received: {reach:g}.")
+        raise InvalidValue(f"The reach of a scan is above 0 and at most 100. Received: {reach:g}.")
     half = points // 2
     return tuple(reach * step / half for step in range(-half, half + 1))
 

@@ -82,8 +82,8 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
         ) from None
     if file.suffix == ".keras" and not zipfile.is_zipfile(io.BytesIO(content)):  # Keras would say that there is no file
         raise InputOutput(
-            f"A .keras file is a zip archive. Received: {file}, {len(content):,} bytes that are none: it is cut off or "
-            "something else. Copy it again."
+            f"A .keras file is a zip archive. Received: {file}, {len(content):,} bytes that are not one: truncated, or "
+            "another kind of file. Copy it again."
         )
     try:
         model = keras.saving.load_model(file, compile=False)
@@ -103,7 +103,7 @@ def _of_tensors(model: keras.Model, file: Path) -> keras.Model:
     outputs: list[Any] = getattr(model, "outputs", None) or []
     if not model.built or len(inputs) != 1 or len(outputs) != 1:
         raise InvalidValue(
-            "A net is a functional or sequential model that was built, of one input and one output. "
+            "A net is a built functional or sequential model with one input and one output. "
             f"Received: {file}, {type(model).__name__} with {len(inputs)} and {len(outputs)}"
             f"{'' if model.built else ', not built'}."
         )

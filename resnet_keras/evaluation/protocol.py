@@ -26,7 +26,7 @@ class Protocol:
             raise InvalidValue(f"A protocol is {', '.join(get_args(ProtocolName))}. Received: {self.name!r}.")
         if self.scales is not None:
             if self.name != "multi-scale":
-                raise InvalidValue(f"Scales belong to multi-scale. Received: {self.scales} for {self.name}.")
+                raise InvalidValue(f"Only multi-scale takes scales. Received: {self.scales} for {self.name}.")
             MultiScale(self.scales)
 
     def views(self, image_size: int) -> Views:

@@ -61,7 +61,7 @@ def score(
     if classifier.num_classes != data.num_classes:
         raise InvalidValue(
             f"Net and data have the same classes. Received: {classifier.name} with {classifier.num_classes}, "
-            f"{data.name} with {data.num_classes}. --data-dir names other images."
+            f"{data.name} with {data.num_classes}. Choose other images with --data-dir."
         )
     views = protocol.views(classifier.image_size)
     if isinstance(data, Split):
@@ -152,7 +152,7 @@ def _single_views(
 ) -> tuple[np.ndarray, np.ndarray]:
     if protocol.name != "1-crop":
         raise InvalidValue(
-            f"{data.name} is tested on its images as they are, 1-crop (section 4.2). Received: {protocol.name}."
+            f"{data.name} is tested on its images as they are, with 1-crop (section 4.2). Received: {protocol.name}."
         )
     data = data.averaged_to(classifier.model.input_shape[1] or data.image_size)
     indices = spread(len(data.x_test), min(limit or len(data.x_test), len(data.x_test)))

@@ -40,7 +40,7 @@ def confirm(folder: Path, recipe: Recipe, data: ImageData, seeds: Sequence[int],
     """
     ended = trials.best_first(trials.read(folder))
     if not ended:
-        raise InputOutput(f"What is confirmed is the best trial of a search. None has ended in {folder}.")
+        raise InputOutput(f"The best finished trial of a search is confirmed. Received: {folder} without one.")
     best = reading.read(folder / ended[0].run)
     tuned = best.recipe
     searched = {name: getattr(tuned, name) for name in ("learning_rate", "weight_decay", "batch_size")}

@@ -92,7 +92,7 @@ class Estimate:
             together = self.update + self.exchange
             yield (
                 f"  over    {self.devices} devices, {self.recipe.batch_size // self.devices} images on each: "
-                f"{1000 * self.update:,.1f} ms and {1000 * self.exchange:,.1f} ms for the gradients' sum, "
+                f"{1000 * self.update:,.1f} ms to compute and {1000 * self.exchange:,.1f} ms to sum the gradients, "
                 f"{self.recipe.batch_size / together:,.0f} images/s, {self.update / together:.0%} of the time computing"
             )
         yield (

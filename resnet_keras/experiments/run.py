@@ -126,7 +126,9 @@ def run_seeds(
     where.check(recipe.batch_size, recipe.accumulate)
     seeds = list(outs)
     if (start is None) != (recipe.finetune is None):
-        raise InvalidValue("A recipe that fine-tunes and the net to start from go together. Received: one of them.")
+        raise InvalidValue(
+            "A fine-tuning recipe and a net to start from are given together. Received: only one of them."
+        )
     if len(seeds) > 1 and not (train_at_once() and start is None):
 
         def look() -> None:
@@ -164,7 +166,7 @@ def run_seeds(
             if (done := found[seed].finished) is not None:
                 if tensorboard and where.leads:
                     Events(out, done.settings["started"], done.rows)
-                say(console, f"{network.name}: finished before, read from {out}")
+                say(console, f"{network.name}: already finished, read from {out}")
         # Resumed runs may have another recipe than new ones: a longer one keeps its rates so far.
         begun = {seed: (folders_of[seed], found[seed]) for seed in seeds if found[seed].finished is None}
         for one in dict.fromkeys(held.recipe for _, held in begun.values()):
@@ -245,8 +247,8 @@ def _parts(recipe: Recipe) -> Iterator[str]:
         for count, name, plural in ((where.processes, "process", "es"), (where.devices, "device", "s"))
     )
     yield (
-        f"  over    {engine.name}: {processes} of {devices}, {recipe.batch_size // where.parts} of "
-        f"{recipe.batch_size} images on each; batch normalisation {engine.normalisation}"
+        f"  over    {engine.name}: {processes} x {devices}, {recipe.batch_size // where.parts} of "
+        f"{recipe.batch_size} images on each device; batch normalisation {engine.normalisation}"
     )
 
 
@@ -267,6 +269,6 @@ def _header(
     yield (
         f"  data    {images.name}: {images.train_images:,} training, {images.validation_images:,} validation, "
         f"{test} test images of {images.image_size} x {images.image_size} pixels"
-        + (f", {len(images.skipped)} damaged ones left out" if images.skipped else "")
+        + (f", {len(images.skipped)} skipped as damaged" if images.skipped else "")
     )
     yield f"  recipe  {recipe}, {recipe.precision}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

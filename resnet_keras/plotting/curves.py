@@ -56,7 +56,7 @@ def curves(runs: Iterable[Run]) -> list[Curve]:
     if len(experiments) > 1:
         paths = ", ".join(str(run.path) for kind in experiments for run in kind)
         raise InvalidValue(
-            f"A figure compares runs of one schedule on the same images. Received: {len(experiments)} kinds in {paths}."
+            f"A figure compares runs with the same schedule and images. Received: {len(experiments)} kinds in {paths}."
         )
     ordered = experiments[0] if experiments else []
     seeds = Counter((run.name, run.settings["seed"]) for run in ordered)
@@ -119,7 +119,8 @@ def _curve(runs: list[Run]) -> Curve:
     if not shared:
         paths = ", ".join(str(run.path) for run in runs)
         raise InvalidValue(
-            f"Seeds of one net are compared where all were measured. Received: no such point in {paths}."
+            "Seeds of one net are compared at iterations where all were measured. "
+            f"Received: no such iteration in {paths}."
         )
 
     def values(field: Callable[[Row], float]) -> np.ndarray:

@@ -53,7 +53,7 @@ def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Cur
     """
     plain = [curve for curve in _all(runs, others) if not curve.residual]
     if not plain:
-        raise InvalidValue("Figure 1 shows plain nets. Received: no run of one, or runs of residual nets only.")
+        raise InvalidValue("Figure 1 shows plain nets. Received: no runs, or runs of residual nets only.")
     parts: tuple[Part, Part] = ("train", "validation")
     with mpl.rc_context(STYLE):
         figure, axes = new_panels(2, ("training error (%)", "validation error (%)"))
@@ -145,11 +145,13 @@ def _all(runs: Sequence[Run], others: Sequence[Curve]) -> list[Curve]:
         data = run.settings["data"]
         if (data["name"], data["image_size"]) != ("CIFAR-10", CIFAR10_SIZE):
             raise InvalidValue(
-                f"Others' curves are of CIFAR-10 at {CIFAR10_SIZE} pixels, and so are the runs beside them. "
+                f"Others' curves are for CIFAR-10 at {CIFAR10_SIZE} pixels, and so are the runs beside them. "
                 f"Received: {run.path} on {data['name']} at {data['image_size']}."
             )
     if len(_sources(others)) >= len(LINES):
-        raise InvalidValue(f"A figure tells {len(LINES) - 1} other sources apart. Received: {_sources(others)}.")
+        raise InvalidValue(
+            f"A figure distinguishes at most {len(LINES) - 1} other sources. Received: {_sources(others)}."
+        )
     return [*ours, *sorted(others, key=lambda curve: (curve.depth, curve.name))]
 
 

@@ -71,8 +71,8 @@ def draw(number: Number, runs: Sequence[Run], *, axis: Axis = "fitted", others: 
     """
     of_it = [run for run in runs if on_photographs(run) == (number == "4")]
     if not of_it and not others:
-        kind = "photographs" if number == "4" else "small images, as CIFAR-10's,"
-        raise InvalidValue(f"Figure {number} is of runs on {kind} with a row of metrics. Received: {len(runs)} others.")
+        kind = "photographs" if number == "4" else "small images, such as CIFAR-10's,"
+        raise InvalidValue(f"Figure {number} shows runs on {kind} with a row of metrics. Received: {len(runs)} others.")
     match number:
         case "1":
             figure = figure_1(of_it, axis=axis, others=others)
@@ -97,13 +97,13 @@ def draw_all(
         groups: list[list[Run]] = [kind for kind in kinds(runs) if on_photographs(kind[0]) == (number == "4")]
         waiting = () if number == "4" else others
         drawn: list[Drawing] = []
-        lines = [] if groups or waiting else [f"Figure {number} is not drawn: no runs of its kind."]
+        lines = [] if groups or waiting else [f"Figure {number} was not drawn: no runs of its kind."]
         for group in groups:
             try:
                 drawing = draw(number, group, axis=axis, others=waiting if _on_cifar10(group) else ())
             except InvalidValue as error:
                 more = f" and {len(group) - 1} more" if len(group) > 1 else ""
-                lines.append(f"Figure {number} is not drawn of {group[0].path}{more}: {error}")
+                lines.append(f"Figure {number} was not drawn from {group[0].path}{more}: {error}")
                 continue
             waiting = () if _on_cifar10(group) else waiting
             drawn.append(drawing)
@@ -111,7 +111,7 @@ def draw_all(
             try:
                 drawn.append(draw(number, (), axis=axis, others=waiting))
             except InvalidValue as error:
-                lines.append(f"Figure {number} is not drawn of others' curves: {error}")
+                lines.append(f"Figure {number} was not drawn from others' curves: {error}")
         for place, drawing in enumerate(drawn, start=1):
             name = drawing.name if place == 1 else f"{drawing.name}-{place}"
             yield Drawing(name, drawing.caption, drawing.figure, drawing.csv)

@@ -35,7 +35,7 @@ def read_curve(path: str | PathLike[str]) -> Curve:
     path = Path(path)
     said = NAME.fullmatch(path.stem)
     if said is None:
-        raise InvalidValue(f"Others' files are named by their net, like resnet20.csv. Received: {path.name}.")
+        raise InvalidValue(f"Others' files are named after their net, like resnet20.csv. Received: {path.name}.")
     try:
         with path.open(newline="", encoding="utf-8") as file:
             head, *rows = [*csv.reader(file)] or [[]]
@@ -51,7 +51,7 @@ def read_curve(path: str | PathLike[str]) -> Curve:
     except FileNotFoundError:
         raise InputOutput(f"Others' curves are CSV files. Not found: {path}.") from None
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise Damaged(f"A row of others' curves has numbers. Received: {path} ({error}).") from None
+        raise Damaged(f"A row of others' curves consists of numbers. Received: {path} ({error}).") from None
     residual = said["kind"].lower() == "res"
     depth = int(said["depth"])
     name = f"{'ResNet' if residual else 'plain'}-{depth}"

@@ -47,6 +47,6 @@ def read(path: Path) -> tuple[OthersNet, ...] | None:
             for net in said["nets"]
         )
     except FileNotFoundError:
-        raise InputOutput(f"Nets of others are told by a JSON file. Not found: {path}.") from None
+        raise InputOutput(f"Others' nets are described in a JSON file. Not found: {path}.") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputOutput(f"Nets of others are told as in results/others. Received: {path} ({error}).") from None
+        raise InputOutput(f"Others' nets are described as in results/others. Received: {path} ({error}).") from None

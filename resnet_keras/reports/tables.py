@@ -122,7 +122,7 @@ def read_evaluation(path: Path) -> list[Measured]:
     except FileNotFoundError:
         raise InputOutput(f"An evaluation is a JSON file. Not found: {path}.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputOutput(f"An evaluation is a file of recipes/evaluate.py --json. Received: {path}.") from None
+        raise InputOutput(f"An evaluation is a file from recipes/evaluate.py --json. Received: {path}.") from None
 
 
 def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table:

@@ -137,7 +137,7 @@ def test_processes_that_do_not_come_are_one_line(ran):
 def test_one_process_writes_and_speaks(ran):
     folder, _, _ = ran
     text = (folder / "two.txt").read_text(encoding="utf-8")
-    assert text.count("over    ") == text.count("2 processes of 1 device, 6 of 12 images on each") == 1
+    assert text.count("over    ") == text.count("2 processes x 1 device, 6 of 12 images on each device") == 1
     assert text.count("iteration 20 of 20") == 1
     assert not list((folder / "two").glob("**/new-*"))
 
@@ -155,7 +155,7 @@ def test_a_recipe_starts_its_processes_itself(program):
     folder, command = program
     done = run_python(*command, "--batch-size", "6", OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("2 processes of 1 device, 3 of 6 images on each") == 1
+    assert done.stdout.count("2 processes x 1 device, 3 of 6 images on each device") == 1
     assert done.stdout.count("load it: ") == 1
     assert reading.read(folder / "run").results is not None
     assert keras.models.load_model(folder / "run" / "model.keras").predict(np.zeros((1, 8, 8, 3)), verbose=0).shape

@@ -126,7 +126,7 @@ def test_a_killed_search_goes_on(small_npz, tmp_path):
 @pytest.mark.any_backend
 def test_the_best_trial_is_confirmed_at_equal_updates_on_other_seeds(small_data, tmp_path):
     recipe = SHORT.rescaled(2)
-    with pytest.raises(InputOutput, match="None has ended"):
+    with pytest.raises(InputOutput, match="without one"):
         confirm(tmp_path, recipe, small_data, (1,), QUIET)
     (trial,) = tune.search(tune.Search("hyperband", recipe, small_data, 0), tmp_path, 1, QUIET)
     assert trial.iterations == 1  # a ninth

@@ -70,7 +70,7 @@ def test_seeds_are_compared_by_iteration_not_by_row():
     (curve,) = plotting.curves([a_run(8), short])
     assert curve.iteration.tolist() == [200, 300]
     np.testing.assert_allclose(curve.train_error, [[40, 30], [50, 40]])
-    with pytest.raises(InvalidValue, match="no such point"):
+    with pytest.raises(InvalidValue, match="no such iteration"):
         plotting.curves([replace(a_run(8), rows=a_run(8).rows[:1]), short])
 
 

@@ -123,7 +123,7 @@ def test_the_recipe_as_a_user_runs_it(folder, tmp_path):
     assert settings["architecture"]["stride_in"] == "3x3"
     recipe = Recipe.from_dict(settings["recipe"])
     assert (recipe.batch_size, recipe.accumulate, recipe.label_smoothing) == (4, 2, 0.1)
-    assert "1 damaged ones left out" in done.stdout
+    assert "1 skipped as damaged" in done.stdout
     assert "--protocol 10-crop" in done.stdout
 
 

@@ -49,7 +49,7 @@ def test_degradation_draws_its_figure_and_takes_finished_runs_as_they_are(tmp_pa
 
     again = run_python(*arguments)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("finished before") == 4
+    assert again.stdout.count("already finished") == 4
 
     axis = run_python(FIGURES, str(out), "--figure", "1", "--axis", "paper", "--out", str(tmp_path / "figure"))
     assert axis.returncode == 0, axis.stderr

@@ -58,7 +58,7 @@ def test_a_queue_of_two_seeds(small_npz, tmp_path):
     before = run_json(second)
     again = run_python(*command)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("finished before") == 2
+    assert again.stdout.count("already finished") == 2
     assert run_json(second) == before
 
 

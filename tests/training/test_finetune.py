@@ -135,7 +135,7 @@ def test_what_cannot_be_frozen_is_one_line(tmp_path, small_data, old):
         FineTune("", "all-but-head", 1)
     with pytest.raises(InvalidValue, match="old_rate=0"):
         FineTune("", old_rate=0)
-    with pytest.raises(InvalidValue, match="go together"):
+    with pytest.raises(InvalidValue, match="given together"):
         resnet_keras.run(OLD, RECIPE, small_data, seed=0, out=tmp_path / "run", start=read(old).model)
 
 
