@@ -174,7 +174,7 @@ class Architecture(Network):
         check_count("A network has one output for each class.", self.num_classes, "num_classes", 2, MAX_CLASSES)
         smallest = self.total_strides
         check_count(
-            f"An image must leave at least one pixel in every feature map: at least {smallest} pixels a side.",
+            f"An image must leave at least one pixel in every feature map: at least {smallest} pixels per side.",
             self.image_size,
             "image_size",
             smallest,
