@@ -4,8 +4,8 @@
     KERAS_BACKEND=torch python recipes/cifar10.py --depth 20 --plain --seed 3
     KERAS_BACKEND=jax python recipes/cifar10.py --depth 20 --seeds 0-4
 
-64,000 iterations of 128 images, learning rate 0.1 divided by 10 at 32,000 and 48,000, on 45,000 training images. Test
-error to expect, percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110 6.43, 1202 7.93.
+64,000 iterations of 128 images, learning rate 0.1 divided by 10 at 32,000 and 48,000, on 45,000 training images.
+Expected test error in percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110 6.43, 1202 7.93.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,11 @@ from resnet_keras.spec.paper_recipes import cifar10_recipe
 
 def program(arguments: Sequence[str]) -> None:
     parser = training_options(__doc__, out="runs/<net>-seed<seed>", several_seeds=True, several_processes=True)
-    parser.add_argument("--depth", type=int, required=True, metavar="N", help="weighted layers: 6n + 2, from 8 to 1202")
-    parser.add_argument("--plain", action="store_true", help="without shortcuts")
-    parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="option of section 4.1 (default: A)")
+    parser.add_argument(
+        "--depth", type=int, required=True, metavar="N", help="number of weighted layers: 6n + 2, 8 to 1202"
+    )
+    parser.add_argument("--plain", action="store_true", help="train a plain net, without shortcuts")
+    parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="shortcut option of section 4.1 (default: A)")
     options = parser.parse(arguments)
     architecture = cifar10(options.depth, options.shortcut)
     if options.plain:

@@ -6,9 +6,9 @@
 
 Reads a-martyn/resnet and akamaster/pytorch_resnet_cifar10 (CIFAR-10, any depth of 6n + 2); torchvision, timm,
 transformers, keras.applications, KerasHub and the paper's authors' own Caffe files (ImageNet). Files are .pt, .pth,
-.th, .safetensors, .npz, .h5, .keras or .caffemodel; none of them runs code. The net written takes raw RGB pixels,
-0..255. Its output is compared with the source's own computation, on test images of --data-dir or on noise, and the net
-is refused if they differ. A model card is written beside it: NET.md.
+.th, .safetensors, .npz, .h5, .keras or .caffemodel; no code in them is run. The net written takes raw RGB pixels,
+0..255. Its output is compared with the source's own computation, on test images from --data-dir or on noise, and the
+net is refused if they differ. A model card is written beside it: NET.md.
 """
 
 import hashlib
@@ -40,16 +40,16 @@ if TYPE_CHECKING:
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("file", type=file_path, metavar="FILE", help="of another project")
-    add("--out", type=file_path, required=True, metavar="FILE", help="where the net is written; it ends in .keras")
-    add("--architecture", metavar="NAME", help="the net that the file should hold, like plain-20 or ResNet-50: "
-        "another is refused (default: what is found)")  # fmt: skip
-    add("--mean", type=file_path, metavar="FILE", help="the mean image of a net of Caffe, a .binaryproto (default: the "
-        "averages of the released one)")  # fmt: skip
+    add("file", type=file_path, metavar="FILE", help="weights file from another project")
+    add("--out", type=file_path, required=True, metavar="FILE", help="where to write the net; must end in .keras")
+    add("--architecture", metavar="NAME", help="the net that the file must hold, such as plain-20 or "
+        "ResNet-50; any other is refused (default: whatever is found)")  # fmt: skip
+    add("--mean", type=file_path, metavar="FILE", help="mean image of a Caffe net, a .binaryproto (default: the "
+        "averages of the released mean image)")  # fmt: skip
     add("--data-dir", type=file_path, metavar="PATH", help="compare on test images from here: CIFAR-10, an .npz "
         "file or photographs (default: generated noise)")  # fmt: skip
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
-    add("--images", type=int, default=100, metavar="N", help="of --data-dir, at most (default: 100)")
+    add("--images", type=int, default=100, metavar="N", help="use at most N test images from --data-dir (default: 100)")
     add("--json", type=file_path, metavar="FILE", help="write the report to this file")
     options = parser.parse(arguments)
     if options.images < 1:

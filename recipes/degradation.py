@@ -1,12 +1,12 @@
-"""The main job: see degradation, and residual learning remove it (Figures 1 and 6 of the paper).
+"""The main job: see degradation, and how residual learning removes it (Figures 1 and 6 of the paper).
 
     python recipes/degradation.py           four nets, small images: minutes
     python recipes/degradation.py --paper   Figure 6 as published: days
 
 Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
-*training* error, so it is not overfitting; with shortcuts, the same net at the same depth does not. Without CIFAR-10 on
-disk or a network to download it, generated patterns are used, and the output says so. A net that an earlier call
-finished in --out is not trained again, and an interrupted one is resumed.
+*training* error, so this is not overfitting; with shortcuts, the same net at the same depth does not. Without CIFAR-10
+on disk or a network to download it, generated patterns are used, and the output says so. A net already finished in
+--out is not trained again, and an interrupted one is resumed.
 """
 
 from collections.abc import Sequence
@@ -38,24 +38,30 @@ PAPER_RESIDUAL = (20, 32, 44, 56, 110, 1202)
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = training_options(__doc__, out="runs/degradation, with --paper runs/figure-6")
-    parser.add_argument("--paper", action="store_true", help="the nets, images and schedule of Figure 6")
+    parser = training_options(__doc__, out="runs/degradation, or runs/figure-6 with --paper")
+    parser.add_argument("--paper", action="store_true", help="use the nets, images and schedule of Figure 6")
     parser.add_argument(
-        "--depths", type=int, nargs="+", metavar="N", help=f"6n + 2 (default: {' '.join(map(str, DEPTHS))})"
+        "--depths",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help=f"depths of the nets, each 6n + 2 (default: {' '.join(map(str, DEPTHS))})",
     )
     parser.add_argument(
         "--image-size",
         type=int,
         metavar="PIXELS",
-        help=f"to which images are averaged: 32, 16 or 8 (default: {IMAGE_SIZE})",
+        help=f"average images down to this size: 32, 16 or 8 (default: {IMAGE_SIZE})",
     )
     options = parser.parse(arguments)
     if options.paper and (options.depths or options.image_size is not None):
-        raise InvalidValue("--paper sets depths and image size. Received: --depths or --image-size with it.")
+        raise InvalidValue(
+            "--paper sets the depths and the image size. Received: --paper with --depths or --image-size."
+        )
     named = options.data_dir is not None or options.dataset is not None
     if options.image_size is not None and not named and (options.image_size < 1 or CIFAR10_SIZE % options.image_size):
         raise InvalidValue(
-            f"Images of {CIFAR10_SIZE} pixels are averaged to a size that divides it. "
+            f"Images of {CIFAR10_SIZE} pixels are averaged down to a divisor of that size. "
             f"Received: --image-size {options.image_size}."
         )
     depths = sorted(set(options.depths or DEPTHS))

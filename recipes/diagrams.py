@@ -1,4 +1,4 @@
-"""Redraw the diagrams of the documentation, and its images of CIFAR-10.
+"""Redraw the diagrams of the documentation, and its CIFAR-10 images.
 
     python recipes/diagrams.py --out docs/images
     python recipes/diagrams.py --out docs/images --data-dir tensorflow_datasets
@@ -30,8 +30,10 @@ DRAWN_FROM = "github.com/a-martyn/resnet"
 
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
-    parser.add_argument("--out", type=file_path, required=True, metavar="FOLDER", help="where the pictures are written")
-    parser.add_argument("--data-dir", type=file_path, metavar="PATH", help=f"also cifar10.png, from a {SMALL_IMAGES}")
+    parser.add_argument("--out", type=file_path, required=True, metavar="FOLDER", help="where to write the pictures")
+    parser.add_argument(
+        "--data-dir", type=file_path, metavar="PATH", help=f"also draw cifar10.png, from here: {SMALL_IMAGES}"
+    )
     options = parser.parse(arguments)
     data = None if options.data_dir is None else sources.load(options.data_dir)
     storage.check_writable(options.out)

@@ -7,9 +7,9 @@
         --data-dir imagenet --protocol multi-scale
 
 Reads run folders and .keras files of any Keras image classifier. Photographs are those in val/<class>/, or the
-validation split of a data set from TensorFlow Datasets; CIFAR-10 and .npz files are tested on their test images,
-1-crop. Prints top-1 and top-5 error in percent with a 95 % interval, for each net and for all together. With --cache, a
-net that was tested before is not run again.
+validation split of a data set from TensorFlow Datasets; with CIFAR-10 and .npz files, nets are tested on the test
+images, 1-crop. Prints top-1 and top-5 error in percent with a 95 % interval, for each net and for all together. With
+--cache, a net that was tested before is not run again.
 """
 
 import json
@@ -44,24 +44,29 @@ def program(arguments: Sequence[str]) -> None:
         type=file_path,
         nargs="+",
         metavar="RUN_OR_FILE",
-        help="run folders or .keras files; several: an ensemble",
+        help="run folders or .keras files; several form an ensemble",
     )
     add("--data-dir", type=file_path, metavar="PATH", help=f"{SMALL_IMAGES}; or photographs: {PHOTOGRAPHS}")
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
-    add("--protocol", choices=("1-crop", "10-crop", "multi-scale"), default="1-crop", help="(default: 1-crop)")
-    add("--scales", metavar="N,N,...", help="shorter sides of multi-scale, in pixels (default: 224,256,384,480,640, in "
-        "proportion to the net's own size)")  # fmt: skip
+    add(
+        "--protocol",
+        choices=("1-crop", "10-crop", "multi-scale"),
+        default="1-crop",
+        help="test protocol (default: 1-crop)",
+    )
+    add("--scales", metavar="N,N,...", help="shorter sides for multi-scale, in pixels (default: "
+        "224,256,384,480,640, in proportion to the net's image size)")  # fmt: skip
     add("--weights", type=float, nargs="+", metavar="W", help="weight of each net in the ensemble (default: equal)")
     add("--preprocessing", nargs="+", metavar="MODE", choices=("raw", "caffe", "torch", "tf"), default=["raw"],
-        help="how images are scaled, once or per net: raw, or caffe, torch, tf as Keras (default: raw)")  # fmt: skip
+        help="how pixels are scaled, once or per net: raw, or caffe, torch, tf as in Keras (default: raw)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="test N images, evenly spread over the data (default: all)")
     add("--json", type=file_path, metavar="FILE", help="write the result to this file")
-    add("--cache", type=file_path, metavar="FOLDER", help="keep each net's scores here (default: keep nothing)")
+    add("--cache", type=file_path, metavar="FOLDER", help="cache each net's scores here (default: no cache)")
     photograph_options(parser)
     options = parser.parse(arguments)
     if options.skip_bad < 0 or not (options.workers is None or 1 <= options.workers <= MAX_WORKERS):
         raise InvalidValue(
-            f"Photographs to skip are 0 or more, workers 1 to {MAX_WORKERS:,}. Received: --skip-bad "
+            f"--skip-bad is 0 or more, --workers 1 to {MAX_WORKERS:,}. Received: --skip-bad "
             f"{options.skip_bad}, --workers {options.workers}."
         )
     if options.limit is not None and options.limit < 1:
@@ -122,7 +127,7 @@ def _scales(text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise InvalidValue(f"--scales are whole numbers with commas between. Received: {text}.") from None
+        raise InvalidValue(f"--scales are whole numbers separated by commas. Received: {text}.") from None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write a net for another runtime: SavedModel (TensorFlow), ONNX, LiteRT or OpenVINO.
+"""Export a net to another runtime: SavedModel (TensorFlow), ONNX, LiteRT or OpenVINO.
 
     KERAS_BACKEND=torch python recipes/export.py runs/ResNet-20-seed0 \\
         --to onnx --out resnet-20.onnx
@@ -6,10 +6,10 @@
         --to litert --precision int8 --data-dir cifar10 --out resnet-20.tflite
 
 FILE is a run folder or a .keras file. Raw pixels 0..255 go in and probabilities come out. The exported net is run in
-its own runtime, on test images of --data-dir or on noise, and compared with the original; float32 is refused if it
-differs by more than 1e-4. float16 and int8 are made by the runtime's own tool; int8 calibrates its ranges on training
-images of --data-dir. With --data-dir, the test errors before and after are printed. SavedModel needs TensorFlow or JAX,
-LiteRT TensorFlow, OpenVINO TensorFlow or PyTorch; a .keras file opens on each.
+its own runtime, on test images from --data-dir or on noise, and compared with the original; float32 is refused if it
+differs by more than 1e-4. float16 and int8 are made by the runtime's own tool; int8 ranges are calibrated on training
+images from --data-dir. With --data-dir, the test errors before and after are printed. SavedModel needs TensorFlow or
+JAX, LiteRT TensorFlow, OpenVINO TensorFlow or PyTorch; a .keras file opens on each.
 """
 
 from collections.abc import Sequence
@@ -41,19 +41,25 @@ def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
     add("file", type=file_path, metavar="FILE", help="a run folder or a .keras file")
-    add("--to", choices=get_args(Format), required=True, help="the format")
-    add("--out", type=file_path, required=True, metavar="PATH", help="a new folder for a SavedModel; else a file that "
-        "ends in .onnx, .tflite or .xml")  # fmt: skip
-    add("--precision", choices=("float32", "float16", "int8"), default="float32", help="of the numbers (default: "
-        "float32)")  # fmt: skip
-    add("--data-dir", type=file_path, metavar="PATH", help="images to compare on: CIFAR-10, an .npz file or "
-        "photographs (default: generated noise)")  # fmt: skip
-    add("--images", type=int, default=10_000, metavar="N", help="of --data-dir's test images, at most (default: 10000)")
+    add("--to", choices=get_args(Format), required=True, help="target format")
+    add("--out", type=file_path, required=True, metavar="PATH", help="where to write the net: a new folder for "
+        "SavedModel, otherwise a file that ends in .onnx, .tflite or .xml")  # fmt: skip
+    add("--precision", choices=("float32", "float16", "int8"), default="float32", help="number format of "
+        "the exported net (default: float32)")  # fmt: skip
+    add("--data-dir", type=file_path, metavar="PATH", help="compare on test images from here: CIFAR-10, an .npz "
+        "file or photographs (default: generated noise)")  # fmt: skip
+    add(
+        "--images",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="use at most N test images from --data-dir (default: 10000)",
+    )
     options = parser.parse(arguments)
     if options.images < 1:
         raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
     if options.precision == "int8" and options.data_dir is None:
-        raise InvalidValue("int8 measures ranges on training images. Received: no --data-dir.")
+        raise InvalidValue("int8 is calibrated on training images. Received: no --data-dir.")
     file = options.file / reading.MODEL if options.file.is_dir() else options.file
     if not file.is_file():
         raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
@@ -76,7 +82,7 @@ def program(arguments: Sequence[str]) -> None:
     difference = float(np.abs(ours - theirs).max())
     if options.precision == "float32" and not difference <= LARGEST:  # NaN is not below it either
         raise Damaged(
-            f"What is exported gives the net's probabilities, within {LARGEST}. Received: a difference of "
+            f"An exported net gives the original's probabilities to within {LARGEST}. Received: a difference of "
             f"{difference:.2g} in {options.out}: do not use it."
         )
     same = np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))
@@ -87,7 +93,7 @@ def program(arguments: Sequence[str]) -> None:
     )
     if labels is not None and labels.max() < ours.shape[1]:
         before, after = (100 * np.mean(one.argmax(axis=1) != labels) for one in (ours, theirs))
-        say(console, f"test error on {options.data_dir.name}: {before:.2f} %, exported {after:.2f} %")
+        say(console, f"test error on {options.data_dir.name}: {before:.2f} %, after export {after:.2f} %")
     say(console, f"written: {options.out}")
 
 
@@ -97,7 +103,9 @@ def _images(data_dir: Path, which: Part, most: int, size: int) -> tuple[np.ndarr
     if isinstance(data, ImageData):
         x, y = (data.x_train, data.y_train) if which == "train" else (data.x_test, data.y_test)
         if data.image_size != size:
-            raise InvalidValue(f"The net takes images of {size} pixels. Received: {data.name} of {data.image_size}.")
+            raise InvalidValue(
+                f"The net takes images of {size} pixels. Received: {data.name}, with images of {data.image_size}."
+            )
         chosen = spread(len(x), min(most, len(x)))
         return x[chosen], y[chosen]
     split = data.limited(min(most, len(data)))

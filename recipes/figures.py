@@ -9,7 +9,8 @@
     python recipes/figures.py --all runs --line --out figures
 
 Nothing is trained. Each figure is a .png, a .svg and a .csv of the values drawn. 7, gradients and surface measure nets
-on images; the same command resumes an interrupted surface. With --all, a line says what cannot be drawn.
+on images; run the same command again to resume an interrupted surface. With --all, a line reports each figure that
+cannot be drawn.
 """
 
 import sys
@@ -43,7 +44,7 @@ def program(arguments: Sequence[str]) -> None:
     found, skipped = from_runs.find([path for path in options.folders if path not in files])
     say(console, *skipped)
     if not found and not others and not (options.all and (files or options.initial)):
-        raise InputOutput(f"A figure is drawn from run folders. None in: {', '.join(map(str, options.folders))}.")
+        raise InputOutput(f"A figure is drawn from run folders. None found in: {', '.join(map(str, options.folders))}.")
     if not options.all:
         drawing = from_runs.draw(options.figure, found, axis=options.axis, others=others)
         _print(drawing.save(options.out or Path(drawing.name)), console)
@@ -59,7 +60,7 @@ def program(arguments: Sequence[str]) -> None:
 def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], outs: dict[str, Path], console: Console):
     """Draws figures of nets and yields their files and, with --all, lines about those that cannot be drawn."""
     if not paths and not options.initial:
-        yield f"Figures {', '.join(names)} are not drawn: no {reading.MODEL} among the runs."
+        yield f"Figures {', '.join(names)} were not drawn: no {reading.MODEL} among the runs."
         return
     storage.check_writable(outs[names[0]].parent)
     start_backend(console)
@@ -81,7 +82,7 @@ def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], o
         except (InvalidValue, InputOutput) as error:
             if not options.all:
                 raise
-            yield f"{name} is not drawn: {error}"
+            yield f"{name} was not drawn: {error}"
 
 
 def _print(written, console: Console) -> None:
@@ -97,37 +98,54 @@ def _options(arguments: Sequence[str]) -> Namespace:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
     add("folders", type=file_path, nargs="*", metavar="FOLDER_OR_FILE",
-        help="run folders, or folders that hold them; for 7, gradients and surface also .keras files")  # fmt: skip
+        help="run folders, or folders containing them; with --figure 7, gradients or surface, also "
+        ".keras files")  # fmt: skip
     figure = parser.add_mutually_exclusive_group()
     figure.add_argument("--figure", choices=(*from_runs.NUMBERS, *MEASURED), default="6",
-        help="number in the paper, or a name (default: 6)")  # fmt: skip
-    figure.add_argument("--all", action="store_true", help="every figure, into the folder --out")
+        help="figure number in the paper, or a name (default: 6)")  # fmt: skip
+    figure.add_argument("--all", action="store_true", help="draw every figure into the folder --out")
     add("--axis", choices=("fitted", "paper"), default="fitted",
-        help="of 1, 4 and 6; paper: 0 to 20 %%, 20 to 60 in Figure 4 (default: fitted)")  # fmt: skip
-    add("--others", type=file_path, nargs="+", default=[], metavar="FILE", help="of 1 and 6: curves of other projects, "
-        "named by their net: epoch,train_loss,train_err,test_err or iteration,minibatch_loss,minibatch_accuracy,"
-        "test_loss,test_accuracy")  # fmt: skip
-    add("--out", type=file_path, metavar="FILE", help="without suffix (default: figure-<n>); with --all, a folder "
-        "(default: figures)")  # fmt: skip
-    add("--data-dir", type=file_path, metavar="PATH", help=f"of 7, gradients, surface: {SMALL_IMAGES}; or "
-        f"photographs: {PHOTOGRAPHS}")  # fmt: skip
-    add("--dataset", metavar="NAME", help=f"of 7, gradients, surface: {DATASET} (default: the only one)")
-    add("--limit", type=int, metavar="N", help="of images, evenly spread over the data (default: 7 all test images, "
-        "gradients 1,024 and surface 500 training images)")  # fmt: skip
-    add("--initial", type=int, nargs="+", default=[], metavar="N", help="of gradients: also untrained CIFAR-10 nets of "
-        "these depths, plain and residual, with batch normalisation and without")  # fmt: skip
-    add("--line", action="store_true", help="of surface: along one direction, not over a plane")
-    add("--points", type=int, default=25, metavar="N", help="of surface: along each direction (default: 25)")
-    add("--reach", type=float, default=1.0, metavar="STEP", help="of surface: how far each way (default: 1)")
+        help="with --figure 1, 4 or 6: error axis; paper: 0 to 20 %%, 20 to 60 %% in Figure 4 (default: "
+        "fitted)")  # fmt: skip
+    add("--others", type=file_path, nargs="+", default=[], metavar="FILE", help="with --figure 1 or 6: curves "
+        "from other projects, in CSV files named after their net, with columns epoch,train_loss,train_err,test_err or "
+        "iteration,minibatch_loss,minibatch_accuracy,test_loss,test_accuracy")  # fmt: skip
+    add("--out", type=file_path, metavar="FILE", help="output file without suffix (default: figure-<n>); with "
+        "--all, a folder (default: figures)")  # fmt: skip
+    add("--data-dir", type=file_path, metavar="PATH", help=f"with --figure 7, gradients or surface: {SMALL_IMAGES}; "
+        f"or photographs: {PHOTOGRAPHS}")  # fmt: skip
+    add("--dataset", metavar="NAME", help=f"with --figure 7, gradients or surface: {DATASET} (default: the only one)")
+    add("--limit", type=int, metavar="N", help="with --figure 7, gradients or surface: use N images, evenly "
+        "spread over the data (default: all test images for 7, 1,024 training images for gradients and 500 for "
+        "surface)")  # fmt: skip
+    add("--initial", type=int, nargs="+", default=[], metavar="N", help="with --figure gradients: also untrained "
+        "CIFAR-10 nets of these depths, plain and residual, with and without batch normalisation")  # fmt: skip
+    add("--line", action="store_true", help="with --figure surface: along one direction instead of over a plane")
+    add(
+        "--points",
+        type=int,
+        default=25,
+        metavar="N",
+        help="with --figure surface: points along each direction (default: 25)",
+    )
+    add(
+        "--reach",
+        type=float,
+        default=1.0,
+        metavar="STEP",
+        help="with --figure surface: how far to go each way (default: 1)",
+    )
     add("--seed", type=int, default=0, metavar="N",
-        help="random seed of directions or untrained nets (default: 0)")  # fmt: skip
+        help="random seed for directions or untrained nets (default: 0)")  # fmt: skip
     options = parser.parse(arguments)
     if not (options.folders or options.initial or options.others):
         raise InvalidValue("A figure needs run folders or files. Received: none. See --help.")
     if options.initial and options.figure != "gradients" and not options.all:
-        raise InvalidValue(f"--initial belongs to --figure gradients. Received: --figure {options.figure}.")
+        raise InvalidValue(
+            f"--initial applies only to --figure gradients and --all. Received: --figure {options.figure}."
+        )
     if options.others and options.figure not in ("1", "6"):
-        raise InvalidValue(f"--others belongs to --figure 1, 6 and --all. Received: --figure {options.figure}.")
+        raise InvalidValue(f"--others applies only to --figure 1, 6 and --all. Received: --figure {options.figure}.")
     if not 0 <= options.seed <= MAX_SEED:
         raise InvalidValue(f"A seed is a whole number from 0 to {MAX_SEED:,}. Received: --seed {options.seed}.")
     return options

@@ -1,4 +1,4 @@
-"""Fine-tune a trained net on your own images: a new last layer for their classes, all other weights as they were.
+"""Fine-tune a trained net on your own images: a new last layer for their classes, the trained weights in all others.
 
     python recipes/finetune.py resnet-56.keras --data-dir flowers --out flowers
     python recipes/finetune.py runs/ResNet-20-seed0 --data-dir mine.npz \\
@@ -47,11 +47,11 @@ def program(arguments: Sequence[str]) -> None:
         several_processes=True,
     )
     add = parser.add_argument
-    add("file", type=file_path, metavar="FILE", help="the net to go on from: a run folder or a .keras file")
-    add("--freeze", nargs="+", default=["none"], metavar="WHAT", help="none, all-but-head, or stages N: the stem and "
-        "the first N stages (default: none)")  # fmt: skip
-    add("--old-rate", type=float, default=0.1, metavar="SHARE", help="learning rate of old layers, as a share of the "
-        "new layer's (default: 0.1)")  # fmt: skip
+    add("file", type=file_path, metavar="FILE", help="the net to start from: a run folder or a .keras file")
+    add("--freeze", nargs="+", default=["none"], metavar="WHAT", help="layers to freeze: none, all-but-head, or "
+        "stages N, which is the stem and the first N stages (default: none)")  # fmt: skip
+    add("--old-rate", type=float, default=0.1, metavar="SHARE", help="learning rate of the old layers, as a share of "
+        "the new layer's (default: 0.1)")  # fmt: skip
     photograph_options(parser)
     options = parser.parse(arguments)
     freeze, stages = _freeze(options.freeze)
@@ -101,7 +101,8 @@ def _freeze(words: Sequence[str]) -> tuple[Freeze, int]:
         case ["stages", number] if number.isdecimal() and len(number) < 5:
             return "stages", int(number)
     raise InvalidValue(
-        f"--freeze is {', '.join(get_args(Freeze))}, with a number after stages. Received: {' '.join(words)}."
+        f"--freeze is one of {', '.join(get_args(Freeze))}; stages is followed by a number. "
+        f"Received: {' '.join(words)}."
     )
 
 

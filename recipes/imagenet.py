@@ -11,12 +11,12 @@ label smoothing, averaged weights, residuals that start at 0, and the stride of 
 convolution. --recipe large is for many devices: batches of 8,192 at 32 times the rate, after a warm-up (Goyal et al.
 2017).
 
---architecture vgg-16, vgg-19, googlenet, prelu-net-a, -b, -c or bn-inception is trained by its own paper's recipe,
-GoogLeNet with its two auxiliary classifiers, which are not part of the saved net.
+--architecture vgg-16, vgg-19, googlenet, prelu-net-a, -b, -c or bn-inception trains that net with its own paper's
+recipe, GoogLeNet with its two auxiliary classifiers, which are not part of the saved net.
 
---data-dir holds train/<class>/* and val/<class>/*, or imagenet2012 as prepared by TensorFlow Datasets. Top-1 error to
-expect, percent, 10-crop (paper): 18 layers 27.88, 34 24.19 to 25.03, 50 22.85, 101 21.75, 152 21.43; plain: 18 27.94,
-34 28.54. recipes/evaluate.py tests by this and the other protocols.
+--data-dir holds train/<class>/* and val/<class>/*, or imagenet2012 as prepared by TensorFlow Datasets. Expected top-1
+error in percent, 10-crop (paper): 18 layers 27.88, 34 24.19 to 25.03, 50 22.85, 101 21.75, 152 21.43; plain: 18 27.94,
+34 28.54. recipes/evaluate.py tests with this and the other protocols.
 """
 
 import shlex
@@ -59,7 +59,9 @@ def asked_for(options: Namespace) -> tuple[Network, Recipe]:
     if options.architecture:
         for option in ("plain", "shortcut", "recipe"):
             if getattr(options, option) not in (False, "paper"):
-                raise InvalidValue(f"--{option} is of plain and residual nets. Received: it with --architecture.")
+                raise InvalidValue(
+                    f"--{option} applies only to plain and residual nets. Received: it with --architecture."
+                )
         system = COMPARISON_SYSTEMS[options.architecture]
         return system.network(options.image_size), system.recipe
     stride_in = "3x3" if options.recipe in ("modern", "large") else "1x1"
@@ -78,16 +80,21 @@ def program(arguments: Sequence[str]) -> None:
     )
     add = parser.add_argument
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--depth", type=int, metavar="N", help="weighted layers: 18, 34, 50, 101 or 152")
+    which.add_argument("--depth", type=int, metavar="N", help="number of weighted layers: 18, 34, 50, 101 or 152")
     which.add_argument(
         "--architecture",
         choices=COMPARISON_SYSTEMS,
         metavar="NAME",
-        help=f"a system that Tables 3 to 5 compare with, by its own recipe: {', '.join(COMPARISON_SYSTEMS)}",
+        help=f"a system from the comparison in Tables 3 to 5, with its own recipe: {', '.join(COMPARISON_SYSTEMS)}",
     )
-    add("--plain", action="store_true", help="without shortcuts")
-    add("--shortcut", default="paper", metavar="A|B|C", help="option of section 4.1 (default: A to 34 layers, then B)")
-    add("--recipe", choices=RECIPES, default="paper", help="schedule and what goes with it (default: paper)")
+    add("--plain", action="store_true", help="train a plain net, without shortcuts")
+    add(
+        "--shortcut",
+        default="paper",
+        metavar="A|B|C",
+        help="shortcut option of section 4.1 (default: A up to 34 layers, then B)",
+    )
+    add("--recipe", choices=RECIPES, default="paper", help="schedule and related settings (default: paper)")
     add("--image-size", type=int, default=224, metavar="PIXELS", help="side of the crops (default: 224)")
     photograph_options(parser)
     options = parser.parse(arguments)

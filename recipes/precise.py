@@ -30,14 +30,20 @@ from resnet_keras.weights import archive
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("net", type=file_path, metavar="RUN_OR_FILE", help="run folder or .keras file")
+    add("net", type=file_path, metavar="RUN_OR_FILE", help="a run folder or a .keras file")
     add("--data-dir", type=file_path, required=True, metavar="PATH", help="photographs, as for recipes/evaluate.py")
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
-    add("--images", type=int, default=10_000, metavar="N", help="training photographs, at least (default: 10000)")
-    add("--batch-size", type=int, default=256, metavar="N", help="as in training (default: 256)")
-    add("--seed", type=int, default=0, metavar="N", help="random seed of order and augmentation (default: 0)")
+    add(
+        "--images",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="average over at least N training photographs (default: 10000)",
+    )
+    add("--batch-size", type=int, default=256, metavar="N", help="images per batch, as in training (default: 256)")
+    add("--seed", type=int, default=0, metavar="N", help="random seed for data order and augmentation (default: 0)")
     add("--limit", type=int, metavar="N", help="test N validation photographs (default: all)")
-    add("--out", type=file_path, required=True, metavar="FILE", help="where the net is written; it ends in .keras")
+    add("--out", type=file_path, required=True, metavar="FILE", help="where to write the net; must end in .keras")
     photograph_options(parser)
     options = parser.parse(arguments)
     if not (
@@ -47,9 +53,9 @@ def program(arguments: Sequence[str]) -> None:
         and (options.limit is None or options.limit >= 1)
     ):
         raise InvalidValue(
-            f"Images are 1 to {MAX_COUNT:,}, a batch 1 to {MAX_BATCH_SIZE:,}, a seed 0 to {MAX_SEED:,}, a limit 1 or "
-            f"more. Received: --images {options.images}, --batch-size {options.batch_size}, --seed {options.seed}, "
-            f"--limit {options.limit}."
+            f"--images is 1 to {MAX_COUNT:,}, --batch-size 1 to {MAX_BATCH_SIZE:,}, --seed 0 to {MAX_SEED:,}, "
+            f"--limit 1 or more. Received: --images {options.images}, --batch-size {options.batch_size}, "
+            f"--seed {options.seed}, --limit {options.limit}."
         )
     if options.out.suffix != ".keras":
         raise InvalidValue(f"A net is written to a .keras file. Received: --out {options.out}.")

@@ -34,7 +34,7 @@ MOST = 100
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("net", type=file_path, metavar="NET", help="a run folder, or a .keras file")
+    add("net", type=file_path, metavar="NET", help="a run folder or a .keras file")
     add("--data-dir", type=file_path, metavar="PATH", help=f"{SMALL_IMAGES}; or photographs: {PHOTOGRAPHS}")
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
     add(
@@ -42,18 +42,22 @@ def program(arguments: Sequence[str]) -> None:
         type=file_path,
         nargs="+",
         metavar="FILE",
-        help="these instead: JPEG, PNG and the like, of any size",
+        help="use these pictures instead: JPEG, PNG and the like, of any size",
     )
-    add("--images", type=int, default=8, metavar="N", help="how many (default: 8)")
+    add("--images", type=int, default=8, metavar="N", help="number of images (default: 8)")
     add(
-        "--out", type=file_path, default=Path("prediction"), metavar="FILE", help="without suffix (default: prediction)"
+        "--out",
+        type=file_path,
+        default=Path("prediction"),
+        metavar="FILE",
+        help="output file without suffix (default: prediction)",
     )
     options = parser.parse(arguments)
     asked = len(options.pictures) if options.pictures else options.images
     if not 1 <= asked <= MOST:
         raise InvalidValue(f"A figure shows 1 to {MOST} images. Received: {asked}.")
     if options.pictures and (options.data_dir or options.dataset):
-        raise InvalidValue("Images are --pictures, or those of --data-dir and --dataset. Received: both.")
+        raise InvalidValue("Images come from --pictures, or from --data-dir and --dataset. Received: both.")
     storage.check_writable(options.out.parent)
     photographs = [decoding.decode(decoding.read(path), str(path)) for path in options.pictures or ()]
     console = plain_console()
@@ -81,7 +85,7 @@ def program(arguments: Sequence[str]) -> None:
         for path, own, k in zip(options.pictures, probabilities, best, strict=True):
             say(console, f"{path.name}: {names[k]}, {100 * own[k]:.1f} %")
     else:
-        say(console, f"{net.name}: {int((best == labels).sum())} of {len(labels)} right")
+        say(console, f"{net.name}: {int((best == labels).sum())} of {len(labels)} correct")
     figure = predictions(pixels, labels, probabilities, names, title=f"{net.name} on {subject}")
     say(console, *map(str, plotting.save(figure, options.out)))
 

@@ -1,10 +1,11 @@
-"""Report run folders on one HTML page: figures, Tables 2 to 6, commands, versions and deviations. Needs no network.
+"""Report on run folders in one HTML page: figures, Tables 2 to 6, commands, versions and deviations. Needs no network.
 
     python recipes/report.py runs --out report.html
     python recipes/report.py results evaluations --out report.html
 
 Figures 1, 4 and 6 are drawn; figures of nets and searches that recipes/figures.py and recipes/tune.py left in the same
-folders, and the JSON files of recipes/evaluate.py, are used as they are. A line says what cannot be drawn.
+folders, and the JSON files of recipes/evaluate.py, are used as they are. A line reports each figure that cannot be
+drawn.
 """
 
 import sys
@@ -26,14 +27,20 @@ DEVIATIONS = Path(__file__).parents[1] / "docs" / "deviations.md"
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("folders", type=file_path, nargs="+", metavar="RUNS", help="run folders, or folders that hold them")
-    add("--out", type=file_path, default=Path("report.html"), metavar="FILE", help="(default: report.html)")
+    add("folders", type=file_path, nargs="+", metavar="RUNS", help="run folders, or folders containing them")
+    add(
+        "--out",
+        type=file_path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="HTML page to write (default: report.html)",
+    )
     options = parser.parse(arguments)
     found, notes = from_runs.find(options.folders)
     evaluations = report.found_evaluations(options.folders)
     drawn = report.found_pictures(options.folders)
     if not (found or evaluations or drawn):
-        raise InputOutput(f"A report is of run folders. None in: {', '.join(map(str, options.folders))}.")
+        raise InputOutput(f"A report is made from run folders. None found in: {', '.join(map(str, options.folders))}.")
     storage.check_file(options.out)
     pictures = []
     with tempfile.TemporaryDirectory() as folder:

@@ -43,20 +43,22 @@ BASIC = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--out", type=file_path, required=True, metavar="FILE", help="an SVG")
-    add("--until", required=True, metavar="TEXT", help="what the screen shows when it is drawn")
-    add("--columns", type=int, default=100, metavar="N", help="of the screen (default: 100)")
-    add("--lines", type=int, default=24, metavar="N", help="of the screen (default: 24)")
-    add("--timeout", type=float, default=3600.0, metavar="SECONDS", help="for the text to appear (default: 3600)")
+    add("--out", type=file_path, required=True, metavar="FILE", help="SVG file to write")
+    add("--until", required=True, metavar="TEXT", help="draw the screen once it shows this text")
+    add("--columns", type=int, default=100, metavar="N", help="width of the screen (default: 100)")
+    add("--lines", type=int, default=24, metavar="N", help="height of the screen (default: 24)")
+    add(
+        "--timeout", type=float, default=3600.0, metavar="SECONDS", help="how long to wait for the text (default: 3600)"
+    )
     add("command", type=shlex.split, metavar="PROGRAM", help="a Python program and its arguments, in quotes")
     options = parser.parse(arguments)
     if not options.command or not (20 <= options.columns <= 400 and 2 <= options.lines <= 200):
         raise InvalidValue(
-            "A screen has 20 to 400 columns and 2 to 200 lines, and a program. Received: "
+            "A screen has 20 to 400 columns, 2 to 200 lines and a program. Received: "
             f"{options.columns} and {options.lines}, {shlex.join(options.command) or 'no program'}."
         )
     if find_spec("pyte") is None or sys.platform == "win32":
-        raise InvalidValue('A screen needs pyte and a POSIX system. Install it: pip install -e ".[docs]"')
+        raise InvalidValue('A screen needs pyte and a POSIX system. Install pyte: pip install -e ".[docs]"')
     storage.check_writable(options.out.parent)
     rows = _rows(options.command, options.until, options.columns, options.lines, options.timeout)
     command = Text(f"{PROMPT}python {shlex.join(options.command)}", "bold")

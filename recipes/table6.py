@@ -4,11 +4,12 @@
     python recipes/table6.py --iterations 16000 --only plain-56 ResNet-56
     KERAS_BACKEND=jax python recipes/table6.py --seeds 0-4
 
-The nets form a queue: finished ones are skipped, the same command resumes an interrupted one, and each line says how
-long the rest will take. Every net leaves its run folder in --out, with a model card; of several seeds, only the first
-keeps its model.keras. Takes days on two CPU cores: about 70 hours for one seed, of which the 20-layer nets take 7.
+The nets form a queue: finished ones are skipped, and each line says how long the rest will take. Run the same command
+again to resume an interrupted one. Every net leaves its run folder in --out, with a model card; of several seeds, only
+the first keeps its model.keras. Takes days on two CPU cores: about 70 hours for one seed, of which the 20-layer nets
+take 7.
 
-Test error to expect, percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110 6.43 (best of 5), 1202 7.93.
+Expected test error in percent (paper): 20 layers 8.75, 32 7.51, 44 7.17, 56 6.97, 110 6.43 (best of 5), 1202 7.93.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,11 @@ USUAL = (*(name for name, net in NETS.items() if net.depth <= 56), "ResNet-110")
 def program(arguments: Sequence[str]) -> None:
     parser = training_options(__doc__, out="results/cifar10, or results/cifar10-<iterations>", several_seeds=True)
     parser.add_argument(
-        "--only", nargs="+", metavar="NET", default=USUAL, help=f"of {', '.join(NETS)} (default: to ResNet-110)"
+        "--only",
+        nargs="+",
+        metavar="NET",
+        default=USUAL,
+        help=f"nets to train, of {', '.join(NETS)} (default: up to 56 layers, and ResNet-110)",
     )
     options = parser.parse(arguments)
     if unknown := [name for name in options.only if name not in NETS]:

@@ -25,7 +25,11 @@ NUMBERS = (2, 3, 4, 5, 6)
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__, computes=False)
     parser.add_argument(
-        "sources", type=file_path, nargs="*", metavar="FOLDER_OR_JSON", help="folders that hold runs, and evaluations"
+        "sources",
+        type=file_path,
+        nargs="*",
+        metavar="FOLDER_OR_JSON",
+        help="run folders, or folders containing them, and JSON files of evaluations",
     )
     parser.add_argument(
         "--table",

@@ -6,9 +6,9 @@
         --search bayesian --trials 30 --iterations 400 --out runs/bayesian
 
 Uses keras-tuner (pip install -e ".[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has a row
-for each. The same command resumes an interrupted search and, with more --trials, extends a finished one. --confirm
-trains the best trial's settings and those of degradation.py again, on other seeds and for equally many updates. Several
-processes can search together: one is the chief, which trains nothing, and all have the same command:
+for each. Run the same command again to resume an interrupted search or, with more --trials, to extend a finished one.
+--confirm trains the best trial's settings and those of degradation.py again, on other seeds and for equally many
+updates. Several processes can search together: one is the chief, which trains nothing, and all run the same command:
 
     export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
     KERASTUNER_TUNER_ID=chief python recipes/tune.py ... &
@@ -39,18 +39,34 @@ NEEDS = {"keras_tuner": "hyperband", "sklearn": "bayesian", "scipy": "bayesian"}
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("--trials", type=int, required=True, metavar="N", help="in all, those of earlier calls included")
-    add("--iterations", type=int, required=True, metavar="N", help="updates of a trial; Hyperband gives most of them "
+    add(
+        "--trials",
+        type=int,
+        required=True,
+        metavar="N",
+        help="number of trials in total, including those of earlier calls",
+    )
+    add("--iterations", type=int, required=True, metavar="N", help="updates per trial; Hyperband gives most trials "
         "1/9 or 1/3 of these")  # fmt: skip
-    add("--out", type=file_path, required=True, metavar="FOLDER", help="of the search")
-    add("--search", choices=("hyperband", "bayesian", "random"), default="hyperband", help="(default: hyperband)")
+    add("--out", type=file_path, required=True, metavar="FOLDER", help="folder for the search")
+    add(
+        "--search",
+        choices=("hyperband", "bayesian", "random"),
+        default="hyperband",
+        help="search algorithm (default: hyperband)",
+    )
     add("--data-dir", type=file_path, metavar="PATH", help=SMALL_IMAGES)
-    add("--image-size", type=int, metavar="PIXELS", help=f"to which images are averaged (default: {IMAGE_SIZE}, or as "
-        "they are where that does not divide their size)")  # fmt: skip
-    add("--dataset", metavar="NAME", help="which data set, where --data-dir holds several")
+    add("--image-size", type=int, metavar="PIXELS", help=f"average images down to this size (default: {IMAGE_SIZE}, "
+        "or unchanged if that does not divide their size)")  # fmt: skip
+    add(
+        "--dataset",
+        metavar="NAME",
+        help="which data set in a TensorFlow Datasets folder, such as cifar100 or mnist "
+        "(default: the paper's, or the only one)",
+    )
     add("--confirm", type=seed_list, metavar="N-N,N,...", help="after the search, train the best trial's settings and "
         "those of degradation.py on these seeds")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", help="random seed of proposals and trials (default: 0)")
+    add("--seed", type=int, default=0, metavar="N", help="random seed for proposals and trials (default: 0)")
     options = parser.parse(arguments)
     if not 1 <= options.trials <= MOST_TRIALS:
         raise InvalidValue(f"A search has 1 to {MOST_TRIALS:,} trials. Received: --trials {options.trials}.")

@@ -4,8 +4,8 @@
     python recipes/watch.py runs/figure-6 --once
     python recipes/watch.py runs/figure-6 --out now.png
 
-Reads run folders and writes none. Ends when all runs are finished; it cannot tell that an interrupted run will not
-resume, so end it with Ctrl-C then.
+Reads run folders and writes none. Ends when all runs are finished; it cannot tell that an interrupted run will not be
+resumed, so end it with Ctrl-C then.
 """
 
 import time
@@ -29,13 +29,13 @@ LEAST_HEIGHT = 8
 def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     add = parser.add_argument
-    add("folders", type=file_path, nargs="+", metavar="RUN", help="run folders, or folders that hold them")
-    add("--once", action="store_true", help="show them as they are now")
-    add("--out", type=file_path, metavar="FILE", help="draw Figure 4 or 6 into this file, not into the terminal")
-    add("--every", type=float, default=5.0, metavar="SECONDS", help="between two looks (default: 5)")
+    add("folders", type=file_path, nargs="+", metavar="RUN", help="run folders, or folders containing them")
+    add("--once", action="store_true", help="show the curves as they are now and exit")
+    add("--out", type=file_path, metavar="FILE", help="draw Figure 4 or 6 to this file instead of the terminal")
+    add("--every", type=float, default=5.0, metavar="SECONDS", help="time between redraws (default: 5)")
     options = parser.parse(arguments)
     if not 0.1 <= options.every <= 86_400:
-        raise InvalidValue(f"Two looks are 0.1 to 86,400 seconds apart. Received: --every {options.every:g}.")
+        raise InvalidValue(f"Redraws are 0.1 to 86,400 seconds apart. Received: --every {options.every:g}.")
     console = plain_console()
     seen: list[tuple[int, bool]] | None = None
     found: list[Run] = []
@@ -47,7 +47,9 @@ def program(arguments: Sequence[str]) -> None:
                 if not found:
                     raise
             if not found and seen is None:
-                raise InputOutput(f"What is watched is a run folder. None in: {', '.join(map(str, options.folders))}.")
+                raise InputOutput(
+                    f"Only run folders are watched. None found in: {', '.join(map(str, options.folders))}."
+                )
             now = [(len(run.rows), run.results is not None) for run in found]
             if now != seen:
                 _draw(found, options.out, console, live)

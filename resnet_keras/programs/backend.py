@@ -32,9 +32,9 @@ def choose_backend() -> str:
             if platform.machine() in ("x86_64", "AMD64"):  # by default TensorFlow uses oneDNN on only some of these
                 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
             return name
-    missing = f"{asked} is not installed" if asked else "none is installed"
+    missing = f"{asked}, which is not installed" if asked else "none of them is installed"
     raise InvalidValue(
-        f"Keras computes with TensorFlow, JAX or PyTorch. Received: {missing}. "
+        f"Keras runs on TensorFlow, JAX or PyTorch. Received: {missing}. "
         f'Install it: pip install -e ".[{asked or "jax"}]"'
     )
 

@@ -24,7 +24,7 @@ SLOWEST_LINK, FASTEST_LINK = 1e-6, 1e6
 MAX_SEED, MAX_SEEDS = 2**32 - 1, 1_000
 
 
-BACKEND_HELP = "KERAS_BACKEND=tensorflow, jax or torch in the environment chooses the backend."
+BACKEND_HELP = "Set KERAS_BACKEND=tensorflow, jax or torch in the environment to choose the backend."
 
 
 class _Paragraphs(argparse.HelpFormatter):
@@ -82,25 +82,27 @@ def file_path(text: str) -> Path:
         ArgumentTypeError: the text cannot name a file.
     """
     if not text.strip() or "\0" in text:
-        raise argparse.ArgumentTypeError(f"a path has a name. Received: {text!r}")
+        raise argparse.ArgumentTypeError(f"a path is not blank and has no null character. Received: {text!r}")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # "~nobody/x", or no home
-        raise argparse.ArgumentTypeError(f"a home is known. Received: {text!r} ({error})") from None
+        raise argparse.ArgumentTypeError(
+            f"~ in a path stands for a known home directory. Received: {text!r} ({error})"
+        ) from None
 
 
 SMALL_IMAGES = (
-    "CIFAR-10 as TensorFlow Datasets, Keras, torchvision or its own site have it, or .npz files with x_train, y_train, "
-    "x_test, y_test (default: TFDS_DATA_DIR, else ~/tensorflow_datasets, else Keras's folder, else a download)"
+    "CIFAR-10 as stored by TensorFlow Datasets, Keras, torchvision or its own site, or .npz files with x_train, "
+    "y_train, x_test, y_test (default: TFDS_DATA_DIR, else ~/tensorflow_datasets, else Keras's folder, else a download)"
 )
-DATASET = "which set of a folder of TensorFlow Datasets, such as cifar100 or mnist"
+DATASET = "which data set in a TensorFlow Datasets folder, such as cifar100 or mnist"
 
 
 def photograph_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every recipe that reads photographs."""
     add = parser.add_argument
-    add("--skip-bad", type=int, default=0, metavar="N", help="leave out up to N damaged photographs (default: 0)")
-    add("--workers", type=int, metavar="N", help="threads that decode (default: one for each core)")
+    add("--skip-bad", type=int, default=0, metavar="N", help="skip up to N damaged photographs (default: 0)")
+    add("--workers", type=int, metavar="N", help="number of decoding threads (default: one per core)")
 
 
 PHOTOGRAPHS = "folder with train/<class>/* and val/<class>/*, or a data set prepared by TensorFlow Datasets"
@@ -129,61 +131,69 @@ def training_options(
     add = options.add_argument
     seed = options.add_mutually_exclusive_group()
     seed.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="random seed of weights, order and augmentation (default: 0)"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="random seed for weights, data order and augmentation (default: 0)",
     )
     if several_seeds:
         seed.add_argument(
             "--seeds",
             type=seed_list,
             metavar="N-N,N,...",
-            help="several instead of --seed, each in its own folder in --out; one program with JAX on an accelerator",
+            help="several seeds instead of --seed, each in its own folder in --out; with JAX on an accelerator, "
+            "all in one program",
         )
     add("--data-dir", type=file_path, metavar="PATH", required=data_required, help=data)
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the paper's, or the only one)")
-    add("--out", type=file_path, metavar="FOLDER", help=f"where the run is written (default: {out})")
+    add("--out", type=file_path, metavar="FOLDER", help=f"where to write the run (default: {out})")
     add(
         "--iterations",
         type=int,
         metavar="N",
-        help="updates in all; what is told in updates keeps its share of them (default: the recipe's)",
+        help="updates in total; schedules given in updates are scaled in proportion (default: the recipe's)",
     )
     add("--batch-size", type=int, metavar="N", help="images per update (default: the recipe's)")
-    add("--accumulate", type=int, metavar="N", help="parts that a batch is computed in (default: the recipe's)")
+    add("--accumulate", type=int, metavar="N", help="compute each batch in N equal parts (default: the recipe's)")
     add(
         "--precision",
         choices=get_args(Precision),
-        help="what layers compute in; weights stay float32 (default: the recipe's)",
+        help="precision in which layers compute; weights stay float32 (default: the recipe's)",
     )
     add(
-        "--learning-rate", type=float, metavar="RATE", help="learning rate of the first updates (default: the recipe's)"
+        "--learning-rate",
+        type=float,
+        metavar="RATE",
+        help="initial learning rate, after any warm-up (default: the recipe's)",
     )
     add(
         "--resume",
         choices=get_args(Resume),
         default="auto",
-        help="auto: resume the run that is in --out; fresh: start over in a new folder beside it (default: auto)",
+        help="auto: resume the run in --out; fresh: start over in a new folder beside it (default: auto)",
     )
-    add("--tensorboard", action="store_true", help="also write TensorBoard events, into each run folder's tensorboard/")
-    add("--estimate", action="store_true", help="say how long it will take, and train nothing")
+    add("--tensorboard", action="store_true", help="also write TensorBoard events to tensorboard/ in each run folder")
+    add("--estimate", action="store_true", help="estimate how long training will take, without training")
     if several_processes:
-        add("--processes", type=int, metavar="N", help="start N processes on this machine that train together")
+        add("--processes", type=int, metavar="N", help="train in N processes, started on this machine")
         add(
             "--devices",
             type=int,
             metavar="N",
-            help="of each process, to compute on (default: one; JAX in several processes: all of each)",
+            help="devices per process (default: one; with JAX in several processes, all that each has)",
         )
         add(
             "--sync-batch-norm",
             action="store_true",
-            help="normalise over the whole batch, not over the part of each device (JAX always does)",
+            help="normalise over the whole batch instead of each device's part (JAX always does)",
         )
         add(
             "--link",
             type=float,
             default=LINK,
             metavar="GB/S",
-            help=f"what passes between two devices, for --estimate with --devices or --processes (default: {LINK:g})",
+            help=f"bandwidth between two devices, for --estimate with --devices or --processes (default: {LINK:g})",
         )
     add("--fresh", dest="resume", action="store_const", const="fresh", help="the same as --resume fresh")
     return options
@@ -199,12 +209,14 @@ def seed_list(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, dash, last = part.partition("-")
         if not (first.isdecimal() and (last.isdecimal() or not dash) and max(len(first), len(last)) <= 10):
-            raise argparse.ArgumentTypeError(f"seeds are 0-4 or 0,2,7. Received: {text!r}")
+            raise argparse.ArgumentTypeError(f"seeds are a range or a list, such as 0-4 or 0,2,7. Received: {text!r}")
         low, high = int(first), int(last or first)
         if low > high:
-            raise argparse.ArgumentTypeError(f"a range of seeds goes up, like 0-4. Received: {part!r}")
+            raise argparse.ArgumentTypeError(f"a range of seeds is ascending, such as 0-4. Received: {part!r}")
         if high > MAX_SEED or high - low >= MAX_SEEDS - len(found):
-            raise argparse.ArgumentTypeError(f"at most {MAX_SEEDS} seeds up to {MAX_SEED:,}. Received: {text!r}")
+            raise argparse.ArgumentTypeError(
+                f"there are at most {MAX_SEEDS} seeds, each up to {MAX_SEED:,}. Received: {text!r}"
+            )
         found += range(low, high + 1)
     if len(set(found)) < len(found):
         raise argparse.ArgumentTypeError(f"each seed is given once. Received: {text!r}")
@@ -218,7 +230,7 @@ def run_folders(options: argparse.Namespace, name: str) -> dict[int, Path]:
         ValueError: several seeds with an estimate, which is for one.
     """
     if options.seeds is not None and options.estimate:
-        raise InvalidValue("--estimate says how long one seed takes. Received: --seeds with it.")
+        raise InvalidValue("--estimate gives the time for one seed. Received: --estimate with --seeds.")
     if options.seeds is None:
         named = Path("runs") / f"{name.replace(' ', '-')}-seed{options.seed}"
         return {options.seed: options.out or named}
@@ -244,7 +256,7 @@ def planned(options: argparse.Namespace) -> dict[str, Any]:
     """
     if not SLOWEST_LINK <= options.link <= FASTEST_LINK:
         raise InvalidValue(
-            f"{SLOWEST_LINK:g} to {FASTEST_LINK:g} GB/s pass between two devices. Received: --link {options.link:g}."
+            f"A link has a bandwidth of {SLOWEST_LINK:g} to {FASTEST_LINK:g} GB/s. Received: --link {options.link:g}."
         )
     return {"devices": (options.processes or 1) * (options.devices or 1), "link": options.link * 1e9}
 

@@ -29,7 +29,9 @@ def start_processes(options: Namespace, recipe: Recipe) -> None:
     backend = choose_backend()
     where, asked = launched(backend, os.environ), options.processes
     if where.processes > 1 and asked not in (None, where.processes):
-        raise InvalidValue(f"The launcher says how many processes there are: {where.processes}. Received: {asked}.")
+        raise InvalidValue(
+            f"The launcher sets the number of processes: {where.processes}. Received: --processes {asked}."
+        )
     planned = where if asked is None else Distribution(0, asked)
     Distribution(0, planned.processes, options.devices or 1).check(recipe.batch_size, recipe.accumulate)
     if asked in (None, 1) or where.processes > 1 or options.estimate:

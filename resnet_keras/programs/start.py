@@ -36,7 +36,7 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
     name = choose_backend()
     where = launched(name, os.environ)
     if options is None and where.processes > 1:
-        raise InvalidValue(f"This program runs in one process. Received: {where.processes} of a launcher.")
+        raise InvalidValue(f"This program runs in one process. Received: {where.processes}, started by a launcher.")
     say(console, f"starting {name} ...")
     # Keras imports Matplotlib, which fails on a backend that it does not know. A program's figures are files.
     os.environ.pop("MPLBACKEND", None)
@@ -51,9 +51,9 @@ def start_backend(console: Console, options: Namespace | None = None) -> str:
         try:
             keras.ops.convert_to_numpy(keras.ops.zeros(()))
         except Exception as error:  # each backend reports a missing device in its own way
-            asked = ", ".join(f"{key}={os.environ[key]}" for key in ASKED if key in os.environ) or "its default"
+            asked = ", ".join(f"{key}={os.environ[key]}" for key in ASKED if key in os.environ) or "its default device"
             raise (InvalidValue if where.leads else InputOutput)(
-                f"A backend computes on a device that is there. Received: {name} with {asked} ({first_line(error)})."
+                f"A backend needs a device that is available. Received: {name} with {asked} ({first_line(error)})."
             ) from error
     return name
 
@@ -66,8 +66,8 @@ def _keras() -> Any:
         raise
     except Exception as error:  # whatever it raises for a file that holds something else
         raise InvalidValue(
-            f"Keras reads its settings, keras.json in KERAS_HOME or ~/.keras. Received: {first_line(error)}. "
-            "Mend or remove that file."
+            f"Keras reads its settings from keras.json in KERAS_HOME or ~/.keras. Received: {first_line(error)}. "
+            "Fix or remove that file."
         ) from error
 
 

@@ -168,9 +168,7 @@ def test_a_batch_or_number_that_does_not_fit_is_one_line_at_once(program, variab
     done = run_python(*command, "--batch-size", "5", **said)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert (
-        "Nearest: --batch-size 4 or 6" if variable is None else "says how many processes there are: 3"
-    ) in done.stderr
+    assert ("Nearest: --batch-size 4 or 6" if variable is None else "sets the number of processes: 3") in done.stderr
 
 
 def launcher_variables(processes):

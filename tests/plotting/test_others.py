@@ -135,5 +135,5 @@ def test_all_of_a_folder_that_holds_anything(tmp_path, files):
         assert {f"{name}.png", f"{name}.svg", f"{name}.csv"} <= names
     lines = done.stderr.splitlines()
     assert any(line.startswith("skipped: ") and "foreign" in line for line in lines)
-    assert "Figures 7, gradients, surface are not drawn: no model.keras among the runs." in lines
+    assert "Figures 7, gradients, surface were not drawn: no model.keras among the runs." in lines
     assert "Traceback" not in done.stderr

@@ -133,7 +133,7 @@ def test_a_comparison_system_as_a_user_trains_it(folder, tmp_path):
     refused = run_python(*arguments, "--plain")
     assert refused.returncode == 2
     assert refused.stderr.strip().splitlines() == [
-        "imagenet.py: --plain is of plain and residual nets. Received: it with --architecture."
+        "imagenet.py: --plain applies only to plain and residual nets. Received: it with --architecture."
     ]
     arguments += ["--image-size", "32", "--iterations", "2", "--batch-size", "4", "--out", str(tmp_path / "run")]
     done = run_python(*arguments)

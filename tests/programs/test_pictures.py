@@ -27,7 +27,7 @@ def test_predict_counts_what_the_net_has_right(small_npz, tmp_path):
     assert done.returncode == 0, done.stderr
     with np.load(small_npz) as held:
         right = (load(run / "model.keras").predict(held["x_test"], verbose=0).argmax(axis=1) == held["y_test"]).sum()
-    assert f"{right} of 30 right" in done.stdout
+    assert f"{right} of 30 correct" in done.stdout
     assert out.with_suffix(".png").stat().st_size > 10_000
     refused = run_python("recipes/predict.py", str(run), "--images", "0")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)

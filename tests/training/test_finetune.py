@@ -149,7 +149,7 @@ def test_the_program(tmp_path, small_npz, old):
     assert run_json(out)["recipe"]["finetune"]["freeze"] == "stages"
     wrong = run_python("recipes/finetune.py", str(old), *options, "--freeze", "stages")
     assert wrong.returncode == 2
-    assert "--freeze is none, stages, all-but-head, with a number after stages" in wrong.stderr
+    assert "--freeze is one of none, stages, all-but-head; stages is followed by a number" in wrong.stderr
 
 
 @pytest.mark.any_backend
