@@ -24,9 +24,9 @@ CIFAR10_ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz", "cifar-1
 CIFAR10_MEMBERS = ("data_batch_1", "data_batch_1.bin")
 ARCHIVE_ENDS = (".tar.gz", ".tgz", ".tar")
 LAYOUT = (
-    "--data-dir holds train/<class>/* and val/<class>/*, a data set of TensorFlow Datasets "
-    "(<name>/<version>/dataset_info.json), CIFAR-10 as its site, Keras or torchvision have it (cifar-10-batches-py, "
-    "cifar-10-python.tar.gz), or is an .npz file or a folder of such parts."
+    "--data-dir holds train/<class>/* and val/<class>/*, a data set prepared by TensorFlow Datasets "
+    "(<name>/<version>/dataset_info.json) or CIFAR-10 as stored by its site, Keras or torchvision "
+    "(cifar-10-batches-py, cifar-10-python.tar.gz), or is an .npz file or a folder of .npz parts."
 )
 
 
@@ -66,10 +66,12 @@ def choose(data_dir: str | PathLike[str], dataset: str | None = None, *, usual: 
         if isinstance(error, InputOutput):
             raise
         raise InputOutput(
-            f"--data-dir names a folder that can be read. Received: {error.filename or data_dir} ({error.strerror})."
+            f"--data-dir names a readable folder. Received: {error.filename or data_dir} ({error.strerror})."
         ) from None
     if dataset is not None and found.kind != "prepared" and not (dataset == "cifar10" and found.kind != "photographs"):
-        raise InputOutput(f"--dataset names a set of TensorFlow Datasets. Received: {dataset} for {data_dir}.")
+        raise InputOutput(
+            f"--dataset names a data set prepared by TensorFlow Datasets. Received: {dataset} for {data_dir}."
+        )
     return found
 
 
@@ -117,7 +119,7 @@ def _one(data_dir: Path, versions: dict[str, list[Path]], dataset: str | None, u
     if wanted is None:
         raise InputOutput(f"A folder holds one data set, or --dataset names one. Received: {data_dir} with {names}.")
     if wanted not in versions:
-        raise InputOutput(f"--dataset names a set that is prepared. Received: {wanted} for {data_dir} with {names}.")
+        raise InputOutput(f"--dataset names a prepared data set. Received: {wanted} for {data_dir} with {names}.")
     configurations = sorted({path.parent for path in versions[wanted]})
     if len(configurations) > 1:
         listed = ", ".join(str(path) for path in configurations)

@@ -67,7 +67,7 @@ def kept(tmp_path):
 def test_the_second_start_does_not_decode(source, reads, tmp_path, capsys):
     first = sources.load(source)
     assert kept(tmp_path) == [beside(source)]
-    assert capsys.readouterr().err.startswith(f"kept for the next start: {beside(source)}")
+    assert capsys.readouterr().err.startswith(f"cached for the next run: {beside(source)}")
     second = sources.load(source)
     assert len(reads) == 1
     same(first, second)

@@ -102,7 +102,7 @@ def truncated(file):
 
 BAD = {
     "empty.jpg": (lambda file: file.write_bytes(b""), "empty"),
-    "text.jpg": (lambda file: file.write_text("an image\n"), "which is no JPEG"),
+    "text.jpg": (lambda file: file.write_text("an image\n"), "which is not a JPEG"),
     "truncated.jpg": (truncated, "cannot be decoded"),
     "one.png": (lambda file: Image.new("RGB", (1, 1)).save(file), "1 x 1 pixels"),
     "grey16.png": (sixteen_bits, "8 bits per channel"),
@@ -112,7 +112,7 @@ BAD = {
     "long.png": (lambda file: Image.new("L", (30_000, 300)).save(file), "30000 x 300 pixels"),
     "thin.png": (lambda file: Image.new("L", (800, 20)).save(file), "16 times"),
     "bomb.png": (lambda file: Image.new("1", (30_000, 30_000)).save(file), "pixels"),
-    "script.jpg": (lambda file: file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "no JPEG"),
+    "script.jpg": (lambda file: file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not a JPEG"),
 }
 
 
@@ -172,7 +172,7 @@ def test_folders_that_are_no_data_set_are_named(own_folder, tmp_path, monkeypatc
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", forbidden)  # a superuser may read any folder
-    with pytest.raises(InputOutput, match=r"can be read\. Received: .*train \(Permission denied\)"):
+    with pytest.raises(InputOutput, match=r"a readable folder\. Received: .*train \(Permission denied\)"):
         photographs.load(own_folder, 32)
 
 

@@ -148,7 +148,7 @@ def test_of_images_sorted_by_class_those_held_out_are_spread():
     assert "sorted by class" in line
     assert _labelled(np.arange(40) % 4).warnings == ()
     late = _labelled(np.r_[np.arange(36) % 3, 3, 3, 3, 3], num_classes=4)
-    assert "label 3 for one" in late.warnings[0]
+    assert "such as label 3" in late.warnings[0]
     assert late.y_train.tolist().count(3) == 4  # of 0, 10, 20 and 30 none
 
 

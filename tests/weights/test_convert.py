@@ -141,22 +141,22 @@ class Evil:
 STATES = {
     "missing tensor": (without("layer2.0.conv1.weight"), r"Missing: layer2\.0\.conv1\.weight"),
     "missing dense layer": (without("linear.bias"), r"linear\.bias"),
-    "extra tensor": (changed(extra=torch.ones(3)), "Received also: extra"),
+    "extra tensor": (changed(extra=torch.ones(3)), "Also received: extra"),
     "shape": (changed(bn1__weight=torch.ones(17)), r"bn1\.weight of shape \(16,\). Received: \(17,\)"),
     "NaN": (changed(bn1__weight=torch.full((16,), float("nan"))), "'bn1.weight' holds numbers that are not finite"),
     "inf": (changed(bn1__weight=torch.full((16,), float("inf"))), "not finite"),
     "too large for float32": (changed(bn1__weight=torch.full((16,), 1e300, dtype=torch.float64)), "not finite"),
-    "whole numbers": (changed(bn1__weight=torch.ones(16, dtype=torch.int64)), r"bn1\.weight of int64"),
+    "whole numbers": (changed(bn1__weight=torch.ones(16, dtype=torch.int64)), r"bn1\.weight of type int64"),
     "complex": (changed(bn1__weight=torch.ones(16, dtype=torch.complex64)), r"bn1\.weight"),
     "negative variance": (changed(bn1__running_var=torch.full((16,), -0.1)), "variance is 0 or more"),
     "sparse": (changed(bn1__weight=torch.ones(16).to_sparse()), "sparse"),
     "a shape of 10 billion": (changed(bn1__weight=torch.ones(1).expand(10**10)), "claim more than"),
-    "no tensor": (changed(bn1__weight="text"), "no tensor but a value of type str"),
+    "no tensor": (changed(bn1__weight="text"), "not a tensor but a value of type str"),
     "uneven stages": (lambda s: {k: v for k, v in s.items() if "layer3" not in k}, "n units in each of 3 stages"),
-    "unknown project": (lambda s: {f"features.{k}": v for k, v in s.items()}, "tensors of none of them"),
+    "unknown project": (lambda s: {f"features.{k}": v for k, v in s.items()}, "tensors that fit none of these"),
     "code": (changed(bn1__weight=Evil()), "no code from a file is run"),
-    "empty": (lambda s: {}, "no state_dict"),
-    "a number": (lambda s: 3, "no state_dict"),
+    "empty": (lambda s: {}, "not a state_dict"),
+    "a number": (lambda s: 3, "not a state_dict"),
 }
 
 
@@ -176,14 +176,14 @@ def test_wrong_tensors_are_named_in_one_line(tmp_path, case):
     ("content", "match"),
     [
         (b"", "it is empty"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointer of Git LFS"),
-        (b"<!DOCTYPE html><html></html>", "none of .pt"),
-        (b"PK\3\4 and nothing else", "cut off or damaged"),
-        (b"\x80\x02 and nothing else", "cut off or damaged|more than tensors"),
-        (b"\x89HDF\r\n\x1a\n and nothing else", "cut off or damaged"),
-        (b"\xff\0\0\0\0\0\0\0{ and nothing else", "cut off or damaged"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
+        (b"<!DOCTYPE html><html></html>", "not a .pt"),
+        (b"PK\3\4 and nothing else", "truncated or damaged"),
+        (b"\x80\x02 and nothing else", "truncated or damaged|more than tensors"),
+        (b"\x89HDF\r\n\x1a\n and nothing else", "truncated or damaged"),
+        (b"\xff\0\0\0\0\0\0\0{ and nothing else", "truncated or damaged"),
         (None, "it is a folder"),
-        ("cut", "cut off or damaged"),
+        ("cut", "truncated or damaged"),
         ("absent", "No such file"),
     ],
 )
@@ -211,9 +211,9 @@ def test_an_architecture_confirms(tmp_path):
     for name in ("ResNet-8", "resnet8", "ResNet-8 A"):
         convert(tmp_path / "net.pt", tmp_path / "net.keras", architecture=name)
     for name in ("ResNet-14", "plain-8", "ResNet-8 B"):
-        with pytest.raises(OSError, match=f"should hold {name}. Received: ResNet-8 of akamaster"):
+        with pytest.raises(OSError, match=f"should hold {name}. Received: ResNet-8 from akamaster"):
             convert(tmp_path / "net.pt", tmp_path / "net.keras", architecture=name)
-    with pytest.raises(InvalidValue, match="is named like"):
+    with pytest.raises(InvalidValue, match="has a name like"):
         convert(tmp_path / "net.pt", tmp_path / "net.keras", architecture="vgg-16")
 
 

@@ -157,8 +157,8 @@ def changed(**blobs):
 
 KERNEL = {"conv1__0": np.ones((64, 3, 7, 7)), "conv1__1": np.ones(64)}
 WRONG_NETS = {
-    "AlexNet": (alexnet, "16 tensors of none of them: conv1/0"),
-    "missing kernel": (without("res3b_branch2b/0"), "ResNet-50 of .*Missing: res3b_branch2b/0"),
+    "AlexNet": (alexnet, "16 tensors that fit none of these: conv1/0"),
+    "missing kernel": (without("res3b_branch2b/0"), "ResNet-50 from .*Missing: res3b_branch2b/0"),
     "missing scale": (
         without("scale2a_branch1/0", "scale2a_branch1/1"),
         "Missing: scale2a_branch1/0, scale2a_branch1/1",
@@ -166,7 +166,7 @@ WRONG_NETS = {
     "missing unit": (without("res3b_branch2a/0"), "Received: 3, 1, 6, 3 units"),
     "other units": (lambda: named((2, 2, 2, 2)), "Received: 2, 2, 2, 2 units"),
     "no dense layer": (without("fc1000/0", "fc1000/1"), "fc1000/1. Received: none"),
-    "extra": (changed(extra__0=np.ones(3)), "Received also: extra/0"),
+    "extra": (changed(extra__0=np.ones(3)), "Also received: extra/0"),
     "another kernel": (changed(conv1__0=np.ones((64, 3, 5, 5))), r"has conv1/0 of shape \(64, 3, 7, 7\)"),
     "another bias": (changed(**KERNEL | {"conv1__1": np.ones(63)}), r"conv1/1 of shape \(64,\). Received: \(63,\)"),
     "NaN": (changed(bn_conv1__0=np.full(64, np.nan)), "'bn_conv1/0' holds numbers that are not finite"),
@@ -210,9 +210,9 @@ def field(number, kind, content):
 GOOD = net_of(data=[1.0, 2.0], dim=[2])
 UNPACKED = field(7, 2, b"\x05" + field(5, 5, struct.pack("<f", 1.0)))
 WRONG_FILES = {
-    "cut": (GOOD[:-1], "cut off or damaged"),
+    "cut": (GOOD[:-1], "truncated or damaged"),
     "a length of 2 to the 63": (field(100, 2, b"\xff" * 9 + b"\x7f"), "claims .* bytes, 0 are left"),
-    "a length of 4 billion inside": (field(100, 2, b"\x06") + field(7, 2, b"\xff\xff\xff\xff\x0f"), "cut off|damaged"),
+    "a length of 4 billion inside": (field(100, 2, b"\x06") + field(7, 2, b"\xff\xff\xff\xff\x0f"), "damaged"),
     "a number without an end": (field(100, 2, b"\xff" * 20), "a number without an end"),
     "a group": (GOOD + field(5, 3, b""), "a field of type 3"),
     "field 0": (GOOD + field(0, 0, b"\x01"), "a field without a number"),
@@ -223,13 +223,13 @@ WRONG_FILES = {
     "100 axes": (net_of(data=[1.0], dim=[1] * 100), "more than 32 axes"),
     "no shape": (net_of(data=[1.0]), "and 1 numbers"),
     "no numbers": (net_of(dim=[2]), "and 0 numbers"),
-    "half a number": (field(100, 2, b"\x07") + field(7, 2, b"\x05") + field(5, 2, b"\x03abc"), "in one piece"),
-    "one by one": (field(100, 2, bytes([len(UNPACKED)])) + UNPACKED, "in one piece"),
-    "twice": (GOOD + GOOD, "'conv1/0' is there twice"),
-    "no weights": (MESSAGES["NetParameter"](name="ResNet-50", input=["data"]).SerializeToString(), "no net of Caffe"),
-    "a prototxt": (b'name: "ResNet-50"\ninput: "data"\nlayer {\n}\n', "text .prototxt"),
-    "a commented prototxt": (b'\n# ResNet\nlayer {\n  name: "conv1"\n}\n', "text .prototxt"),
-    "lines": (b"\nsome text", "cut off or damaged|no file of Caffe"),
+    "half a number": (field(100, 2, b"\x07") + field(7, 2, b"\x05") + field(5, 2, b"\x03abc"), "in packed form"),
+    "one by one": (field(100, 2, bytes([len(UNPACKED)])) + UNPACKED, "in packed form"),
+    "twice": (GOOD + GOOD, "'conv1/0' occurs twice"),
+    "no weights": (MESSAGES["NetParameter"](name="ResNet-50", input=["data"]).SerializeToString(), "not a Caffe net"),
+    "a prototxt": (b'name: "ResNet-50"\ninput: "data"\nlayer {\n}\n', "a .prototxt, a text file"),
+    "a commented prototxt": (b'\n# ResNet\nlayer {\n  name: "conv1"\n}\n', "a .prototxt, a text file"),
+    "lines": (b"\nsome text", "truncated or damaged|not a Caffe file"),
 }
 
 
@@ -277,7 +277,7 @@ def test_a_file_has_a_gigabyte_at_most(tmp_path):
     with (tmp_path / "net.caffemodel").open("wb") as file:
         file.write(caffemodel({"conv1/0": np.ones(3, np.float32)}))
         file.truncate(2**30 + 1)  # takes no room on disk
-    refused(tmp_path / "net.caffemodel", "it has 1,073,741,825 bytes and may have 1,073,741,824")
+    refused(tmp_path / "net.caffemodel", "it has 1,073,741,825 bytes, more than the limit of 1,073,741,824")
 
 
 @pytest.mark.any_backend
@@ -285,7 +285,7 @@ def test_a_file_has_a_gigabyte_at_most(tmp_path):
     ("content", "match"),
     [
         (b"", "it is empty"),
-        (binaryproto(np.ones((3, 4, 4)))[:-1], "cut off or damaged"),
+        (binaryproto(np.ones((3, 4, 4)))[:-1], "truncated or damaged"),
         (binaryproto(np.ones((1, 4, 4))), r"shape \(1, 1, 4, 4\)"),
         (binaryproto(np.full((3, 4, 4), 256.0)), "256 to 256"),
         (binaryproto(np.full((3, 4, 4), np.nan)), "not finite"),
@@ -302,5 +302,5 @@ def test_wrong_means_are_told_in_one_line(tmp_path, content, match):
 def test_a_mean_is_for_nets_of_caffe(tmp_path):
     (tmp_path / "mean.binaryproto").write_bytes(binaryproto(np.ones((3, 4, 4))))
     write_npz(tmp_path / "net.npz", {"conv1.weight": np.ones((16, 3, 3, 3), np.float32)})
-    with pytest.raises(InvalidValue, match="A mean image is for a net of Caffe"):
+    with pytest.raises(InvalidValue, match="A mean image is only for a Caffe net"):
         convert(tmp_path / "net.npz", tmp_path / "net.keras", mean=tmp_path / "mean.binaryproto")

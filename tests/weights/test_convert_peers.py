@@ -67,7 +67,7 @@ def test_raw_pixels_give_the_peers_probabilities(tmp_path, make, name, architect
 @pytest.mark.parametrize("name", ["resnext50_32x4d", "wide_resnet50_2"])
 def test_other_nets_of_torchvision_are_refused(tmp_path, name):
     torch.save(torchvision(name).state_dict(), tmp_path / "net.pt")
-    with pytest.raises(OSError, match="ResNet-50 of torchvision or timm has layer1"):
+    with pytest.raises(OSError, match="ResNet-50 from torchvision or timm has layer1"):
         convert(tmp_path / "net.pt", tmp_path / "net.keras")
 
 
@@ -173,7 +173,7 @@ def test_raw_pixels_give_the_probabilities_of_keras_hub(tmp_path, block, blocks,
 def test_other_nets_of_keras_hub_are_refused(tmp_path):
     pytest.importorskip("h5py")
     hub("basic", [2, 2, 2, 2], use_pre_activation=True).save_weights(tmp_path / "v2.weights.h5")
-    with pytest.raises(OSError, match=r"KerasHub net is one of Table 1\. Received: a ResNetV2"):
+    with pytest.raises(OSError, match=r"KerasHub net is one of the nets in Table 1\. Received: a ResNetV2"):
         convert(tmp_path / "v2.weights.h5", tmp_path / "net.keras")
     hub("basic", [2, 2, 2, 2]).backbone.save_weights(tmp_path / "headless.weights.h5")
     with pytest.raises(OSError, match="not its backbone"):

@@ -171,9 +171,9 @@ def _check_classes(data_dir: Path, train: Split, validation: Split, num_classes:
         )
     found = len(train.class_names)
     if found < 2:
-        raise InvalidValue(f"A classifier needs two classes. Received: {found} in {data_dir}.")
+        raise InvalidValue(f"A classifier needs at least two classes. Received: {found} in {data_dir}.")
     if num_classes is not None and num_classes != found:
-        raise InvalidValue(f"{LAYOUT} Received: {found} classes in {data_dir}, where {num_classes} are asked for.")
+        raise InvalidValue(f"{LAYOUT} Received: {found} classes in {data_dir}, where {num_classes} are expected.")
 
 
 def _stacked(made: Sequence[tuple[np.ndarray, int]]) -> Batch:

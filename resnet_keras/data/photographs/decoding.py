@@ -32,7 +32,7 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputOutput(f"A photograph is a file that can be read. Received: {path} ({error.strerror}).") from None
+        raise InputOutput(f"A photograph is a readable file. Received: {path} ({error.strerror}).") from None
 
 
 def decode(data: bytes, location: str) -> Image.Image:
@@ -74,7 +74,7 @@ def _decode(data: bytes, location: str, *, shrink: bool) -> Image.Image:
     except InputOutput:
         raise
     except UnidentifiedImageError:
-        reason = f"which is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        reason = f"which is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
     except Image.DecompressionBombError:
         reason = f"which has more than {MAX_PIXELS:,} pixels"
     except Exception as error:  # whatever Pillow's readers raise for damaged files
@@ -89,16 +89,16 @@ def _check(image: Image.Image, location: str) -> None:
     size = f"{image.width} x {image.height} pixels"
     if short < SIDES[0] or long > SIDES[1]:
         raise InputOutput(
-            f"A photograph's sides have {SIDES[0]} to {SIDES[1]:,} pixels. Received: {location} of {size}."
+            f"The sides of a photograph are {SIDES[0]} to {SIDES[1]:,} pixels. Received: {location} of {size}."
         )
     if long > MAX_ASPECT * short:
         raise InputOutput(
-            f"A photograph is at most {MAX_ASPECT} times as long as wide. Received: {location} of {size}."
+            f"A photograph is at most {MAX_ASPECT} times as long as it is wide. Received: {location} of {size}."
         )
     if short * long > MAX_PIXELS:
         raise InputOutput(f"A photograph has at most {MAX_PIXELS:,} pixels. Received: {location} of {size}.")
     # An MPO is a camera's JPEG with a second picture after the photograph.
     if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise InputOutput(f"A photograph is one picture. Received: {location} with several frames.")
+        raise InputOutput(f"A photograph is a single picture. Received: {location} with several frames.")
     if image.mode[0] in "IF" or (isinstance(image, ImageFile.ImageFile) and _SIXTEEN_BITS.search(str(image.tile))):
         raise InputOutput(f"A photograph has 8 bits per channel. Received: {location} with more. Convert it first.")

@@ -48,7 +48,7 @@ def load_split(data_dir: str | PathLike[str], part: Part, dataset: str | None = 
         if isinstance(error, InputOutput):
             raise
         raise InputOutput(
-            f"--data-dir names a folder that can be read. Received: {error.filename or data_dir} ({error.strerror})."
+            f"--data-dir names a readable folder. Received: {error.filename or data_dir} ({error.strerror})."
         ) from None
 
 
@@ -75,7 +75,7 @@ def _folder(data_dir: Path, part: Part) -> Split:
     root = data_dir / part
     classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     if not classes:
-        raise InputOutput(f"{LAYOUT} Received: {root} without a folder in it.")
+        raise InputOutput(f"{LAYOUT} Received: {root} with no folder in it.")
     digest = hashlib.sha256()
     names: list[str] = []
     labels: list[int] = []
@@ -98,5 +98,7 @@ def _class_files(folder: Path) -> Iterator[tuple[str, int]]:
             continue
         if not entry.is_file() or not entry.name.lower().endswith(SUFFIXES):
             kinds = ", ".join(SUFFIXES)
-            raise InputOutput(f"A class's folder holds image files ({kinds}). Received: {entry.path}. Move it away.")
+            raise InputOutput(
+                f"A class folder holds only image files ({kinds}). Received: {entry.path}. Move it elsewhere."
+            )
         yield entry.name, entry.stat().st_size

@@ -82,7 +82,8 @@ def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise InputOutput(
-            f'{folder} is read with tensorflow-datasets. Not installed: {error.name}. pip install -e ".[data]"'
+            f"{folder} is read with tensorflow-datasets. Not installed: {error.name}. Install it: "
+            'pip install -e ".[data]"'
         ) from None
     try:
         builder = tfds.builder_from_directory(folder)
@@ -90,7 +91,9 @@ def prepared(folder: Path, part: Part | Literal["test"]) -> Split:
         split = next((name for name in TFDS_PARTS[part] if name in info.splits), None)
         features = {name: type(feature).__name__ for name, feature in info.features.items()}
     except Exception as error:  # a damaged dataset_info.json can raise anything
-        raise InputOutput(f"{folder} is no data set of TensorFlow Datasets ({first_line(error)}).") from error
+        raise InputOutput(
+            f"{folder} is not a data set prepared by TensorFlow Datasets ({first_line(error)})."
+        ) from error
     if split is None or not info.splits[split].num_examples:
         wanted = " or ".join(TFDS_PARTS[part])
         raise InputOutput(
@@ -131,13 +134,15 @@ def _tfrecords(info: Any, split: str) -> Callable[[int], bytes]:
     A record is a length (8 bytes, little endian), a checksum of the length (4), the data, and the data's checksum (4).
     """
     if str(info.file_format.value) != "tfrecord":
-        raise InputOutput(f"Photographs are read from array_record or TFRecord. Received: {info.file_format.value}.")
+        raise InputOutput(
+            f"Photographs are read from array_record or TFRecord files. Received: {info.file_format.value}."
+        )
     paths = [Path(path) for path in info.splits[split].filepaths]
     records: list[np.ndarray] = []
     for path, expected in zip(paths, info.splits[split].shard_lengths, strict=True):
         records.append(record_spans(path))
         if len(records[-1]) != expected:
-            raise InputOutput(f"{path} holds {expected} photographs. Received: {len(records[-1])}; it was cut.")
+            raise InputOutput(f"{path} holds {expected} photographs. Received: {len(records[-1])}; it is truncated.")
     ends = list(accumulate(len(shard) for shard in records))
 
     def record(index: int) -> bytes:
@@ -163,9 +168,13 @@ def record_spans(path: Path) -> np.ndarray:
                 found.append((at + 12, length))
                 at += 12 + length + 4
         if at != size:
-            raise InputOutput(f"A TFRecord file ends with a whole record. Received: {path}, which was cut or damaged.")
+            raise InputOutput(
+                f"A TFRecord file ends with a complete record. Received: {path}, which is truncated or damaged."
+            )
     except struct.error:
-        raise InputOutput(f"A TFRecord file ends with a whole record. Received: {path}, which was cut.") from None
+        raise InputOutput(
+            f"A TFRecord file ends with a complete record. Received: {path}, which is truncated."
+        ) from None
     except OSError as error:
         if isinstance(error, InputOutput):
             raise

@@ -36,7 +36,7 @@ class SingleView:
     size: int
 
     def __post_init__(self) -> None:
-        _check_sides("A view has", (self.size,))
+        _check_sides("The side of a view is", (self.size,))
 
     def of(self, image: Image.Image) -> list[np.ndarray]:
         """One array of shape (size, size, 3)."""
@@ -52,7 +52,7 @@ class TenCrop:
     size: int
 
     def __post_init__(self) -> None:
-        _check_sides("A view has", (self.size,))
+        _check_sides("The side of a view is", (self.size,))
 
     def of(self, image: Image.Image) -> list[np.ndarray]:
         """Ten arrays (size, size, 3): upper left, upper right, lower left, lower right, centre; then those mirrored."""
@@ -77,7 +77,7 @@ class MultiScale:
     def __post_init__(self) -> None:
         _check_sides("Scales are", self.scales)
         if not self.scales or len(set(self.scales)) != len(self.scales):
-            raise InvalidValue(f"Scales are one or more different sides. Received: {self.scales}.")
+            raise InvalidValue(f"Scales are one or more different side lengths. Received: {self.scales}.")
 
     def of(self, image: Image.Image) -> list[np.ndarray]:
         """Two arrays for each scale, (height, width, 3): the image and its mirror image."""

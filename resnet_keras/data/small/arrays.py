@@ -30,16 +30,20 @@ def read(path: Path) -> ImageData:
             found.setdefault(name, []).append(array)
     missing = [name for name in NPZ_ARRAYS if name not in found]
     if missing:
-        raise InputOutput(f"An .npz holds {', '.join(NPZ_ARRAYS)}. Missing in {path}: {', '.join(missing)}.")
+        raise InputOutput(f"An .npz file holds {', '.join(NPZ_ARRAYS)}. Missing from {path}: {', '.join(missing)}.")
     names = found.pop(CLASS_NAMES, [])
     if names and (names[0].ndim != 1 or names[0].dtype.kind not in "US"):
-        raise InputOutput(f"class_names is a list of texts. Received: {names[0].dtype} of {names[0].shape} in {path}.")
+        raise InputOutput(
+            f"class_names is a list of strings. Received: {names[0].dtype} of shape {names[0].shape} in {path}."
+        )
     if any(other.tolist() != names[0].tolist() for other in names):
-        raise InputOutput(f"Parts of one data set have the same class_names. Received: {path} with others.")
+        raise InputOutput(f"All parts of a data set have the same class_names. Received: {path} with different ones.")
     try:
         arrays = {name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in found.items()}
     except ValueError as error:
-        raise InputOutput(f"Parts of one data set have images of one shape. Received: {path} ({error}).") from None
+        raise InputOutput(
+            f"All parts of a data set have images of the same shape. Received: {path} ({error})."
+        ) from None
     return split(
         name=readable(path.stem if len(files) == 1 else path.parent.name if "*" in path.name else path.name),
         source=readable(files[0].name if len(files) == 1 else f"{files[0].name} to {files[-1].name}"),
@@ -70,20 +74,22 @@ _PARTS = re.compile(r"(\d+)")
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.exists() and not path.is_file():
-            raise ValueError("it is no file but a device or a pipe")  # reading one would block
+            raise ValueError("it is a device or a pipe, not a file")  # reading one would block
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one array without a name")
+            raise ValueError("it holds a single array without a name")
         with loaded as file:
             arrays = {name: file[name] for name in (*NPZ_ARRAYS, CLASS_NAMES) if name in file}
         if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-            raise ValueError(f"{strange[0]} is no array")  # NumPy returns the bytes of a member that is not .npy
+            raise ValueError(f"{strange[0]} is not an array")  # NumPy returns the bytes of a member that is not .npy
         return arrays
     except FileNotFoundError:
         raise InputOutput(f"--data-dir names a folder or an .npz file. Not found: {path}.") from None
     except Exception as error:  # whatever zipfile and NumPy raise for an archive that another program packed
         reason = first_line(error)
-        raise InputOutput(f"An .npz is written by numpy.savez, without objects. Received: {path} ({reason}).") from None
+        raise InputOutput(
+            f"An .npz file is written by numpy.savez, without object arrays. Received: {path} ({reason})."
+        ) from None
 
 
 def _text(name: str | bytes) -> str:

@@ -41,10 +41,10 @@ def read(path: Path) -> ImageData:
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         if isinstance(error, InputOutput):
             raise
-        raise InputOutput(f"CIFAR-10's files can be read. Received: {path} ({error}).") from None
+        raise InputOutput(f"The files of CIFAR-10 are readable. Received: {path} ({error}).") from None
     missing = [name for name in (*TRAIN, TEST) if name not in found]
     if missing:
-        raise InputOutput(f"CIFAR-10 has {', '.join((*TRAIN, TEST))}. Missing in {path}: {', '.join(missing)}.")
+        raise InputOutput(f"CIFAR-10 has {', '.join((*TRAIN, TEST))}. Missing from {path}: {', '.join(missing)}.")
     parts = {name: _batch(found[name], name, path) for name in (*TRAIN, TEST)}
     x_train, y_train = (np.concatenate([parts[name][column] for name in TRAIN]) for column in (0, 1))
     return split(
@@ -87,7 +87,7 @@ def _in_archive(path: Path) -> dict[str, tuple[bytes, bool]]:
 
 def _bounded(size: int, content: Callable[[], bytes], path: Path) -> bytes:
     if size > MAX_BYTES:
-        raise InputOutput(f"A file of CIFAR-10 has at most {MAX_BYTES:,} bytes. Received: {size:,} in {path}.")
+        raise InputOutput(f"A CIFAR-10 file has at most {MAX_BYTES:,} bytes. Received: {size:,} in {path}.")
     return content()
 
 
@@ -111,10 +111,10 @@ def _pickled(content: bytes) -> _Part:
     named = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
     labels = named["labels"]
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise ValueError("labels are whole numbers")
+        raise ValueError("its labels are not whole numbers")
     flat = named["data"].array()
     if flat.shape != (len(labels), PIXELS):
-        raise ValueError(f"{len(labels)} labels and pixels of shape {flat.shape}")
+        raise ValueError(f"it has {len(labels)} labels but pixels of shape {flat.shape}")
     return flat, np.array(labels, np.int32)
 
 
@@ -132,7 +132,7 @@ class _Kept:
         """The array of bytes that this object stands for."""
         _, shape, dtype, column_major, data = self.state
         if dtype.arguments[0] not in ("u1", b"u1") or column_major or not isinstance(data, bytes):
-            raise ValueError("pixels are bytes in rows")
+            raise ValueError("its pixels are not bytes in row-major order")
         return np.frombuffer(data, np.uint8).reshape(shape)
 
 

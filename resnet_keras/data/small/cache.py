@@ -64,7 +64,7 @@ def cached(source: Path, files: Sequence[Path], read: Callable[[], ImageData]) -
         for place in places:
             with suppress(OSError):
                 _write(place, data, key)
-                print(f"kept for the next start: {readable(str(place))}, {size / 1e6:,.0f} MB", file=sys.stderr)
+                print(f"cached for the next run: {readable(str(place))}, {size / 1e6:,.0f} MB", file=sys.stderr)
                 break
     return data
 

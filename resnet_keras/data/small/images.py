@@ -104,7 +104,7 @@ class ImageData:
         factor, remainder = divmod(self.image_size, size) if size > 0 else (0, 1)
         if remainder or factor == 0:
             raise InvalidValue(
-                f"Images of {self.image_size} pixels are averaged to a size that divides it. "
+                f"Images are averaged to a size that divides their own, {self.image_size} pixels. "
                 f"Received: image_size={size!r}."
             )
 
@@ -191,14 +191,14 @@ def split(
     x_test, y_test = _images(test[0], "x_test"), _labels(test[1], "y_test", len(test[0]))
     if x_test.shape[1:] != x_train.shape[1:]:
         raise InvalidValue(
-            "Training and test images have one shape. "
+            "Training and test images have the same shape. "
             f"Received: x_train {x_train.shape[1:]}, x_test {x_test.shape[1:]}."
         )
     if num_classes is None:
         num_classes = _counted(y_train, source) if class_names is None else len(class_names)
     if class_names is not None and not len(class_names) == len(set(class_names)) == num_classes:
         raise InvalidValue(
-            f"Each of {num_classes:,} classes has a name of its own. Received: {len(class_names):,} names, "
+            f"Each of the {num_classes:,} classes has its own name. Received: {len(class_names):,} names, "
             f"{len(set(class_names)):,} of them different, in {source}."
         )
     for field, labels in (("y_train", y_train), ("y_test", y_test)):
@@ -208,7 +208,7 @@ def split(
                 f"Received: {field} from {labels.min()} to {labels.max()} in {source}."
             )
     if num_classes < 2:
-        raise InvalidValue(f"A classifier needs two classes. Received: only label 0 in y_train of {source}.")
+        raise InvalidValue(f"A classifier needs at least two classes. Received: only label 0 in y_train of {source}.")
     count = max(1, round(VALIDATION_SHARE * len(x_train))) if validation is None else validation
     if len(x_train) <= count:
         raise InvalidValue(f"Training needs more than {count} images. Received: {len(x_train)} in {source}.")
@@ -217,7 +217,7 @@ def split(
     if len(without):
         listed = [f"{label} ({class_names[label]})" if class_names else str(label) for label in without[:LISTED]]
         warnings.append(
-            f"{len(without):,} of {num_classes:,} classes have no training image and cannot be learnt in {source}: "
+            f"{len(without):,} of {num_classes:,} classes have no training images in {source} and cannot be learnt: "
             f"{', '.join(listed)}{', ...' if len(without) > LISTED else ''}."
         )
     return ImageData(
@@ -243,8 +243,8 @@ def _counted(y_train: np.ndarray, source: str) -> int:
         return int(labels[-1]) + 1
     first = next(label for label in range(len(labels)) if labels[label] != label)
     raise InvalidValue(
-        "Labels are 0 to classes - 1, each with a training image; where there are others, an array class_names of the "
-        f".npz names all classes. Received: y_train of {source} with {len(labels)} labels from {labels[0]} to "
+        "Labels are 0 to classes - 1, each with a training image; if some have none, an array class_names in the .npz "
+        f"file names all classes. Received: y_train of {source} with {len(labels)} labels from {labels[0]} to "
         f"{labels[-1]}, without {first}."
     )
 
@@ -254,13 +254,16 @@ def _held_out(labels: np.ndarray, count: int, source: str) -> tuple[Places, Plac
     cut = len(labels) - count
     only = np.setdiff1d(labels[cut:], labels[:cut])
     if len(only):
-        reason = f"The last {count:,} training images have classes that the others have not, label {only[0]} for one"
+        reason = f"The last {count:,} training images have classes that the others lack, such as label {only[0]}"
     elif (labels[:-1] <= labels[1:]).all():
-        reason = "Training images are sorted by class"
+        reason = "The training images are sorted by class"
     else:
         return slice(cut), slice(cut, None), []
     held_out = np.arange(count) * len(labels) // count
-    warning = f"{reason}: not the last {count:,} are held out but {count:,} evenly spread over all. Received: {source}."
+    warning = (
+        f"{reason}: the {count:,} held-out images are not the last {count:,} but are spread evenly over the whole set. "
+        f"Received: {source}."
+    )
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out, [warning]
 
 
@@ -271,7 +274,7 @@ def _images(x: np.ndarray, field: str) -> np.ndarray:
     if x.dtype == np.uint8:
         return x
     if not (np.issubdtype(x.dtype, np.integer) or np.issubdtype(x.dtype, np.floating)):
-        raise InvalidValue(f"Pixels are numbers of 0..255. Received: {field} of type {x.dtype}.")
+        raise InvalidValue(f"Pixels are numbers in 0..255. Received: {field} of type {x.dtype}.")
     low, high = x.min(), x.max()
     if not (low >= 0 and high <= 255):  # False for NaN too
         raise InvalidValue(f"Pixels are 0..255. Received: {field} from {low} to {high}.")

@@ -66,8 +66,8 @@ def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None
             return cached(found.path, inside, lambda: recognised(_prepared(found.path)))
         case "photographs":
             raise InputOutput(
-                f"Small images are CIFAR-10, a set of TensorFlow Datasets or .npz files. Received: {found.path}, which "
-                "holds photographs: recipes/imagenet.py trains on those."
+                "Small images are CIFAR-10, a data set prepared by TensorFlow Datasets or .npz files. "
+                f"Received: {found.path}, which holds photographs. recipes/imagenet.py trains on those."
             )
 
 
@@ -90,7 +90,7 @@ def _found(data_dir: str | PathLike[str] | None, dataset: str | None) -> Choice 
         return choose(folder, name)
     if name != CIFAR10:
         raise NotAvailable(
-            f"--dataset names a set that TensorFlow Datasets has prepared. Received: {name}, not in {folder}. Prepare "
+            f"--dataset names a data set prepared by TensorFlow Datasets. Received: {name}, not in {folder}. Prepare "
             f"it: python -c \"import tensorflow_datasets as tfds; tfds.builder('{name}', file_format='array_record')"
             '.download_and_prepare()"'
         )
@@ -109,7 +109,7 @@ def _keras_folder() -> Path:
 def _downloaded() -> Path:
     """CIFAR-10's archive, in Keras's folder."""
     target = _keras_folder() / "cifar-10-python.tar.gz"
-    hint = "Name it with --data-dir, or download it elsewhere: " + URL
+    hint = "Give its path with --data-dir, or download it elsewhere: " + URL
     try:
         with urllib.request.urlopen(URL, timeout=SECONDS) as response:
             print(f"downloading CIFAR-10 from {URL} to {target}", file=sys.stderr)
@@ -121,12 +121,12 @@ def _downloaded() -> Path:
                         digest.update(block)
                         file.write(block)
                 if digest.hexdigest() != SHA256:
-                    raise OSError(f"it has another SHA-256, {digest.hexdigest()[:12]}...")
+                    raise OSError(f"it has a different SHA-256, {digest.hexdigest()[:12]}...")
     except (OSError, urllib.error.URLError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise NotAvailable(
-            f"CIFAR-10 is read from TensorFlow Datasets' folder or from {target.parent}, or downloaded. Neither there, "
-            f"nor did the download work ({reason}). {hint}"
+            f"CIFAR-10 is read from TensorFlow Datasets' folder or from {target.parent}, or downloaded. It is in "
+            f"neither, and the download failed ({reason}). {hint}"
         ) from None
     return target
 
@@ -137,7 +137,7 @@ def _prepared(folder: Path) -> ImageData:
         from resnet_keras.data.photographs.tfds import prepared
     except ImportError as error:
         raise InputOutput(
-            f'{folder} is read with Pillow. Not installed: {error.name}. pip install -e ".[data]"'
+            f'{folder} is read with Pillow. Not installed: {error.name}. Install it: pip install -e ".[data]"'
         ) from None
     train, test = prepared(folder, "train"), prepared(folder, "test")
     name = train.name
@@ -169,8 +169,8 @@ def _decoded(part: "Split") -> tuple[np.ndarray, np.ndarray]:
             x = np.empty((len(part), *image.shape), np.uint8)
         if image.shape != x.shape[1:]:
             raise InputOutput(
-                f"Small images have one size. Received: {x.shape[1:3]} and {image.shape[:2]} in {part.source}: "
-                "recipes/imagenet.py trains on photographs of any size."
+                f"Small images all have the same size. Received: {x.shape[1:3]} and {image.shape[:2]} in "
+                f"{part.source}. recipes/imagenet.py trains on photographs of any size."
             )
         x[index], y[index] = image, example.label
     return x, y

@@ -30,8 +30,8 @@ def build_from(source: Source) -> keras.Model:
         variance = numbers.variance.astype(np.float64) + (source.epsilon - BATCH_NORM_EPSILON)
         if numbers.variance.min() < 0 or variance.min() < 0:
             raise InputOutput(
-                f"A variance is 0 or more, and with our epsilon, {BATCH_NORM_EPSILON}, in the place of "
-                f"{source.epsilon} too. Received: {variance.min():.3g} at {name}."
+                f"A variance is 0 or more, also with our epsilon, {BATCH_NORM_EPSILON}, in place of "
+                f"{source.epsilon}. Received: {variance.min():.3g} at {name}."
             )
         layers[f"{name}_conv"].set_weights([numbers.kernel])
         layers[f"{name}_bn"].set_weights([numbers.gamma, numbers.beta, mean, variance])

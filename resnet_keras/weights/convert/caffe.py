@@ -61,8 +61,8 @@ def read_mean(path: Path) -> MeanImage:
     shape = blob.shape[1:] if blob.ndim == 4 and len(blob) == 1 else blob.shape
     if len(shape) != 3 or shape[0] != CHANNELS or blob.min() < 0 or blob.max() > 255:
         raise InputOutput(
-            f"A mean image has the shape (3, height, width) and numbers from 0 to 255. Received: {path} of shape "
-            f"{shown(blob.shape)}, {blob.min():.4g} to {blob.max():.4g}."
+            f"A mean image has the shape (3, height, width) and values from 0 to 255. Received: {path} of shape "
+            f"{shown(blob.shape)}, with values from {blob.min():.4g} to {blob.max():.4g}."
         )
     return MeanImage(path.name, blob.reshape(shape).transpose(1, 2, 0))
 
@@ -86,13 +86,14 @@ def caffe(arrays: Mapping[str, np.ndarray], mean: MeanImage | None = None) -> So
     depths = [depth for depth, row in IMAGENET_UNITS.items() if row == ("bottleneck", tuple(units))]
     if not depths:
         raise InputOutput(
-            f"A net of {CAFFE} is ResNet-50, ResNet-101 or ResNet-152. Received: {', '.join(map(str, units))} units."
+            f"A net from {CAFFE} is ResNet-50, ResNet-101 or ResNet-152. "
+            f"Received: {', '.join(map(str, units))} units per stage."
         )
     bias = arrays.get(f"{DENSE}/1")
     if bias is None or bias.size < 2:
         found = "none" if bias is None else f"{bias.size}"
         raise InputOutput(
-            f"A net of {CAFFE} ends in a dense layer of two or more classes, {DENSE}/1. Received: {found}."
+            f"A net from {CAFFE} ends in a dense layer of two or more classes, {DENSE}/1. Received: {found}."
         )
     return of(imagenet(depths[0], "B", bias.size), arrays, mean)
 
@@ -118,7 +119,7 @@ def of(architecture: Architecture, arrays: Mapping[str, np.ndarray], mean: MeanI
     shapes[f"{DENSE}/0"] = (architecture.num_classes, features)
     shapes[f"{DENSE}/1"] = (architecture.num_classes,)
     arrays = {name: _short(array, shapes.get(name)) for name, array in arrays.items()}
-    check_names(arrays, shapes, f"{architecture.name} of {CAFFE}")
+    check_names(arrays, shapes, f"{architecture.name} from {CAFFE}")
 
     pixels, note = _pixels(mean, architecture.image_size)
     if pixels.mean_image is not None:
@@ -192,7 +193,9 @@ def _conv_bn(arrays: Mapping[str, np.ndarray], own: _Names) -> ConvBN:
     divisor = float(arrays[f"{own.norm}/2"][0])
     factor = 1 / divisor if divisor else 0.0  # as in Caffe
     if not np.isfinite(np.float32(factor)):
-        raise InputOutput(f"{own.norm}/2 is what mean and variance are divided by. Received: {divisor:.3g}.")
+        raise InputOutput(
+            f"Mean and variance are divided by {own.norm}/2. Received: {divisor:.3g}, which is too small."
+        )
     return ConvBN(
         arrays[f"{own.convolution}/0"].transpose(2, 3, 1, 0),
         gamma=arrays[f"{own.scale}/0"],

@@ -51,10 +51,10 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
         for index, blob in enumerate(blobs):
             key = f"{name}/{index}"
             if key in arrays:
-                raise Unreadable(f"{shown(key)} is there twice")
+                raise Unreadable(f"{shown(key)} occurs twice")
             arrays[key] = reader.blob(blob, key)
     if not arrays:
-        raise Unreadable("it is no net of Caffe with weights")
+        raise Unreadable("it is not a Caffe net with weights")
     return arrays, []
 
 
@@ -85,7 +85,7 @@ class _Reader:
             elif number in pieces:
                 # Caffe packs the numbers; read one by one, a gigabyte would take minutes.
                 if not isinstance(value, memoryview) or len(value) % (4 if number == _DATA else 8):
-                    raise Unreadable(f"{shown(name)} does not have its numbers in one piece")
+                    raise Unreadable(f"{shown(name)} does not store its numbers in packed form")
                 pieces[number].append(value)
         kind, parts = ("<f8", pieces[_DOUBLE_DATA]) if pieces[_DOUBLE_DATA] else ("<f4", pieces[_DATA])
         array = np.concatenate([np.frombuffer(part, kind) for part in parts]) if parts else np.zeros(0, np.float32)
@@ -107,7 +107,7 @@ class _Reader:
             elif number == 1 and isinstance(value, int):
                 shape.append(value)
         if len(shape) > _MOST_AXES:
-            raise Unreadable(f"a blob of it has more than {_MOST_AXES} axes")
+            raise Unreadable(f"one of its blobs has more than {_MOST_AXES} axes")
         return shape
 
     def fields(self, data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
@@ -119,7 +119,7 @@ class _Reader:
                 raise Unreadable(f"it holds more than {_MOST_FIELDS:,} fields")
             tag, at = _varint(data, at)
             if not tag >> 3:
-                raise Unreadable("it is damaged, or no file of Caffe (a field without a number)")
+                raise Unreadable("it is damaged or not a Caffe file (a field without a number)")
             kind = tag & 7
             if kind == _VARINT:
                 value, at = _varint(data, at)
@@ -130,10 +130,10 @@ class _Reader:
             elif kind in _FIXED:
                 size = _FIXED[kind]
             else:
-                raise Unreadable(f"it is damaged, or no file of Caffe (a field of type {kind})")
+                raise Unreadable(f"it is damaged or not a Caffe file (a field of type {kind})")
             if size > len(data) - at:
                 raise Unreadable(
-                    f"it is cut off or damaged (a field claims {size:,} bytes, {len(data) - at:,} are left)"
+                    f"it is truncated or damaged (a field claims {size:,} bytes, {len(data) - at:,} are left)"
                 )
             piece = data[at : at + size]
             yield tag >> 3, piece if kind == _BYTES else int.from_bytes(piece, "little")
@@ -147,7 +147,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return number, at + index + 1
-    raise Unreadable("it is cut off or damaged (a number without an end)")
+    raise Unreadable("it is truncated or damaged (a number without an end)")
 
 
 def _text(data: memoryview) -> str:

@@ -52,7 +52,7 @@ def a_martyn(arrays: Mapping[str, np.ndarray], residual: bool | None) -> Source:
         name = f"stack1.{number}" if stage == 0 else f"stack{stage + 1}{f'b.{number - 1}' if number else 'a'}"
         for index, convolution in enumerate(unit.convolutions, start=1):
             pairs[convolution.name] = Pair(f"{name}.conv{index}", f"{name}.bn{index}")
-    taken = take(arrays, architecture, pairs, "fcOut", f"A net of {architecture.depth} layers of {A_MARTYN}")
+    taken = take(arrays, architecture, pairs, "fcOut", f"A net of {architecture.depth} layers from {A_MARTYN}")
 
     found = has_shortcuts(architecture, taken.layers)
     told = "its moving statistics"
@@ -61,8 +61,8 @@ def a_martyn(arrays: Mapping[str, np.ndarray], residual: bool | None) -> Source:
     if found is None:
         plain = replace(architecture, shortcut=None)
         raise InvalidValue(
-            f"A net of {A_MARTYN} has the same tensors with shortcuts and without, and these numbers do not tell. "
-            f"Say which: --architecture {plain.name} or --architecture {architecture.name}."
+            f"A net from {A_MARTYN} has the same tensors with and without shortcuts, and these weights do not tell "
+            f"which it is. Choose one: --architecture {plain.name} or --architecture {architecture.name}."
         )
     architecture = architecture if found else replace(architecture, shortcut=None)
     forward = partial(pytorch_nets.a_martyn, shortcuts=found)
@@ -100,7 +100,7 @@ def akamaster(arrays: Mapping[str, np.ndarray]) -> Source:
             pairs[convolution.name] = Pair(f"{name}.conv{index}", f"{name}.bn{index}")
         if unit.projection:
             pairs[unit.projection.name] = Pair(f"{name}.shortcut.0", f"{name}.shortcut.1")
-    taken = take(arrays, architecture, pairs, "linear", f"{architecture.name} of {AKAMASTER}")
+    taken = take(arrays, architecture, pairs, "linear", f"{architecture.name} from {AKAMASTER}")
     return Source(
         AKAMASTER,
         "BSD-2-Clause",
@@ -117,6 +117,6 @@ def _small(units: list[int], shortcut: Shortcut, num_classes: int, project: str)
     """The net of section 4.2 with the given numbers of units per stage, and one mean per channel."""
     if len(set(units)) != 1 or not units[0]:
         raise InputOutput(
-            f"A net of {project} has n units in each of 3 stages. Received: {', '.join(map(str, units))}."
+            f"A net from {project} has n units in each of 3 stages. Received: {', '.join(map(str, units))}."
         )
     return replace(cifar10(6 * units[0] + 2, shortcut, num_classes), mean="channel")

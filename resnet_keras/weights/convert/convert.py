@@ -47,7 +47,7 @@ class Asked:
             ValueError: the name has another form.
         """
         if not (found := _NAME.fullmatch(name.strip())):
-            raise InvalidValue(f'An architecture is named like "plain-20" or "ResNet-50". Received: {name[:80]!r}.')
+            raise InvalidValue(f'An architecture has a name like "plain-20" or "ResNet-50". Received: {name[:80]!r}.')
         return cls(found[1].lower() == "resnet", int(found[2]), found[3] and found[3].upper())
 
     def is_name_of(self, net: Architecture) -> bool:
@@ -137,7 +137,7 @@ def convert(
     source = recognise(read, asked, None if mean is None else caffe.read_mean(Path(mean)))
     net = source.architecture
     if asked is not None and not asked.is_name_of(net):
-        raise InputOutput(f"{file} should hold {architecture}. Received: {net.name} of {source.project}.")
+        raise InputOutput(f"{file} should hold {architecture}. Received: {net.name} from {source.project}.")
     if images is None:
         images = parity.noise(net.image_size, NOISE_IMAGES[net.image_size <= 64])
     if images.ndim != 4 or images.shape[1:] != (net.image_size, net.image_size, 3) or not len(images):
@@ -178,7 +178,9 @@ def recognise(read: Tensors, asked: Asked | None = None, mean: caffe.MeanImage |
     if caffe.is_caffe(arrays):
         return caffe.caffe(arrays, mean)
     if mean is not None:
-        raise InvalidValue(f"A mean image is for a net of Caffe; others have their own. Received: {mean.name}.")
+        raise InvalidValue(
+            f"A mean image is only for a Caffe net; other nets have their own mean. Received: {mean.name}."
+        )
     if cifar10.is_a_martyn(arrays):
         return cifar10.a_martyn(arrays, asked.residual if asked else None)
     if cifar10.is_akamaster(arrays):
@@ -192,9 +194,9 @@ def recognise(read: Tensors, asked: Asked | None = None, mean: caffe.MeanImage |
     if keras_applications.is_keras_applications(arrays):
         return keras_applications.keras_applications(arrays)
     raise InputOutput(
-        "A weights file is of a-martyn/resnet, akamaster/pytorch_resnet_cifar10, torchvision, timm, transformers, "
+        "A weights file is from a-martyn/resnet, akamaster/pytorch_resnet_cifar10, torchvision, timm, transformers, "
         "keras.applications, KerasHub or Caffe's ResNets. "
-        f"Received: {len(arrays)} tensors of none of them: {listed(arrays)}."
+        f"Received: {len(arrays)} tensors that fit none of these: {listed(arrays)}."
     )
 
 

@@ -25,7 +25,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
         Unreadable: the file is damaged, has another layout, keeps data in another file, or holds too much.
         ValueError: h5py is not installed.
     """
-    need("h5py", "A file of HDF5", "convert")
+    need("h5py", "An HDF5 file", "convert")
     import h5py
 
     notes = []
@@ -46,13 +46,13 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
             numbers = Numbers()
             for path, node in kept:
                 if node.external or node.is_virtual:
-                    raise Unreadable(f"{shown(path)} lies in another file")
+                    raise Unreadable(f"{shown(path)} is stored in another file")
                 numbers.add(node.shape or ())
             return _named(kept), notes
     except Unreadable:
         raise
     except Exception as error:  # libhdf5's errors can be of any class
-        raise Unreadable(f"HDF5 finds it cut off or damaged ({first_line(error)})") from None
+        raise Unreadable(f"HDF5 reports that it is truncated or damaged ({first_line(error)})") from None
 
 
 def _named(found: list[tuple[str, Any]]) -> dict[str, np.ndarray]:
@@ -61,7 +61,7 @@ def _named(found: list[tuple[str, Any]]) -> dict[str, np.ndarray]:
         *_, group, last = ["", *path.split("/")]
         if group == "vars" and last.isdecimal():
             if "name" not in node.parent.attrs:
-                raise Unreadable(f"{shown(path)} does not say of which layer it is")
+                raise Unreadable(f"{shown(path)} does not say which layer it belongs to")
             layer = str(node.parent.attrs["name"])
             names = _KERNEL if node.parent["0"].ndim > 1 else _NORM
             last = names[int(last)] if int(last) < len(names) else last
@@ -69,6 +69,6 @@ def _named(found: list[tuple[str, Any]]) -> dict[str, np.ndarray]:
             layer, last = group, last.removesuffix(":0")
         name = f"{layer}/{last}"
         if name in arrays:
-            raise Unreadable(f"{shown(name)} is there twice")
+            raise Unreadable(f"{shown(name)} occurs twice")
         arrays[name] = np.asarray(node[()])
     return arrays

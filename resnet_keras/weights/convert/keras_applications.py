@@ -39,7 +39,7 @@ def keras_applications(arrays: Mapping[str, np.ndarray]) -> Source:
     """
     if any("preact" in name or name.startswith("post_bn") for name in arrays):
         raise InputOutput(
-            f"{PROJECT} has the paper's nets as ResNet50, 101 and 152. Received: a ResNetV2, another net."
+            f"The paper's nets in {PROJECT} are ResNet50, 101 and 152. Received: a ResNetV2, which is a different net."
         )
     dense = [name.removesuffix("/kernel") for name in arrays if name.endswith("/kernel") and arrays[name].ndim == 2]
     if len(dense) != 1:
@@ -55,7 +55,7 @@ def keras_applications(arrays: Mapping[str, np.ndarray]) -> Source:
         shapes[f"{convolution.name}_conv/bias"] = (filters,)
         shapes |= {f"{convolution.name}_bn/{part}": (filters,) for part in _NORM.values()}
     shapes |= {f"{dense[0]}/kernel": (2048, architecture.num_classes), f"{dense[0]}/bias": (architecture.num_classes,)}
-    check_names(arrays, shapes, f"ResNet{depth} of {PROJECT}")
+    check_names(arrays, shapes, f"ResNet{depth} from {PROJECT}")
     layers = {
         name: ConvBN(
             arrays[f"{name}_conv/kernel"],
@@ -86,7 +86,7 @@ def _depth(arrays: Mapping[str, np.ndarray]) -> int:
         if kind == "bottleneck" and row == units:
             return depth
     raise InputOutput(
-        f"A {PROJECT} net is ResNet50, ResNet101 or ResNet152. Received: {', '.join(map(str, units))} blocks."
+        f"A {PROJECT} net is ResNet50, ResNet101 or ResNet152. Received: {', '.join(map(str, units))} blocks per stage."
     )
 
 

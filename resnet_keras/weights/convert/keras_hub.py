@@ -40,7 +40,9 @@ def keras_hub(arrays: Mapping[str, np.ndarray]) -> Source:
             classifier, or Table 1 has no such net.
     """
     if any("pre_activation" in name or name.startswith("post_bn") for name in arrays):
-        raise InputOutput(f"A {PROJECT} net is one of Table 1. Received: a ResNetV2, another net.")
+        raise InputOutput(
+            f"A {PROJECT} net is one of the nets in Table 1. Received: a ResNetV2, which is a different net."
+        )
     bias = arrays.get(f"{DENSE}/bias")
     if bias is None or bias.ndim != 1 or bias.size < 2:
         found = "none" if bias is None else f"the shape {bias.shape}"
@@ -68,7 +70,7 @@ def keras_hub(arrays: Mapping[str, np.ndarray]) -> Source:
         shapes |= {f"{own}_bn/{part}": (filters,) for part in _NORM.values()}
     features = list(architecture.units())[-1].filters
     shapes |= {f"{DENSE}/kernel": (features, bias.size), f"{DENSE}/bias": (bias.size,)}
-    check_names(arrays, shapes, f"{architecture.name} of {PROJECT}")
+    check_names(arrays, shapes, f"{architecture.name} from {PROJECT}")
     layers = {
         ours: ConvBN(arrays[f"{own}_conv/kernel"], **{part: arrays[f"{own}_bn/{_NORM[part]}"] for part in _NORM})
         for ours, own in names.items()

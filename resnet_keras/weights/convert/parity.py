@@ -63,9 +63,9 @@ def check(parity: Parity) -> None:
     # A net that is sure of one class for every image hides what its logits show. `not ... <=` also refuses NaN.
     if not max(parity.largest_difference, parity.largest_logit_difference) <= LARGEST:
         raise Damaged(
-            f"A converted net has the source's probabilities, within {LARGEST}. Received: a difference of "
+            f"A converted net gives the source's probabilities to within {LARGEST}. Received: a difference of "
             f"{parity.largest_difference:.2g} (logits: {parity.largest_logit_difference:.2g} of the largest) on "
-            f"{parity.images} images. Nothing was written; the file is of a variant that has the same tensors."
+            f"{parity.images} images. Nothing was written; the file holds a variant that has the same tensors."
         )
 
 

@@ -24,7 +24,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
         Unreadable: there is no state dict, the file is damaged, its pickle names code, or NumPy cannot hold a tensor.
         ValueError: PyTorch is not installed.
     """
-    need("torch", "A file of PyTorch", "torch")
+    need("torch", "A PyTorch file", "torch")
     import torch
 
     try:
@@ -37,7 +37,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
     numbers, named = Numbers(), {}
     for name, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-            raise Unreadable(f"{shown(name)} is sparse, quantized or without numbers")
+            raise Unreadable(f"{shown(name)} is sparse or quantised, or holds no numbers")
         numbers.add(tensor.shape)
         tensor = tensor.detach()
         if tensor.dtype == torch.bfloat16:  # NumPy has no bfloat16
@@ -46,7 +46,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
         try:
             named[name] = tensor.numpy()
         except (RuntimeError, TypeError):
-            raise Unreadable(f"{shown(name)} has the type {tensor.dtype}") from None
+            raise Unreadable(f"{shown(name)} has the type {tensor.dtype}, which cannot be read") from None
     return named, list(dict.fromkeys(notes))
 
 
@@ -59,7 +59,7 @@ def _reason(error: Exception) -> str:
     if "Weights only load failed" in text:
         text = next((line for line in text.splitlines() if "Error" in line or "error" in line), text)
         return f"its pickle holds more than tensors, or is damaged ({first_line(ValueError(text))})"
-    return f"PyTorch finds it cut off or damaged ({first_line(error)})"
+    return f"PyTorch reports that it is truncated or damaged ({first_line(error)})"
 
 
 def _unwrapped(loaded: Any, tensor: type) -> tuple[dict[str, Any], list[str]]:
@@ -72,8 +72,8 @@ def _unwrapped(loaded: Any, tensor: type) -> tuple[dict[str, Any], list[str]]:
         notes.append(f"unwrapped from {names[0]!r}" + (f", beside {listed(rest)}" if rest else ""))
         loaded = loaded[names[0]]
     if not isinstance(loaded, Mapping) or not any(isinstance(value, tensor) for value in loaded.values()):
-        raise Unreadable(f"it holds no state_dict but a value of type {type(loaded).__name__}")
+        raise Unreadable(f"it holds a value of type {type(loaded).__name__}, not a state_dict")
     for name, value in loaded.items():
         if not isinstance(name, str) or not isinstance(value, tensor):
-            raise Unreadable(f"{shown(name)} is no tensor but a value of type {type(value).__name__}")
+            raise Unreadable(f"{shown(name)} is not a tensor but a value of type {type(value).__name__}")
     return dict(loaded), notes

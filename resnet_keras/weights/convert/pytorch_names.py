@@ -50,7 +50,9 @@ def classes(arrays: Mapping[str, np.ndarray], dense: str, what: str) -> int:
     bias = arrays.get(f"{dense}.bias")
     if bias is None or bias.ndim != 1 or bias.size < 2:
         found = "none" if bias is None else f"the shape {bias.shape}"
-        raise InputOutput(f"{what} ends in a dense layer of two or more classes, {dense}.bias. Received: {found}.")
+        raise InputOutput(
+            f"A net from {what} ends in a dense layer of two or more classes, {dense}.bias. Received: {found}."
+        )
     return bias.size
 
 

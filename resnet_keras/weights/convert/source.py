@@ -101,12 +101,12 @@ def check_names(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int
     if missing := [name for name in shapes if name not in arrays]:
         raise InputOutput(f"{what} has {len(shapes)} tensors. Missing: {listed(missing)}.")
     if unknown := [name for name in arrays if name not in shapes]:
-        raise InputOutput(f"{what} has {len(shapes)} tensors. Received also: {listed(unknown)}.")
+        raise InputOutput(f"{what} has {len(shapes)} tensors. Also received: {listed(unknown)}.")
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise InputOutput(f"{what} has {name} of shape {shape}. Received: {arrays[name].shape}.")
         if arrays[name].dtype.kind != "f":
-            raise InputOutput(f"{what} has floating-point tensors. Received: {name} of {arrays[name].dtype}.")
+            raise InputOutput(f"{what} has floating-point tensors. Received: {name} of type {arrays[name].dtype}.")
 
 
 def shapes_of(convolution: Convolution) -> dict[str, tuple[int, ...]]:

@@ -56,7 +56,7 @@ def read(path: Path) -> Tensors:
     except Unreadable as error:
         raise InputOutput(f"A weights file holds the tensors of one net. Received: {path}, but {error}.") from None
     except OSError as error:
-        raise InputOutput(f"A weights file can be read. Received: {path} ({error.strerror or error}).") from None
+        raise InputOutput(f"A weights file is readable. Received: {path} ({error.strerror or error}).") from None
     return Tensors(arrays, kind, hashlib.sha256(data).hexdigest(), (*notes, *prefixes, *widened))
 
 
@@ -69,18 +69,18 @@ def read_blob(path: Path) -> np.ndarray:
     try:
         arrays, _ = _checked({"its blob": caffe_file.read_blob(_bytes(path))})
     except Unreadable as error:
-        raise InputOutput(f"A .binaryproto holds one blob of Caffe. Received: {path}, but {error}.") from None
+        raise InputOutput(f"A .binaryproto file holds one Caffe blob. Received: {path}, but {error}.") from None
     except OSError as error:
-        raise InputOutput(f"A .binaryproto can be read. Received: {path} ({error.strerror or error}).") from None
+        raise InputOutput(f"A .binaryproto file is readable. Received: {path} ({error.strerror or error}).") from None
     return arrays["its blob"]
 
 
 def _bytes(path: Path) -> bytes:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):  # a pipe would block
-        raise Unreadable("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no regular file")
+        raise Unreadable("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is not a regular file")
     if status.st_size > MAX_BYTES:
-        raise Unreadable(f"it has {status.st_size:,} bytes and may have {MAX_BYTES:,}")
+        raise Unreadable(f"it has {status.st_size:,} bytes, more than the limit of {MAX_BYTES:,}")
     data = path.read_bytes()
     if not data:
         raise Unreadable("it is empty")
@@ -96,7 +96,7 @@ def _kind(data: bytes) -> tuple[str, Callable[[bytes], tuple[Named, list[str]]]]
             return "PyTorch", pytorch_file.read
         if names and all(name.endswith(".npy") for name in names):
             return "NumPy", _read_npz
-        raise Unreadable("it is a zip archive of neither PyTorch, NumPy nor Keras")
+        raise Unreadable("it is a zip archive that was not written by PyTorch, NumPy or Keras")
     if data.startswith(hdf5_file.SIGNATURE):
         return "HDF5", hdf5_file.read
     if data[:1] == b"\x80":  # a pickle, which PyTorch wrote before version 1.6
@@ -104,12 +104,12 @@ def _kind(data: bytes) -> tuple[str, Callable[[bytes], tuple[Named, list[str]]]]
     if data[8:9] == b"{":
         return "safetensors", _read_safetensors
     if data.startswith(b"version https://git-lfs"):
-        raise Unreadable("it is a pointer of Git LFS; fetch the file that it stands for")
+        raise Unreadable("it is a Git LFS pointer; fetch the file that it stands for")
     if _PROTOTXT.match(data[:4096]):
-        raise Unreadable("it is a text .prototxt, which describes a net of Caffe; its numbers are in a .caffemodel")
+        raise Unreadable("it is a .prototxt, a text file that describes a Caffe net; the weights are in a .caffemodel")
     if data.startswith(caffe_file.FIRST_BYTES):
         return "Caffe", caffe_file.read
-    raise Unreadable("it is none of .pt, .pth, .safetensors, .npz, .h5, .keras, .caffemodel")
+    raise Unreadable("it is not a .pt, .pth, .safetensors, .npz, .h5, .keras or .caffemodel file")
 
 
 def _members(data: bytes) -> list[str]:
@@ -117,7 +117,7 @@ def _members(data: bytes) -> list[str]:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             infos = archive.infolist()
     except Exception as error:  # on damage zipfile also raises struct.error and others
-        raise Unreadable(f"its archive is cut off or damaged ({first_line(error)})") from None
+        raise Unreadable(f"its archive is truncated or damaged ({first_line(error)})") from None
     if sum(info.file_size for info in infos) > MAX_BYTES:
         raise Unreadable(f"it unpacks to more than {MAX_BYTES:,} bytes")
     return [info.filename for info in infos]
@@ -138,7 +138,7 @@ def _read_npz(data: bytes) -> tuple[Named, list[str]]:
     except Unreadable:
         raise
     except Exception as error:  # NumPy's, zlib's and zipfile's
-        raise Unreadable(f"NumPy finds it damaged or pickled ({first_line(error)})") from None
+        raise Unreadable(f"NumPy reports that it is damaged or pickled ({first_line(error)})") from None
 
 
 def _read_keras(data: bytes) -> tuple[Named, list[str]]:
@@ -146,7 +146,7 @@ def _read_keras(data: bytes) -> tuple[Named, list[str]]:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             weights = archive.read("model.weights.h5")
     except Exception as error:
-        raise Unreadable(f"its archive is cut off or damaged ({first_line(error)})") from None
+        raise Unreadable(f"its archive is truncated or damaged ({first_line(error)})") from None
     return hdf5_file.read(weights)
 
 
@@ -161,11 +161,11 @@ def _read_safetensors(data: bytes) -> tuple[Named, list[str]]:
     try:
         rows = safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # safetensors has no types
     except Exception as error:  # the package's own, and those of its JSON parser
-        raise Unreadable(f"safetensors finds it cut off or damaged ({first_line(error)})") from None
+        raise Unreadable(f"safetensors reports that it is truncated or damaged ({first_line(error)})") from None
     named, notes = {}, []
     for name, row in rows:
         if row["dtype"] not in _SAFETENSORS:
-            raise Unreadable(f"{shown(name)} has the type {row['dtype']}")
+            raise Unreadable(f"{shown(name)} has the type {row['dtype']}, which cannot be read")
         array = np.frombuffer(row["data"], _SAFETENSORS[row["dtype"]]).reshape(row["shape"])
         if row["dtype"] == "BF16":  # NumPy has no bfloat16: it is the upper half of a float32
             array = (array.astype("<u4") << 16).view("<f4")

@@ -41,7 +41,7 @@ def torchvision(arrays: Mapping[str, np.ndarray]) -> Source:
             pairs[convolution.name] = Pair(f"{name}.conv{index}", f"{name}.bn{index}")
         if unit.projection:
             pairs[unit.projection.name] = Pair(f"{name}.downsample.0", f"{name}.downsample.1")
-    taken = take(arrays, architecture, pairs, "fc", f"{architecture.name} of {TORCHVISION}")
+    taken = take(arrays, architecture, pairs, "fc", f"{architecture.name} from {TORCHVISION}")
     return Source(
         TORCHVISION,
         None,
@@ -76,7 +76,7 @@ def transformers(arrays: Mapping[str, np.ndarray]) -> Source:
             pairs[convolution.name] = _layer(f"{name}.layer.{index}")
         if unit.projection:
             pairs[unit.projection.name] = _layer(f"{name}.shortcut")
-    taken = take(arrays, architecture, pairs, "classifier.1", f"{architecture.name} of {TRANSFORMERS}")
+    taken = take(arrays, architecture, pairs, "classifier.1", f"{architecture.name} from {TRANSFORMERS}")
     return Source(
         TRANSFORMERS,
         None,
@@ -105,6 +105,6 @@ def of_table_1(kind: UnitKind, units: list[int], num_classes: int, stride_in: St
         if row == (kind, tuple(units)):
             return imagenet(depth, "B", num_classes, stride_in)
     raise InputOutput(
-        f"A {project} net is one of Table 1: {', '.join(map(str, IMAGENET_UNITS))} layers. Received: "
-        f"{', '.join(map(str, units))} {kind} units."
+        f"A {project} net is one of the nets in Table 1: {', '.join(map(str, IMAGENET_UNITS))} layers. Received: "
+        f"{', '.join(map(str, units))} {kind} units per stage."
     )
