@@ -98,7 +98,7 @@ def _error(out: Path, images: np.ndarray, labels: np.ndarray, on: str) -> Measur
 
 def _lines(report: "Report") -> list[str]:
     net = report.architecture
-    lines = [f"{net.name} of {report.source}, {net.num_classes} classes, licence {report.licence or 'unknown'}"]
+    lines = [f"{net.name} from {report.source}, {net.num_classes} classes, licence {report.licence or 'unknown'}"]
     if compared := report.parity:
         lines.append(
             f"{compared.images:,} images: largest difference of a probability {compared.largest_difference:.1e}, "

@@ -19,7 +19,7 @@ from resnet_keras.data.small.images import ImageData
 from resnet_keras.data.small.stream import Stream
 from resnet_keras.plotting import diagrams, style
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import SMALL_IMAGES, OneLineParser, file_path
+from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.runs import storage
 from resnet_keras.spec.augmentation import PaddedCrop
 
@@ -32,7 +32,7 @@ def program(arguments: Sequence[str]) -> None:
     parser = OneLineParser(__doc__)
     parser.add_argument("--out", type=file_path, required=True, metavar="FOLDER", help="where to write the pictures")
     parser.add_argument(
-        "--data-dir", type=file_path, metavar="PATH", help=f"also draw cifar10.png, from here: {SMALL_IMAGES}"
+        "--data-dir", type=file_path, metavar="PATH", help="also draw cifar10.png, from CIFAR-10 in this folder"
     )
     options = parser.parse(arguments)
     data = None if options.data_dir is None else sources.load(options.data_dir)

@@ -25,7 +25,7 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.plotting.search import parallel_coordinates
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import MAX_SEED, SMALL_IMAGES, OneLineParser, file_path, seed_list
+from resnet_keras.programs.options import DATASET, MAX_SEED, SMALL_IMAGES, OneLineParser, file_path, seed_list
 from resnet_keras.reports import trials
 from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import storage
@@ -58,12 +58,7 @@ def program(arguments: Sequence[str]) -> None:
     add("--data-dir", type=file_path, metavar="PATH", help=SMALL_IMAGES)
     add("--image-size", type=int, metavar="PIXELS", help=f"average images down to this size (default: {IMAGE_SIZE}, "
         "or unchanged if that does not divide their size)")  # fmt: skip
-    add(
-        "--dataset",
-        metavar="NAME",
-        help="which data set in a TensorFlow Datasets folder, such as cifar100 or mnist "
-        "(default: the paper's, or the only one)",
-    )
+    add("--dataset", metavar="NAME", help=f"{DATASET} (default: the paper's, or the only one)")
     add("--confirm", type=seed_list, metavar="N-N,N,...", help="after the search, train the best trial's settings and "
         "those of degradation.py on these seeds")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="random seed for proposals and trials (default: 0)")

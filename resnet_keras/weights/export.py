@@ -67,7 +67,9 @@ def check(to: Format, precision: Precision, out: str | PathLike[str], backend: s
     need(to)
     tool = TOOLS.get((to, backend))
     if tool is not None and find_spec(tool) is None:
-        raise InvalidValue(f"On {backend}, {to} is written with {tool}, which is not installed. pip install {tool}")
+        raise InvalidValue(
+            f"On {backend}, {to} is written with {tool}, which is not installed. Install it: pip install {tool}"
+        )
     if to == "savedmodel" and Path(out).exists():
         raise InputOutput(f"A SavedModel is written to a new folder. Received: {out}, which already exists.")
 

@@ -52,7 +52,7 @@ def load(path: str | PathLike[str], *, sha256: str | None = None) -> keras.Model
         reason = str(error)
     except OSError as error:
         why = error.strerror or error
-        raise InputOutput(f"A model file can be read. Received: {_one_line(path)} ({_one_line(why)}).") from None
+        raise InputOutput(f"A model file is readable. Received: {_one_line(path)} ({_one_line(why)}).") from None
     except Exception as error:  # whatever a parser or Keras raises on malformed bytes
         reason = f"{type(error).__name__}: {error}"
     raise InputOutput(

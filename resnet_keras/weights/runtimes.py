@@ -33,7 +33,8 @@ def need(to: Format) -> None:
     if missing:
         extra = "tensorflow" if to == "savedmodel" else "export"
         raise InvalidValue(
-            f'{to} needs {", ".join(PACKAGES[to])}. Not installed: {missing[0]}. pip install -e ".[{extra}]"'
+            f"{to} needs {', '.join(PACKAGES[to])}. Not installed: {missing[0]}. "
+            f'Install it: pip install -e ".[{extra}]"'
         )
 
 
