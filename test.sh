@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Sets up .venv with all three backends and runs every check: style, types, imports, docs, and the tests once on each backend.
-#   ./test.sh            what a change has to pass: about half an hour on two cores
+# Sets up .venv with all three backends and runs every check: style, types, imports, docs, and tests on each backend.
+#   ./test.sh            what every change has to pass: about half an hour on two cores
 #   ./test.sh --slow     also the tests that take minutes; with TFDS_DATA_DIR set, those on CIFAR-10 itself
-# Each phase of the tests ends with what it skipped, and why.
+# Each phase of the tests ends with what it skipped and why.
 set -euo pipefail
 cd "$(dirname "$0")"
 [ -d .venv ] || "${PYTHON:-python3}" -m venv .venv
@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 .venv/bin/mypy
 .venv/bin/lint-imports
 .venv/bin/mkdocs build --strict
-# JAX compiles for the tests of every backend: those of JAX itself come first, and the others find what they left.
+# JAX compiles in every backend's tests: JAX's own come first, and the others find what those left in the cache.
 JAX_COMPILATION_CACHE_DIR=$(mktemp -d)
 export JAX_COMPILATION_CACHE_DIR
 trap 'rm -rf "$JAX_COMPILATION_CACHE_DIR"' EXIT

@@ -1,9 +1,9 @@
-"""Opens files and reports, in a process of its own: what came of each, what it cost, and what it touched.
+"""Opens files in a process of its own and reports what came of each, what it cost and what it touched.
 
-    python -m faults.child files FOLDER          every model.keras in a folder of folders
-    python -m faults.child mutations FOLDER FIRST LAST
+    python -m faults.child files FOLDER                     every model.keras in a folder of folders
+    python -m faults.child mutations FOLDER FIRST LAST      mutations from FIRST up to, not including, LAST
 
-FOLDER holds `good.keras`. One line of JSON a file goes to the standard output.
+FOLDER holds `good.keras`. Prints a line of JSON per file, that one first, and at the end one with the growth in memory.
 """
 
 import gc
@@ -56,7 +56,7 @@ def hook(event, arguments):
 
 
 def check_hook():
-    """A watch that sees nothing would find everything in order."""
+    """Checks that the hook sees events: one that saw nothing would find everything in order."""
     global watching
     watching = True
     with Path(os.devnull).open():
@@ -76,7 +76,7 @@ def state():
 
 
 def memory_mb(peak):
-    """What the process holds, or the most that it has held since `forget_peak`."""
+    """The process's memory now, or its peak since `forget_peak`; without /proc, its peak so far in either case."""
     if not STATUS.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     field = "VmHWM:" if peak else "VmRSS:"
@@ -89,7 +89,7 @@ def forget_peak():
 
 
 def opened(path):
-    """What came of one file, and the net where there is one."""
+    """The report on one file, and the net if it opened."""
     global watching
     allowed.clear()
     allowed.update({str(path), str(path.with_name("run.json"))})
@@ -125,7 +125,7 @@ def main():
     expected = resnet_keras.load(good_path).get_weights()
     sys.addaudithook(hook)
     check_hook()
-    report, _ = opened(good_path)  # the first one imports what the backend imports late
+    report, _ = opened(good_path)  # the first load triggers the backend's late imports
     report, _ = opened(good_path)
     start = memory_mb(False)
     print(json.dumps(report | {"name": "good"}))

@@ -1,4 +1,4 @@
-"""Counts that the tests of faults print at the end."""
+"""Counts that the fault tests print at the end."""
 
 from collections import Counter
 

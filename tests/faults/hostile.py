@@ -1,4 +1,4 @@
-"""Files that nobody should open: each a name and how a good file becomes it."""
+"""Files that nobody should open: for each, a name and how it is made from a good file."""
 
 import copy
 import gzip
@@ -47,7 +47,7 @@ def at(tree: Any, *path: Any) -> Any:
 
 
 def changed(tree: Any, *path: Any, value: Any) -> Any:
-    """The tree with another value at a path."""
+    """A copy of the tree with another value at a path."""
     tree = copy.deepcopy(tree)
     at(tree, *path[:-1])[path[-1]] = value
     return tree
@@ -80,7 +80,7 @@ def named(name: str) -> Maker:
 
 
 def field(part: str, offset: int, content: bytes, which: int = 1) -> Maker:
-    """Bytes of the header of a member (`local` or `central`) or of the `end` of the directory, changed."""
+    """Changes bytes in a member's header (`local` or `central`) or in the `end` record of the directory."""
     signature = {"local": b"PK\3\4", "central": b"PK\1\2", "end": b"PK\5\6"}[part]
 
     def make(good: Good) -> bytes:
@@ -114,7 +114,7 @@ def tar(good: Good) -> bytes:
 
 
 def overlapping(good: Good) -> bytes:
-    """The second entry of the directory points at the first member."""
+    """The directory's second entry points to the first member."""
     second = good.data.index(b"PK\1\2", good.data.index(b"PK\1\2") + 1)
     return patched(good.data, second + 42, struct.pack("<I", 0))
 
@@ -242,7 +242,7 @@ def architecture(*path: Any, value: Any) -> Maker:
 
 
 def bomb_of_stages(good: Good) -> bytes:
-    """A net that is in itself consistent, but not that of the bytes that are there."""
+    """A net that is consistent in itself, but is not the one whose weights are there."""
     from resnet_keras import cifar10
 
     return good.repack(metadata=good.metadata | {"architecture": cifar10(1202, "A", 4, image_size=8).to_dict()})
@@ -495,7 +495,7 @@ def weights(edit: Edit) -> Maker:
 
 
 def instead(path: str = KERNEL, **arguments: Any) -> Maker:
-    """Another dataset of the same shape, type and values, but for what is given."""
+    """Replaces a dataset by one of the same shape, type and values, except as given."""
 
     def edit(file: h5py.File) -> None:
         values = file[path][()]
@@ -570,7 +570,7 @@ def added(path: str, **arguments: Any) -> Maker:
 
 
 def structure(find: bytes, offset: int, content: bytes, which: int = 1) -> Maker:
-    """Bytes of a structure of HDF5 changed: the `which`-th one with a signature."""
+    """Changes bytes of an HDF5 structure: the `which`-th with this signature."""
 
     def make(good: Good) -> bytes:
         data, place = good.members[WEIGHTS], -1
@@ -593,7 +593,7 @@ def new_format(**arguments: Any) -> Maker:
 
 
 def many_messages(good: Good) -> bytes:
-    """A header that goes on in 10,000 blocks, each of which holds those after it."""
+    """A header that continues in 10,000 nested blocks: each contains all later ones."""
     data, count = good.members[WEIGHTS], 10_000
     rows = [struct.pack("<2HI2Q", 0x10, 16, 0, len(data) + 24 * row, 24 * (count - row)) for row in range(count)]
     root = patched(patched(data, 98, b"\xff\xff"), 112, rows[0])
@@ -601,7 +601,7 @@ def many_messages(good: Good) -> bytes:
 
 
 def wide_heap(good: Good) -> bytes:
-    """Names that reach to the end of the file."""
+    """A heap of names that extends to the end of the file."""
     data = good.members[WEIGHTS]
     heap = data.index(b"HEAP")
     (start,) = struct.unpack_from("<Q", data, heap + 24)
@@ -609,7 +609,7 @@ def wide_heap(good: Good) -> bytes:
 
 
 def moved_in(good: Good) -> bytes:
-    """A dataset whose address is that of another one's bytes."""
+    """A dataset whose address is that of another's values."""
     with h5py.File(io.BytesIO(good.members[WEIGHTS])) as file:
         one, other = (file[f"layers/batch_normalization/vars/{number}"].id.get_offset() for number in (0, 1))
     data = good.members[WEIGHTS]
@@ -755,7 +755,7 @@ FILES: dict[str, Maker] = ARCHIVES | METADATAS | CONFIGS | HDF5S
 def unix_socket(path: Path, good: Good) -> None:
     server = socket.socket(socket.AF_UNIX)
     here = Path.cwd()
-    os.chdir(path.parent)  # the path of a socket is short
+    os.chdir(path.parent)  # a socket's path has to be short
     try:
         server.bind(path.name)
     finally:

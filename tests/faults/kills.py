@@ -1,8 +1,8 @@
-"""Kills a short run over and over, at random moments, and holds what it ends with against a run that was left alone.
+"""Kills a short run over and over at random moments, and compares how it ends with a run that was left alone.
 
 python -m faults.kills FOLDER --kills 100 --seed 0 [--seconds 1800]
 
-Half of the kills come after a random time, half at a random write, fsync or rename of the run's own files.
+About half of the kills come after a random time, the rest at a random one of the calls that write the run's files.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def train(folder: Path) -> None:
 
 
 def outcome(folder: Path) -> tuple:
-    """What may not depend on kills: rows without times, results, weights, the optimizer's state."""
+    """What must not depend on kills: rows without times, results, weights and the optimizer's state."""
     done = reading.read(folder)
     assert done.results is not None
     assert done.damaged_model() is None
@@ -114,7 +114,7 @@ def main() -> None:
         if code == -signal.SIGKILL:
             report["kills"] += 1
             report["in_a_save"] += bool(at or (folder.exists() and leftovers(folder)))
-            # What a killed run leaves: no checkpoint that is not whole, and files that can be read.
+            # A killed run leaves only whole checkpoints, and files that can be read.
             damaged = checkpoints.newest(folder)[1] if folder.exists() else []
             if (folder / reading.RUN).exists():
                 reading.read(folder)
@@ -129,7 +129,7 @@ def main() -> None:
         else:
             report["failed"] += 1
             report["last_failure"] = log.read_text()[-500:]
-    # The last one, to its end.
+    # The last run, to its end.
     code = wait(fork(lambda: train(folder), log))
     report["finished"] += code == 0
     report["diverged"] += code != 0 or outcome(folder) != expected

@@ -1,6 +1,6 @@
-"""Small changes of a good file, each at a place that means something, wrapped up again with the right sums.
+"""Small changes to a good file where its bytes mean something; a changed member is repacked with the right checksum.
 
-A mutation is a function of its number alone, so a failing one can be looked at again.
+For a given file, a mutation depends on its number alone, so one that fails can be made again.
 """
 
 import io
@@ -38,7 +38,7 @@ NUMBERS = [0, 1, 2, 7, 8, 24, 96, 136, 255, 2**16 - 1, 2**31, 2**32 - 1, 2**32, 
 
 
 def mutated(good: Good, number: int) -> tuple[str, bytes]:
-    """What was done, and the file."""
+    """What was changed, and the file."""
     chance = random.Random(number)
     what = chance.choice(
         ["archive", "metadata", "config", "config", "text", "weights", "weights", "weights", "weights"]
@@ -66,7 +66,7 @@ def _bytes(chance: random.Random, data: bytes, places: list[range]) -> bytes:
     even, eighth = at - at % 2, at - at % 8
 
     def put(start: int, content: bytes) -> bytes:
-        # Within the span: what is beside it may be numbers.
+        # Stay within the span: its neighbours may be numbers.
         start = max(start, span.start)
         content = content[: span.stop - start]
         return data[:start] + content + data[start + len(content) :]
@@ -105,7 +105,7 @@ def _archive_places(data: bytes) -> list[range]:
 
 @lru_cache(maxsize=1)
 def _structure(data: bytes) -> list[range]:
-    """Where a file of HDF5 has structures rather than numbers, with the short stretches as likely as the long."""
+    """Where an HDF5 file has structures rather than numbers; a short stretch is as likely to be drawn as a long one."""
     pieces: list[tuple[int, int]] = []
     with h5py.File(io.BytesIO(data)) as file:
 
@@ -123,7 +123,7 @@ def _structure(data: bytes) -> list[range]:
 
 
 def _nodes(tree: Any) -> list[tuple[Any, Any]]:
-    """Every place of a tree, as the object or list and the key."""
+    """Every place in a tree, as the object or list that holds it and its key."""
     found, level = [], [tree]
     while level:
         inner = level.pop()

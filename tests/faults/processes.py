@@ -1,7 +1,7 @@
-"""Processes that are killed, or whose files cannot be written, on purpose.
+"""Processes that are killed, or whose file calls fail, on purpose.
 
-A process that has imported Keras, and computed nothing yet, forks one for each trial: seconds of importing are spent
-once. Run it with `interpose.c` preloaded: `preloaded()` gives the environment.
+A process that has imported Keras but computed nothing yet forks one for each trial, so that the seconds of importing
+are spent once. Run it with `interpose.c` preloaded: `preloaded()` gives the environment.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("interpose.c")
 FAILED, RAISED = 4, 99
-"""Exit codes of a trial: an `InputOutput`, and any other exception, which is printed."""
+"""Exit codes of a trial that raises an `InputOutput`, and of one that raises any other exception."""
 
 
 def compiler() -> str | None:
@@ -32,7 +32,7 @@ def preloaded() -> dict[str, str]:
 
 
 def arm(folder: Path, call: int, error: int = 0) -> None:
-    """From now on, the file call of this number below `folder` fails with `error`; 0 kills the process."""
+    """Makes the file call of this number below `folder`, counted from now, fail with `error`; 0 kills the process."""
     ctypes.CDLL(None).fault_arm(os.fsencode(str(folder)), ctypes.c_long(call), error)
 
 
@@ -44,7 +44,7 @@ def calls() -> int:
 
 
 def fork(do: Callable[[], object], log: Path | None = None) -> int:
-    """Does something in a process of its own and returns its number; `log` takes what it prints."""
+    """Does something in a forked process and returns its process ID; `log` takes what it prints."""
     sys.stdout.flush()
     if pid := os.fork():
         return pid

@@ -1,6 +1,6 @@
 """One save, killed or made to fail at each of its file calls: python -m faults.saves FOLDER kill|ENOSPC|EIO|EFBIG|EROFS
 
-The save is the end of a period and of a run: a checkpoint, its row, the model and the results.
+The save is the one at the end of a run's last period: a checkpoint, its row, the model and the results.
 """
 
 import errno
@@ -32,7 +32,7 @@ def state(count: int) -> State:
 
 
 def save(folder: Path, last: int) -> None:
-    """The save of number `last`; before it, what a run does before."""
+    """Saves what the folder lacks up to period `last`: checkpoints and rows, then the model and the results."""
     checkpoint, _ = checkpoints.newest(folder)
     run = RunFolder(
         folder, SETTINGS, ResumePoint(RECIPE, checkpoint=checkpoint, settings=reading.json_roundtrip(SETTINGS))
@@ -49,7 +49,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def contents(found: dict[str, bytes]) -> dict[str, bytes]:
-    """The files that do not tell when they were written, and the names of the others."""
+    """The files whose contents do not depend on when they were written, and the names of the others."""
     return {name: b"" if name.endswith((".json", ".sha256")) else data for name, data in found.items()}
 
 
@@ -88,14 +88,14 @@ def main() -> None:
         checkpoint, damaged = checkpoints.newest(folder)
         report["ended"] += code == (-signal.SIGKILL if not error else FAILED)
         report["lost"] += checkpoint is None or bool(damaged) or checkpoint.state.iteration < 200
-        # The model is the one before or the one after, to the byte; so is each file of a checkpoint that is there.
+        # The model is the earlier or the later one, to the byte; so are the arrays of each checkpoint that is there.
         report["changed"] += now.get(reading.MODEL) not in (before[reading.MODEL], after[reading.MODEL])
         report["changed"] += checkpoint is not None and any(
             data not in (before.get(name), after.get(name))
             for name, data in now.items()
             if name.startswith(f"{checkpoints.FOLDER}/{checkpoints.PREFIX}") and name.endswith(checkpoints.ARRAYS)
         )
-        # A call that may fail without harm, as the removal of an old checkpoint: then all of the save is there.
+        # Some calls may fail without harm, as in removing an old checkpoint: then the whole save is there.
         report["incomplete"] += code == 0 and not contents(after).items() <= contents(now).items()
         if error and code:
             report["other_exit"] += code != FAILED

@@ -1,4 +1,4 @@
-"""Bad command lines of every recipe: one line, the exit code of usage or of input, and no backend is imported."""
+"""Bad command lines of recipes: each gives one line and the exit code of usage or of input, and imports no backend."""
 
 import json
 import os

@@ -1,6 +1,6 @@
-"""`load` on crafted, damaged and mutated files: one line for each, and nothing else happens.
+"""`load` on crafted, damaged and mutated files: a one-line refusal or the good net, and nothing else happens.
 
-The short form is part of the tests; `--long` makes 20,000 mutations of it.
+The usual run makes few mutations; `--long` makes 20,000.
 """
 
 import json
@@ -30,7 +30,7 @@ def good(tmp_path_factory):
 
 
 def child(*arguments):
-    """What `faults.child` reports of each file, and by how much its memory has grown over all of them."""
+    """What `faults.child` reports on each file, and how much its memory grew over all of them."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     done = run_python("-m", "faults.child", *map(str, arguments), PYTHONPATH=path)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -41,14 +41,14 @@ def child(*arguments):
 
 
 def check(reports, growth):
-    """Nothing but refusals of one line and nets with the numbers of the good file; nothing touched or changed."""
+    """Each file was refused in one line or opened to the good numbers, within limits and without side effects."""
     for report in reports:
         assert report["kind"] in ("refused", "opened"), report
         assert "\n" not in report["text"], report
         assert len(report["text"]) < 1500, report
         assert not report["touched"], report
         assert not report["changed"], report
-        # What the other programs of the machine take is not the file's; a hang is.
+        # Time that other programs take is not the file's fault; a hang is.
         assert report["processor_seconds"] < MAX_SECONDS, report
         assert report["seconds"] < 10 * MAX_SECONDS, report
         assert report["peak_mb"] < MAX_MB, report
@@ -74,7 +74,7 @@ def test_every_crafted_file_is_refused_in_one_line_or_does_nothing(good, figure)
             (folder / "model.keras").write_bytes(content)
     reports, growth = child("files", good.parent)
     assert [report["name"] for report in reports] == sorted(names)
-    # What Keras would build is not read: such a file may open, to the numbers of the good one.
+    # The config, meant for Keras, is not read: a file with a bad one may open, to the good file's numbers.
     opened = {names[report["name"]] for report in reports if report["kind"] == "opened"}
     assert opened <= CONFIGS.keys()
     check(reports, growth)

@@ -1,7 +1,7 @@
-"""Killed runs, failing disks, flipped bits: what had been saved is there, and the run ends as if nothing had happened.
+"""Killed runs, failing disks, flipped bits: nothing saved is lost, and the run ends as if nothing had happened.
 
 The long form, `pytest tests/faults --long`, has 100 kills on the backend of the process, a soak of 30 minutes, and
-1,000 flips of each file.
+1,000 bit flips in each file.
 """
 
 import json
@@ -110,7 +110,7 @@ def test_damage_to_any_file_is_found_and_fallen_back_from(name, finished, tmp_pa
         data[at] ^= 1 << choose.randrange(8)
         damaged.append(bytes(data))
     damaged += [good[: choose.randrange(len(good))] for _ in range(TRUNCATIONS)]
-    if inside:  # so that the checkpoint is asked for
+    if inside:  # so that the checkpoint is needed
         (folder / "run.json").unlink()
     found = fallen_back = 0
     for data in damaged:

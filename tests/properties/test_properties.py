@@ -1,4 +1,4 @@
-"""What holds for every value, on values that hypothesis chooses: each against a reference of a few lines."""
+"""What holds for every value, on values that Hypothesis chooses, each against a reference of a few lines."""
 
 import io
 import json
@@ -141,13 +141,13 @@ def test_hdf5_is_read_as_h5py_wrote_it(layout, seed):
 @FEW
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(max_size=50)), min_size=1, max_size=12))
 def test_what_two_writers_put_in_turn_is_the_whole_of_the_last(tmp_path, writes):
-    """Each begins before the other has ended, as far as one process can tell it."""
+    """Each writer starts before the other has finished, as far as one process can imitate that."""
     target = tmp_path / "file"
     for first, (who, data) in zip([None, *writes], writes, strict=False):
 
         def make(aside, who=who, data=data, first=first):
             if first is not None:
-                storage.atomic_write(target, first[1])  # the other one, meanwhile
+                storage.atomic_write(target, first[1])  # the other writer, meanwhile
             assert "new-" in aside.name
             aside.write_bytes(who.encode() + data)
 
@@ -164,7 +164,7 @@ def test_checkpoints_are_newest_first_and_come_back(tmp_path_factory, states):
         array = np.full(3, iteration % 97, np.float32)
         checkpoints.save(folder, State(iteration, (), {"weights/a": array}, inside), {"recipe": {}}, {})
     found = [checkpoints.read(path).state for path in checkpoints.generations(folder)]
-    # Of one iteration the one at the end of its period is the newer.
+    # Of two at one iteration, the one at the end of its period is the newer.
     assert [(one.iteration, one.inside) for one in found] == sorted(
         states, key=lambda s: (s[0], not s[1]), reverse=True
     )

@@ -32,7 +32,7 @@ def test_a_file_has_each_line_as_one():
 
 
 def test_names_of_any_bytes_are_shown_as_ls_shows_them():
-    """b"caf\\xe9" is Latin 1, as unpacked from an old archive; Python holds the byte as a surrogate."""
+    """b"caf\\xe9" is Latin-1, as in names from an old archive; Python holds the byte as a surrogate."""
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     assert readable(name) == r"caf\xe9"
     assert readable("café, 日本") == "café, 日本"

@@ -1,4 +1,4 @@
-"""The card of a converted net: everything of its report."""
+"""The card of a converted net: it says what the net's report says."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The report holds what the runs say, as text, and needs nothing from anywhere."""
+"""The report gives what the runs say, as text, and loads nothing from elsewhere."""
 
 import re
 from dataclasses import replace
@@ -16,7 +16,7 @@ VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 class Page(HTMLParser):
-    """Every tag is closed in order; what the page would load, and its text."""
+    """Checks that a page's tags are closed in order, and collects its text and what it would load."""
 
     def __init__(self, text):
         super().__init__()
@@ -60,12 +60,12 @@ def test_it_has_figures_tables_commands_versions_and_deviations(page):
     for table in IMAGENET_TABLES:
         assert f"Table {table.number}:" in words
     assert "Table 6:" in words
-    for number in ("8.75", "27.94", "50.90", "3.57"):  # of the paper; 50.90 is plain-18's in results/photographs
+    for number in ("8.75", "27.94", "50.90", "3.57"):  # the paper's, except 50.90: plain-18 in results/photographs
         assert number in words
     assert "KERAS_BACKEND=jax python recipes/degradation.py" in words
     assert "keras 3.15.1" in words
     assert "Weight decay reaches every trained number." in words
-    assert "8.55" in words  # ResNet-20 of results/cifar10, by the paper's schedule
+    assert "8.55" in words  # ResNet-20 in results/cifar10, by the paper's schedule
 
 
 def test_what_a_run_says_is_text():

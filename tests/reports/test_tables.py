@@ -1,4 +1,4 @@
-"""Tables 2 to 6: the paper's numbers as printed, ours where they were measured, blank elsewhere."""
+"""Tables 2 to 6: the paper's numbers as printed, ours where measured, blanks elsewhere."""
 
 import csv
 import json
@@ -70,7 +70,7 @@ def test_ours_stand_beside_them_by_net_and_protocol(tmp_path):
 
 
 def test_the_comparison_systems_are_found_by_their_own_names(tmp_path):
-    """PReLU-net is model C, "VGG (v5)" VGG-19; a saved model's name has no spaces."""
+    """PReLU-net is model C and "VGG (v5)" is VGG-19; a saved model's name has no spaces."""
     nets = [("VGG-19", "v"), ("GoogLeNet", "g"), ("PReLU-net-C", "c"), ("PReLU-net-A", "a"), ("BN-Inception", "b")]
     file = evaluation(tmp_path / "a.json", *nets, protocol="multi-scale", top1=(1, 2, 3, 4, 5))
     table_4 = rows(tables.imagenet(published.TABLE_4, tables.read_evaluation(file)))
@@ -100,7 +100,7 @@ def test_table_6_takes_runs_of_the_papers_experiment_alone():
 
 def test_files_that_are_no_evaluation_are_one_line(tmp_path):
     (tmp_path / "other.json").write_text("[1]")
-    (tmp_path / "deep.json").write_text("[" * 100_000)  # deeper than Python follows
+    (tmp_path / "deep.json").write_text("[" * 100_000)  # deeper than Python's parser can follow
     for name in ("other.json", "absent.json", "deep.json"):
         with pytest.raises(InputOutput, match=name) as caught:
             tables.read_evaluation(tmp_path / name)
@@ -131,7 +131,7 @@ def test_the_recipe_writes_markdown_and_csv(tmp_path):
 
 
 def test_weights_of_others_have_columns_of_their_own(tmp_path):
-    """Numbers of results/others, as measured there, never in our column; plain nets get rows of their own."""
+    """Numbers from results/others, as measured there, are never in our column; plain nets get rows of their own."""
     others_file = Path(__file__).parents[2] / "results" / "others" / "cifar10.json"
     nets = others.read(others_file)
     table = tables.table_6([a_run(20)], nets)

@@ -1,4 +1,4 @@
-"""Run folders and models that earlier commits wrote open, and go on."""
+"""Run folders and models that an earlier commit wrote: models open, and runs resume."""
 
 import shutil
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_an_interrupted_run_goes_on_to_where_it_would_have_ended(earlier):
     expected = reading.read(earlier / "finished")
     assert [row.iteration for row in done.rows] == [3, 6, 9]
     for row, other in zip(done.rows, expected.rows, strict=True):
-        # Another processor than that of the file rounds otherwise.
+        # A processor other than the one that wrote the file rounds differently.
         np.testing.assert_allclose(row.cross_entropy, other.cross_entropy, rtol=1e-3)
         np.testing.assert_allclose(row.validation_cross_entropy, other.validation_cross_entropy, rtol=1e-3)
     assert done.results == expected.results

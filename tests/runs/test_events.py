@@ -1,4 +1,4 @@
-"""TensorBoard events, read by TensorBoard itself: equal to metrics.csv, also where a run went on."""
+"""TensorBoard events, read by TensorBoard itself: equal to metrics.csv, even after a run was continued."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.any_backend
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """TensorBoard's own reader, as a list: doubles would be seen."""
+    """What TensorBoard's own reader finds, as lists, in which duplicates would show."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     accumulator = EventAccumulator(str(folder / events.FOLDER), purge_orphaned_data=False)
@@ -42,7 +42,7 @@ def test_events_are_the_rows_also_where_a_run_goes_on(small_data, tmp_path):
     out = tmp_path / "run"
     run(net, recipe, small_data, seed=0, out=out, tensorboard=True)
     check(out)
-    # An event that no row tells of: written by a process that was killed before its checkpoint.
+    # More than the rows have, as from a process that was killed before its checkpoint.
     (file,) = (out / events.FOLDER).iterdir()
     file.write_bytes(file.read_bytes() + file.read_bytes()[-200:])
     longer = Recipe(iterations=8, schedule=Steps(()), batch_size=6, augmentation=PaddedCrop(1), evaluate_every=2)
@@ -50,7 +50,7 @@ def test_events_are_the_rows_also_where_a_run_goes_on(small_data, tmp_path):
     assert len(reading.read(out).rows) == 4
     check(out)
     assert len(list((out / events.FOLDER).iterdir())) == 1
-    # A finished run that had none gets them.
+    # A finished run without events gets them.
     run(net, recipe, small_data, seed=1, out=tmp_path / "other")
     run(net, recipe, small_data, seed=1, out=tmp_path / "other", tensorboard=True)
     check(tmp_path / "other")

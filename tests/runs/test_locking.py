@@ -1,4 +1,4 @@
-"""One process at a time writes a run folder, also where the file system has no locks."""
+"""Only one process at a time writes a run folder, even where the file system has no locks."""
 
 import errno
 import json
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="flock and /proc are Linux's"),
 ]
 
-# Takes and releases the folder at each line that it reads, on a file system with or without locks.
+# Takes the folder at one line that it reads and releases it at the next, on a file system with or without locks.
 WRITER = """
 import errno, fcntl, sys
 from pathlib import Path
@@ -89,7 +89,7 @@ def without_locks(monkeypatch):
 
 
 def put(folder, **other):
-    """A file of a holder, this process but for what is said otherwise."""
+    """Writes a holder's file: that of this process, except as given."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{HOLDER}0123456789abcdef.json"
     file.write_text(json.dumps(Process.this()._asdict() | other))
@@ -115,7 +115,7 @@ def test_a_folder_whose_holder_was_killed_is_taken_over(tmp_path, writers, locks
 def test_of_several_that_ask_at_once_for_a_dead_holders_folder_exactly_one_gets_it(tmp_path, writers, locks):
     racers = writers(locks, 4)
     for _ in range(5):
-        put(tmp_path / "run", pid=2**22 + 1)  # beyond what Linux counts to
+        put(tmp_path / "run", pid=2**22 + 1)  # beyond Linux's highest process ID
         for racer in racers:
             racer.tell()
         said = [racer.said() for racer in racers]
@@ -128,7 +128,7 @@ def test_of_several_that_ask_at_once_for_a_dead_holders_folder_exactly_one_gets_
 
 
 def test_a_reused_number_is_another_process(tmp_path, without_locks):
-    """This process lives, and so does its number; the holder of that number started at another moment."""
+    """This process has the holder's number and is alive, but the holder started at another time."""
     file = put(tmp_path, started="1")
     with lock(tmp_path):
         assert not file.exists()
@@ -148,7 +148,7 @@ def test_a_holder_before_a_restart_of_this_host_has_ended(tmp_path, without_lock
     [
         ({}, f"process {os.getpid()} on {os.uname().nodename}"),
         ({"host": "node-17", "pid": 4711}, "process 4711 on node-17"),
-        # Of another host with this name, another container on this host, a system that tells no start.
+        # Another host of this name, another container on this host, a system that does not tell start times.
         ({"machine": "other", "boot": "other", "pid": 4711}, "process 4711 on"),
         ({"boot": f"{Process.this().boot.split()[0]} pid:[1]", "pid": 4711}, "process 4711 on"),
         ({"started": "", "pid": 2**22 + 1}, "process 4194305 on"),
@@ -170,7 +170,7 @@ def test_a_holder_that_may_live_is_refused_with_what_to_remove(tmp_path, without
 
 
 def test_a_kernels_lock_is_believed_before_any_file(tmp_path):
-    """As in a container that took over from one of another name."""
+    """As when a container takes over from one of another name."""
     file = put(tmp_path / "run", host="node-17")
     with lock(tmp_path / "run"):
         assert not file.exists()
@@ -197,7 +197,7 @@ def test_a_writer_whose_own_files_are_swept_meanwhile_is_no_failure(tmp_path, mo
 
 
 def test_when_a_process_started_as_ps_says_it(monkeypatch, tmp_path):
-    """The way of systems without /proc; Linux's ps says it too."""
+    """How it is found on systems without /proc; Linux's ps says it too."""
     if not any((folder / "ps").exists() for folder in map(type(tmp_path), os.environ["PATH"].split(os.pathsep))):
         pytest.skip("needs ps")
     monkeypatch.setattr(processes, "PROC", tmp_path)

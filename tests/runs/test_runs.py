@@ -1,4 +1,4 @@
-"""The run folder: what is read back is what was written; nothing is lost by a failure."""
+"""The run folder: what is read back is what was written, and a failure loses nothing."""
 
 import errno
 import json
@@ -169,7 +169,7 @@ def test_a_folder_that_cannot_be_synced_is_written_all_the_same(tmp_path, monkey
 
 
 def test_a_device_a_pipe_and_a_folder_are_not_replaced_and_a_link_stays(tmp_path):
-    """Renaming onto /dev/null as root leaves a machine without it."""
+    """Renaming a file onto /dev/null as root would leave the machine without it."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "to the pipe").symlink_to("pipe")

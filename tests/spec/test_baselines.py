@@ -59,7 +59,7 @@ def test_slopes_of_prelu_net():
 
 @pytest.mark.any_backend
 def test_channels_of_the_inception_modules():
-    """As Table 1 of GoogLeNet and Figure 5 of BN-Inception print them; with projections of 128 as ports have them."""
+    """As in Table 1 of GoogLeNet and Figure 5 of BN-Inception; with projections of 128, as in ports of it."""
 
     def channels(net):
         return [layer.filters for layer in net.layers() if layer.name.startswith("inception")]
@@ -116,8 +116,8 @@ def test_no_net_is_made_that_load_would_refuse(made, too_large):
         replace(made, **too_large)
 
 
-# The graphs of others. A layer's signature is what it does and the signatures of what it is made from, so two graphs
-# are equal where their last signatures are. Weights and padding are not compared.
+# Others' graphs. A layer's signature is made of what it does and the signatures of its inputs, so two graphs are equal
+# if their last signatures are. Weights and padding are not compared.
 
 
 def signature(*parts):

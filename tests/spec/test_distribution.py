@@ -1,4 +1,4 @@
-"""Who computes what of a run: what launchers say, the rows of each process, and one order for any number of them."""
+"""Who computes what in a run: what launchers say, each process's rows, and one order for any number of processes."""
 
 import json
 
@@ -69,7 +69,7 @@ def test_the_rows_of_all_processes_are_the_batches_of_one(processes):
     whole = data.stream(16, 3, augmentation)
     places = [Distribution(rank, processes) for rank in range(processes)]
     parts = [data.stream(16, 3, augmentation, place.rows(16)) for place in places]
-    for iteration in range(2 * len(data.x_train) // 16 + 1):  # over the ends of epochs
+    for iteration in range(2 * len(data.x_train) // 16 + 1):  # across the ends of epochs
         images, labels = zip(*(part.batch(iteration) for part in parts), strict=True)
         assert np.array_equal(np.concatenate(images), whole.batch(iteration)[0])
         assert np.array_equal(np.concatenate(labels), whole.batch(iteration)[1])

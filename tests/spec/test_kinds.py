@@ -1,4 +1,4 @@
-"""A further kind of network needs a class in `spec` and a body in `nets`: everything else takes it as it is."""
+"""Another kind of network needs only a class in `spec` and a body in `nets`: everything else takes it as it is."""
 
 import io
 import json
@@ -30,7 +30,7 @@ from resnet_keras.spec.strict import AtMost
 
 @dataclass(frozen=True)
 class Perceptron(Network):
-    """The toy: pixels, flattened, and one dense layer."""
+    """A toy: the pixels, flattened, and one dense layer."""
 
     kind = "perceptron"
 

@@ -1,4 +1,4 @@
-"""A net's name is the paper's where the net is, and says its width where that is another."""
+"""A net has the paper's name if it is the paper's net; if its width differs, the name says so."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from resnet_keras.spec.paper_recipes import cifar10_recipe
 
 
 def wide(net, *filters):
-    """The net with other filters: of the stem, then of each stage."""
+    """The net with other numbers of filters: the stem's, then each stage's."""
     stem, *others = filters
     stages = tuple(replace(stage, filters=other) for stage, other in zip(net.stages, others, strict=True))
     return replace(net, stem=replace(net.stem, filters=stem), stages=stages)
@@ -53,7 +53,7 @@ def test_a_net_of_other_widths_says_so(net, name):
 
 @pytest.fixture
 def earlier():
-    """A run that an earlier version wrote, of 4 filters in the first stage."""
+    """A run that an earlier version wrote, of a net with 4 filters in the first stage."""
     return reading.read(ROOT / "tests" / "files" / "8d48f2f" / BACKEND / "finished")
 
 
@@ -76,4 +76,4 @@ def test_runs_of_two_widths_are_two_nets_in_tables_and_figures(earlier):
     assert [curve.name for curve in curves(runs)] == names
     assert [(row[0], row[-1]) for row in errors(runs).rows] == [(names[0], "8.75"), (names[1], "")]
     (row,) = (row for row in table_6(runs).rows if row[0] == "ResNet-20")
-    assert row[3] == f"{earlier.results.test_error:.2f}"  # of one run: the other is not the paper's
+    assert row[3] == f"{earlier.results.test_error:.2f}"  # one run's: the other net is not the paper's

@@ -1,4 +1,4 @@
-"""How the learning rate falls: against PyTorch's own schedulers and by hand; recipes through JSON and lengthened."""
+"""How the learning rate falls, against PyTorch's schedulers and by hand; recipes through JSON and at other lengths."""
 
 import json
 import math
@@ -51,7 +51,7 @@ def test_a_recipe_in_words_has_the_warm_up_of_section_4_2():
 def test_a_plateau_by_hand():
     schedule = Plateau(patience=2, divisions=2)
     shares = [schedule.share(0, 100, rows([90, 80, 80, 81, 79, 79.5, 79, 78, 78, 78, 78, 78][:n])) for n in range(13)]
-    # A new lowest: 90, 80, 79, 78. Two without one: at the 4th, at the 7th, and at the 10th, which is one too many.
+    # New lowest: 90, 80, 79, 78. Two in a row without one: to the 4th, to the 7th and to the 10th, one too many.
     assert shares == [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01]
 
 
@@ -61,7 +61,7 @@ def test_a_plateau_is_that_of_pytorch():
     for patience in (1, 2, 5):
         errors = np.round(60 * 0.97 ** np.arange(60) + random.normal(0, 2, 60), 1).tolist()
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-        # It divides after more than its patience.
+        # PyTorch's divides only once its patience is exceeded.
         theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=patience - 1, threshold=0, min_lr=1e-4)
         recipe = replace(IMAGENET, schedule=Plateau(patience, divisions=3))
         (first, *_) = recipe.periods()
@@ -77,7 +77,7 @@ def test_a_cosine_falls_from_the_first_rate_to_nothing():
 
 
 def test_recipes_of_the_comparison_systems():
-    """As their papers, and the solver of Caffe's `bvlc_googlenet`, print them."""
+    """As printed in their papers and in the solver of Caffe's `bvlc_googlenet`."""
     told = {name: (one.batch_size, one.learning_rate, one.weight_decay) for name, one in RECIPES.items()}
     assert told["VGG"] == (256, 0.01, 5e-4)
     assert told["PReLU-net"] == (128, 0.01, 5e-4)
@@ -126,7 +126,7 @@ def test_a_shortened_recipe_measures_twenty_times_or_a_few_more(name):
 def test_what_a_longer_run_may_go_on_from():
     assert CIFAR10.rescaled(2_000).extends(CIFAR10.rescaled(1_000))
     assert replace(IMAGENET, iterations=700_000).extends(IMAGENET)
-    assert not replace(IMAGENET_MODERN, iterations=500_000).extends(IMAGENET_MODERN)  # its rates are others
+    assert not replace(IMAGENET_MODERN, iterations=500_000).extends(IMAGENET_MODERN)  # its rates differ
     assert not IMAGENET_STEPS.extends(replace(IMAGENET_STEPS, schedule=Plateau()))
     assert not replace(IMAGENET, schedule=Plateau(4)).extends(IMAGENET)
     assert replace(GOOGLENET, iterations=11_000_000).extends(GOOGLENET)
@@ -138,7 +138,7 @@ def test_an_average_reaches_over_the_same_share_of_a_shorter_run():
 
 
 def test_large_batches_are_those_of_goyal_et_al():
-    """Section 5.1: 0.1 · kn / 256 with kn = 8,192, by 5 epochs from 0.1; divided at 30, 60 and 80 of 90."""
+    """Section 5.1: 0.1 · kn / 256 with kn = 8,192, reached from 0.1 in 5 epochs; divided at 30, 60 and 80 of 90."""
     one = IMAGENET_LARGE
     epoch = 1_280_000 / 8_192
     assert (one.batch_size, one.learning_rate, one.zero_gamma, one.weight_decay) == (8_192, 3.2, True, 1e-4)
@@ -149,7 +149,7 @@ def test_large_batches_are_those_of_goyal_et_al():
     warm = [(period, rate) for period, rate in zip(periods, rates, strict=True) if period.start < round(5 * epoch)]
     assert len(warm) == 20
     assert warm[-1][0].stop == round(5 * epoch)
-    for period, rate in warm:  # theirs, at the middle of a stair
+    for period, rate in warm:  # their line, at the middle of each stair
         line = 0.1 + (3.2 - 0.1) * (period.start + period.stop) / 2 / (5 * epoch)
         assert rate == pytest.approx(line, abs=0.01)
     assert list(dict.fromkeys(rates[20:])) == pytest.approx([3.2, 0.32, 0.032, 0.0032])

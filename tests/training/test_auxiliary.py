@@ -1,4 +1,4 @@
-"""Auxiliary classifiers: 0.3 of each one's loss in training (Szegedy et al. 2015, section 5), and none in the file."""
+"""Auxiliary classifiers: 0.3 of each one's loss in training (Szegedy et al. 2015, section 5); the file has none."""
 
 import io
 
@@ -21,7 +21,7 @@ RECIPE = Recipe(iterations=2, batch_size=4, augmentation=PaddedCrop(1), evaluate
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_loss_is_that_of_the_net_and_a_share_of_the_heads(smoothing):
-    """By hand, from the probabilities; the metrics are the net's own."""
+    """By hand, from the probabilities; the metrics are those of the net's own output."""
     model = build(NET, weight_decay=0.0, seed=2)
     x = np.random.default_rng(0).integers(0, 256, (6, 80, 80, 3)).astype(np.uint8)
     y = np.arange(6) % 5

@@ -1,4 +1,4 @@
-"""Fine-tuning: what is frozen stays, old layers learn at a share of the rate, and the result is a run as any other."""
+"""Fine-tuning: what is frozen stays, old layers learn at a share of the rate, and the result is like any other run."""
 
 import hashlib
 from dataclasses import replace
@@ -32,7 +32,7 @@ RECIPE = Recipe(
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory):
-    """A net of five classes, of which no number is what `build` begins with."""
+    """A net of five classes whose mean and normalisations are not what `build` begins with."""
     path, model = tmp_path_factory.mktemp("old") / "old.keras", build(OLD, seed=1)
     subtract_mean(model, np.array([100.0, 110.0, 120.0]))
     random = np.random.default_rng(5)
@@ -96,7 +96,7 @@ def test_a_run_that_fine_tunes_goes_on_from_its_checkpoint(tmp_path, small_data,
     parts = finetune(old, small_data, recipe=recipe, freeze="stages", stages=1, seed=3, out=tmp_path / "parts")
     assert [row[:6] for row in parts.rows] == [row[:6] for row in whole.rows]
     assert changed(*(by_layer(resnet_keras.load(run.path / "model.keras")) for run in (whole, parts))) == set()
-    with pytest.raises(OtherRun):  # from other numbers, it is another run
+    with pytest.raises(OtherRun):  # with other weights, and nothing frozen, it is another run
         finetune(whole.path, small_data, recipe=recipe, seed=3, out=tmp_path / "parts")
 
 

@@ -19,14 +19,14 @@ def numpy(tensor):
 
 @pytest.mark.parametrize(("momentum", "moved"), [(0.9, "none"), (0.9, "weights"), (0.9, "all"), (0.0, "weights")])
 def test_an_update_by_hand(momentum, moved):
-    """v = momentum v - rate share (gradient + decay w); w = w + v; the rate falls on the way."""
+    """v = momentum v - rate share (gradient + decay w); w = w + v; the rate falls halfway through."""
     random = np.random.default_rng(0)
     weights, velocities = [random.normal(0, 1, shape) for shape in SHAPES], [np.zeros(shape) for shape in SHAPES]
     variables = [keras.Variable(weight, dtype="float32") for weight in weights]
     decays, shares = [0.1, 0.0, 0.1], [1.0, 1.0, 0.25]
     optimizer = CoupledSGD(decays, shares, 0.1, momentum=momentum)
     optimizer.build(variables)
-    # The gradients below lie as arrays do.
+    # The gradients below are laid out in memory as arrays are.
     set_kernel_memory_format({"none": [], "weights": variables, "all": variables + optimizer.variables}[moved])
     for update in range(UPDATES):
         rate = 0.1 if update < UPDATES // 2 else 0.01
@@ -43,7 +43,7 @@ def test_an_update_by_hand(momentum, moved):
 
 
 def test_a_net_trains_as_with_the_penalty_in_its_loss():
-    """Keras's own SGD on the stock net, whose layers have L2(decay / 2); the loss shown is the cross-entropy."""
+    """Keras's own SGD on the stock net, whose layers have L2(decay / 2); our loss is the cross-entropy alone."""
     net, decay = cifar10(8, "B", 3, image_size=8), 0.05
     x = np.random.default_rng(1).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
     y = np.arange(12) % 3
@@ -62,7 +62,7 @@ def test_a_net_trains_as_with_the_penalty_in_its_loss():
     assert float(penalised) > float(measured["loss"]) + 1
     for other, mine in zip(stock.weights, ours.weights, strict=True):
         np.testing.assert_allclose(numpy(mine), numpy(other), atol=1e-4, rtol=1e-3, err_msg=mine.path)
-    # What is saved, and trained on by others, has its penalties still.
+    # The net that is saved, and that others may train further, still has its penalties.
     assert sum(map(numpy, ours.losses)) == pytest.approx(sum(map(numpy, stock.losses)), rel=1e-4)
 
 

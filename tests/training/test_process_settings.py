@@ -1,4 +1,4 @@
-"""What a process sets for everything that names no dtype, layout or epsilon does not reach what is built here."""
+"""A process's default dtype, layout and epsilon do not reach what is built here."""
 
 from contextlib import contextmanager
 
@@ -37,7 +37,7 @@ RECIPE = Recipe(
 
 @contextmanager
 def settings(**values):
-    """As keras.json would say it."""
+    """Keras's settings, as if from keras.json."""
     before = {name: getattr(keras.config, name)() for name in values}
     try:
         for name, value in values.items():
@@ -49,7 +49,7 @@ def settings(**values):
 
 
 def many():
-    """More images than float16 counts to: noise whose brightness tells the class, or another one."""
+    """Enough images for a run to see more than float16 counts to: noise whose brightness mostly tells the class."""
     random = np.random.default_rng(1)
 
     def part(count):

@@ -1,4 +1,4 @@
-"""A run that was interrupted at any point ends as one that was not: the same rows, the same weights, bit for bit."""
+"""A run that was interrupted at any point ends like one that was not: the same rows, the same weights, bit for bit."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def go(data, path, recipe=RECIPE, **options):
 
 
 def interrupt(monkeypatch, owner, name, call):
-    """Sends this process SIGTERM in the call of this number, counted from 0."""
+    """Sends this process SIGTERM in the call with this number, counted from 0."""
     real, calls = getattr(owner, name), []
 
     def counted(*arguments, **keywords):
@@ -93,7 +93,7 @@ def test_a_signal_saves_the_run_and_it_goes_on(point, straight, small_data, tmp_
 
 
 def test_a_modern_recipe_goes_on_too(small_data, tmp_path, monkeypatch):
-    """Averaged weights and half of a batch's gradient are part of what goes on; it stops between two updates."""
+    """Averaged weights and accumulated gradients are saved too; a signal inside an update takes effect after it."""
     modern = replace(
         RECIPE, schedule=Cosine(), warmup=None, accumulate=2, average_over=4, label_smoothing=0.1, zero_gamma=True
     )
@@ -108,7 +108,7 @@ def test_a_modern_recipe_goes_on_too(small_data, tmp_path, monkeypatch):
 
 
 def test_dropout_goes_on_too(tmp_path, monkeypatch):
-    """What it draws next is in a checkpoint, by a name that does not depend on what the process built before."""
+    """A checkpoint holds what it draws next, by a name that does not depend on what the process built before."""
     net = BASELINES["VGG"]
     arrays = small_arrays(24, net.image_size, net.num_classes)
     data = split(
@@ -129,7 +129,7 @@ def test_dropout_goes_on_too(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("average_over", [0, 4])
 def test_a_process_that_ends_between_two_rows_goes_on_from_the_first(small_data, tmp_path, monkeypatch, average_over):
-    """Killed: what the net had become after the checkpoint is gone, and has to become the same again."""
+    """As if killed between a checkpoint and its row: the run still ends with the same bits."""
     recipe = replace(RECIPE, average_over=average_over)
     go(small_data, tmp_path / "straight", recipe)
     with monkeypatch.context() as patch:
@@ -141,7 +141,7 @@ def test_a_process_that_ends_between_two_rows_goes_on_from_the_first(small_data,
 
 
 def test_interrupted_at_every_point_in_turn(straight, small_data, tmp_path, monkeypatch):
-    """One update a process, and a stop in each evaluation."""
+    """One update per process up to the first validation, a stop in that, and one update more."""
     path = tmp_path / "run"
     for owner, name in (UPDATE, UPDATE, UPDATE, TEST_STEP, UPDATE):
         with monkeypatch.context() as patch:
@@ -196,7 +196,7 @@ def test_more_iterations_go_on_from_a_finished_run_and_other_settings_are_refuse
     done = reading.read(path)
     assert [row.iteration for row in done.rows] == [3, 6, 9]
     assert done.rows[:2] == first
-    assert done.rows[2].learning_rate == first[1].learning_rate  # the boundary that was passed stays passed
+    assert done.rows[2].learning_rate == first[1].learning_rate  # a boundary once passed stays passed
     before = (path / "model.keras").stat().st_mtime_ns
     go(small_data, path, longer)
     assert (path / "model.keras").stat().st_mtime_ns == before
@@ -231,7 +231,7 @@ def test_two_generations_are_kept_and_no_more(small_data, tmp_path):
 
 
 def test_a_weight_that_is_not_finite_ends_the_run_and_the_checkpoint_before_it_stays(small_data, tmp_path, monkeypatch):
-    """The loss is finite: TensorFlow's compiled ReLU may turn NaN into 0."""
+    """Though the loss is finite, as when TensorFlow's compiled ReLU turns NaN into 0."""
     real, taken = snapshot.take, []
 
     def take(model, **options):
@@ -249,7 +249,7 @@ def test_a_weight_that_is_not_finite_ends_the_run_and_the_checkpoint_before_it_s
 
 
 def test_a_checkpoint_of_another_net_is_refused(small_data, tmp_path, monkeypatch):
-    """The seal fits, so the files are whole: the structure is what is wrong."""
+    """The seal fits, so the files are whole: it is the structure that is wrong."""
     stopped_at(5, small_data, tmp_path / "run", monkeypatch)
     checkpoint, _ = checkpoints.newest(tmp_path / "run")
     arrays = dict(checkpoint.state.arrays)

@@ -1,4 +1,4 @@
-"""`train` against hand computations, and what it leaves in the run folder."""
+"""`train` against computations by hand, and what it leaves in the run folder."""
 
 from dataclasses import replace
 
@@ -85,13 +85,13 @@ BY_HAND = Recipe(
     ids=str,
 )
 def test_sgd_with_momentum_and_coupled_weight_decay_by_hand(tmp_path, small_data, changed):
-    """A linear classifier: its gradient fits on a line."""
+    """A linear classifier, whose gradient takes one line."""
     recipe = replace(BY_HAND, **changed)
     model = linear_classifier(recipe.weight_decay)
     rates = (0.01, 0.01, 0.001, 0.0001)
     steps = list(trained_by_hand(small_data, rates, recipe.weight_decay, recipe.label_smoothing))
     expected = steps[-1]
-    if recipe.average_over:  # from the weights after the first update on, 1/4 of each that follows
+    if recipe.average_over:  # begins as the weights after the first update, then takes 1/4 of each that follows
         expected = steps[0]
         for weights in steps[1:]:
             expected = [0.75 * average + 0.25 * now for average, now in zip(expected, weights, strict=True)]
@@ -103,7 +103,7 @@ def test_sgd_with_momentum_and_coupled_weight_decay_by_hand(tmp_path, small_data
 
 
 def test_averaged_weights_are_what_is_measured(tmp_path, small_data):
-    """The validation error of the last row, and the file's, are those of the average by hand."""
+    """The validation cross-entropy of the last row, and the net that is left, are those of the average by hand."""
     recipe = replace(BY_HAND, average_over=3, iterations=5, schedule=Steps(()), learning_rate=0.5, weight_decay=0.0)
     model = linear_classifier(0.0)
     steps = list(trained_by_hand(small_data, [0.5] * 5, 0.0, 0.0))
@@ -115,7 +115,7 @@ def test_averaged_weights_are_what_is_measured(tmp_path, small_data):
     x, y = small_data.x_validation, small_data.y_validation
     chances = softmax(x.reshape(len(x), -1) / 255 @ average[0] + average[1])
     by_hand = -np.log(chances[np.arange(len(y)), y]).mean()
-    # The rates differ enough for the average to be told from the weights.
+    # The average and the last weights differ enough to be told apart.
     last = softmax(x.reshape(len(x), -1) / 255 @ steps[-1][0] + steps[-1][1])
     assert abs(by_hand + np.log(last[np.arange(len(y)), y]).mean()) > 1e-3
     row = records.from_csv((folder.path / reading.METRICS).read_text())[-1]
@@ -124,7 +124,7 @@ def test_averaged_weights_are_what_is_measured(tmp_path, small_data):
 
 
 def test_a_residual_may_start_at_zero():
-    """Goyal et al. 2017, section 5.1: the last normalisation of each residual; the net starts as its shortcuts."""
+    """Goyal et al. 2017, section 5.1: by the last normalisation of each residual; the net starts as its shortcuts."""
     net = cifar10(8, num_classes=3, image_size=8)
     gammas = {
         layer.name: layer.get_weights()[0]
@@ -195,7 +195,7 @@ def test_a_bare_process_evaluates_the_model_to_the_test_error_of_the_run(finishe
 
 
 def test_it_learns_what_can_be_learnt_at_once(tmp_path, small_data, net):
-    """Brightness tells the three classes: chance is 66.7 %."""
+    """Brightness tells the three classes apart; chance is an error of 66.7 %."""
     recipe = replace(RECIPE, iterations=60, schedule=Steps((45,)), batch_size=18, evaluate_every=20)
     results = experiment_run(net, recipe, small_data, seed=0, out=tmp_path / "run").results
     assert results.test_error < 15
@@ -204,7 +204,7 @@ def test_it_learns_what_can_be_learnt_at_once(tmp_path, small_data, net):
 def test_the_cross_entropy_is_without_the_penalty(tmp_path, small_data):
     net = cifar10(8, None, num_classes=3, image_size=8)
     rows = []
-    for decay in (0.0, 1.0):  # at rate ~0 the nets stay the same; the penalty alone is thousands of nats
+    for decay in (0.0, 1.0):  # at a rate of ~0 the nets stay the same; the penalty alone is thousands of nats
         recipe = replace(RECIPE, iterations=2, schedule=Steps(()), learning_rate=1e-12, weight_decay=decay)
         rows.append(experiment_run(net, recipe, small_data, seed=0, out=tmp_path / str(decay)).rows[-1])
     assert rows[0].cross_entropy == pytest.approx(rows[1].cross_entropy, rel=1e-4)
@@ -221,7 +221,7 @@ def test_the_warm_up_lasts_until_the_training_error_is_low_enough_and_then_ends(
 
 
 def test_a_diverged_run_stops_and_keeps_its_rows(tmp_path, small_data, net):
-    """Two good iterations in the warm-up, then a rate that no net stands."""
+    """Two good iterations in the warm-up, then a rate that no net survives."""
     recipe = replace(RECIPE, iterations=40, schedule=Steps(()), learning_rate=1e30, warmup=Warmup(0.001, 100.1))
     with pytest.raises(Diverged, match=r"iterations 2 to 4 at learning rate 1e\+30"):
         experiment_run(net, recipe, small_data, seed=0, out=tmp_path / "run")
@@ -268,7 +268,7 @@ def test_a_model_of_another_size_or_without_softmax_is_refused(tmp_path, small_d
 
 def test_data_of_two_classes_and_any_square_size(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3)).astype(np.uint8)
-    y = (np.arange(40) % 2)[:, None]  # (n, 1), as Keras's own loaders return
+    y = (np.arange(40) % 2)[:, None]  # (n, 1), as Keras's own loaders return them
     data = split(name="two", source="tests", train=(x, y), test=(x, y))
     net = cifar10(8, "B", data.num_classes, image_size=data.image_size)
     assert run(net, RECIPE, data, seed=0, out=tmp_path / "run").results is not None

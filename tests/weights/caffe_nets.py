@@ -1,4 +1,4 @@
-"""The released nets' layers, their computation in PyTorch and their files by Google's protobuf: all beside ours."""
+"""The released nets, computed in PyTorch and written to files by Google's protobuf, both independently of our code."""
 
 import math
 
@@ -11,7 +11,7 @@ MEAN_BGR = (103.062623801, 115.902882574, 123.151630838)
 OPTIONAL, REPEATED = 1, 3
 DOUBLE, FLOAT, INT64, INT32, STRING, MESSAGE = 1, 2, 3, 5, 9, 11
 
-# caffe.proto of BVLC/caffe, as far as it is needed: (name, number, label, type); what is repeated is packed.
+# BVLC/caffe's caffe.proto, as far as it is needed: (name, number, label, type); repeated numbers are packed.
 PROTO = {
     "BlobShape": [("dim", 1, REPEATED, INT64)],
     "BlobProto": [
@@ -72,7 +72,7 @@ def put(blob, array, *, double=False, old_shape=False):
 
 
 def caffemodel(blobs, *, v1=False, double=False, old_shape=False):
-    """A net as Caffe saves it, with a layer that has no numbers before each that has."""
+    """A net as Caffe saves it, with a layer without weights before each that has some."""
     net = MESSAGES["NetParameter"](name="ResNet", input=["data"])
     for name in dict.fromkeys(key.rpartition("/")[0] for key in blobs):
         layers = net.layers if v1 else net.layer
@@ -94,7 +94,7 @@ def units_of(stage, units, numbered):
 
 
 class CaffeNet:
-    """A net of the prototxt files: `stages` has width, units and whether the units' names are numbered."""
+    """A net of the prototxt files: `stages` are (width, units, whether the units' names are numbered)."""
 
     def __init__(self, stages, stem, classes, bias):
         self.stages = [(number, width, units_of(number, *row)) for number, (width, *row) in enumerate(stages, start=2)]
@@ -126,7 +126,7 @@ class CaffeNet:
         self.blobs[f"scale{own}/1"] = self._normal((filters,), 0.5)
 
     def logits(self, images, mean=MEAN_BGR, *, settle=False):
-        """Of RGB images, 0..255; `settle` makes the statistics those of the images, times some number."""
+        """The logits of RGB images, 0..255; `settle` first takes the statistics from the images, times some number."""
         x = torch.from_numpy((images[..., ::-1] - np.asarray(mean)).transpose(0, 3, 1, 2).astype(np.float32))
 
         def layer(x, name, stride=1):

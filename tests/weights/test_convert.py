@@ -1,4 +1,4 @@
-"""Nets of other projects, as PyTorch modules of their own, against what `convert` makes of their files."""
+"""Other projects' nets, as PyTorch modules, against what `convert` makes of their files."""
 
 import hashlib
 import json

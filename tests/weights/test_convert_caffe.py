@@ -85,7 +85,7 @@ def test_raw_pixels_give_the_nets_logits(tmp_path, small, case):
     model = build_from(source)
     logits = keras.Model(model.input, model.get_layer("predictions").output).predict(IMAGES, verbose=0)
     expected = small.logits(IMAGES, image.transpose(1, 2, 0) if mean is None else mean)
-    assert np.ptp(expected, axis=0).max() > 0.1  # the images differ
+    assert np.ptp(expected, axis=0).max() > 0.1  # outputs differ between images
     np.testing.assert_allclose(logits, expected, atol=1e-4 * np.abs(expected).max())
     found = parity.compare(model, source, IMAGES)
     assert found.largest_logit_difference < 1e-4
@@ -101,7 +101,7 @@ def released(depth, make=CaffeNet):
 
 
 class Ones(CaffeNet):
-    """All of its kernels share one number."""
+    """Its kernels are all views of a single number."""
 
     def _normal(self, shape, deviation):
         return np.broadcast_to(np.float32(1), shape)
@@ -130,14 +130,14 @@ def test_the_released_nets(tmp_path, depth):
     assert any("mean taken: 103.06, 115.90, 123.15" in note for note in report.notes)
     exponents = np.exp(net.logits(images))
     expected = exponents / exponents.sum(axis=1, keepdims=True)
-    assert np.ptp(expected, axis=0).max() > 1e-2  # the images differ
+    assert np.ptp(expected, axis=0).max() > 1e-2  # outputs differ between images
     for model in (keras.models.load_model(tmp_path / "net.keras"), load(tmp_path / "net.keras")):
         np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-4)
     assert load(tmp_path / "net.keras").network == report.architecture
 
 
 def named(units=(3, 4, 6, 3), bias=True):
-    """Blobs of one number each under the names of a released net: enough to be told apart."""
+    """Blobs of a number or two each, under the names of a released net: enough to tell which net it is."""
     net = CaffeNet([(1, count, False) for count in units], 1, 2, bias)
     return {name: array.ravel()[:1] for name, array in net.blobs.items()} | {"fc1000/1": np.ones(2)}
 
@@ -268,7 +268,7 @@ def test_a_file_cut_anywhere_is_refused_or_holds_whole_layers(v1):
             continue
         assert all((arrays[name] == blobs[name]).all() for name in arrays)
         found.add(tuple(arrays))
-    # Between the two layers; and before the net's input, which the old form has after them.
+    # Cut between the two layers; or, in the old form, before the net's input, which comes after them there.
     assert found - {tuple(blobs)} == {("conv1/0", "conv1/1")}
 
 

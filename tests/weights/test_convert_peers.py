@@ -16,12 +16,12 @@ CLASSES = 7
 
 
 def torchvision(name):
-    # Its compiled operators are not those of every build of PyTorch, and its ResNets need none of them.
+    # Its compiled operators do not fit every build of PyTorch, and its ResNets need none of them.
     if not hasattr(torch.ops.torchvision, "nms"):
         library = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        torchvision.library = library  # what it defines goes when it goes
+        torchvision.library = library  # kept: what it defines goes when it goes
     models = pytest.importorskip("torchvision.models", exc_type=(ImportError, RuntimeError))
     return getattr(models, name)(num_classes=CLASSES)
 
@@ -59,7 +59,7 @@ def test_raw_pixels_give_the_peers_probabilities(tmp_path, make, name, architect
     assert report.architecture.name == architecture
     model = keras.models.load_model(tmp_path / "net.keras")
     expected = probabilities(net, IMAGES, IMAGENET)
-    assert np.ptp(expected, axis=0).max() > 1e-2  # the images differ
+    assert np.ptp(expected, axis=0).max() > 1e-2  # outputs differ between images
     np.testing.assert_allclose(model.predict(IMAGES, verbose=0), expected, atol=1e-4)
 
 
@@ -72,7 +72,7 @@ def test_other_nets_of_torchvision_are_refused(tmp_path, name):
 
 
 def settled(net, images):
-    """Numbers for a net of Keras, the same on every backend, with no two channels alike."""
+    """Gives a Keras net numbers that are the same on every backend, with no two channels alike."""
     random = np.random.default_rng(3)
     norms = [layer for layer in nets.every_layer(net) if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in nets.every_layer(net):
@@ -105,7 +105,7 @@ def test_raw_pixels_give_the_probabilities_of_keras_applications(tmp_path, name,
     net.save(tmp_path / "net.h5")
     net.save(tmp_path / "theirs.keras")
     expected = net.predict(images, verbose=0)
-    assert np.ptp(expected, axis=0).max() > 1e-2  # the images differ
+    assert np.ptp(expected, axis=0).max() > 1e-2  # outputs differ between images
     for file in ("net.weights.h5", "net.h5", "theirs.keras"):
         report = convert(tmp_path / file, tmp_path / "ours.keras")
         assert report.architecture.name == f"ResNet-{depth}"
@@ -159,7 +159,7 @@ def test_raw_pixels_give_the_probabilities_of_keras_hub(tmp_path, block, blocks,
     net.save_weights(tmp_path / "net.weights.h5")
     net.save(tmp_path / "theirs.keras")
     expected = net.predict(images, verbose=0)
-    assert np.ptp(expected, axis=0).max() > 1e-2  # the images differ
+    assert np.ptp(expected, axis=0).max() > 1e-2  # outputs differ between images
     for file in ("net.weights.h5", "theirs.keras"):
         report = convert(tmp_path / file, tmp_path / "ours.keras")
         assert (report.source, report.architecture.name) == ("KerasHub", architecture)

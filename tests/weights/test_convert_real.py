@@ -1,6 +1,6 @@
-"""Real trained nets of two projects: converted, they give on CIFAR-10's test images the errors of their own code.
+"""Trained nets of two projects: converted, they have the errors of the originals on CIFAR-10's test images.
 
-The errors are those of an independent PyTorch program, in percent.
+The errors, in percent, are those that an independent PyTorch program gives.
 """
 
 import os

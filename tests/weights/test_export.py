@@ -1,4 +1,4 @@
-"""Nets in the formats of other runtimes, each run by its own runtime."""
+"""Nets in the formats of other runtimes, each run by its runtime."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def need(to):
 
 @pytest.fixture(scope="module")
 def net():
-    """Moving statistics, gammas and a mean that are none of the values that layers begin with."""
+    """A net whose mean and normalisations are not what layers begin with; images; and its probabilities for them."""
     model, random = build(cifar10(8), seed=1), np.random.default_rng(5)
     resnet_keras.subtract_mean(model, random.uniform(90, 150, (32, 32, 3)))
     for weight in model.weights:
@@ -58,7 +58,7 @@ def test_smaller_numbers_are_near_and_the_file_is_smaller(tmp_path, net, to, pre
         sizes[name] = (out.with_suffix(".bin") if to == "openvino" else out).stat().st_size
     assert sizes[precision] < (0.75 if precision == "float16" else 0.6) * sizes["float32"]
     found = opened(tmp_path / f"{precision}{SUFFIXES[to]}", to)(images)
-    # The net is untrained: it is less robust than one that has learnt.
+    # An untrained net is less robust than a trained one.
     assert np.mean(found.argmax(axis=1) == expected.argmax(axis=1)) >= (0.95 if precision == "float16" else 0.7)
     assert not np.array_equal(found, expected)
 

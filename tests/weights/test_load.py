@@ -1,4 +1,4 @@
-"""`load`: our own files open to the net that was saved; another's, another net's and damaged ones do not."""
+"""`load`: our own files open to the net that was saved; those of others, of another net or damaged do not."""
 
 import hashlib
 import io
@@ -32,7 +32,7 @@ SMALL = {"num_classes": 4, "image_size": 8}
 
 
 def bottleneck(stride_in: str) -> Architecture:
-    """A net of 11 layers with Figure 5's right-hand units: two of them have equal shapes."""
+    """A net of 11 layers with Figure 5's right-hand units; wherever the stride is, the weights have the same shapes."""
     return Architecture(
         stem=Stem(8, 7, 2, True),
         stages=(Stage(2, 1, 1), Stage(4, 2, 2)),
@@ -114,7 +114,7 @@ def test_a_net_with_auxiliary_classifiers_opens_with_them(tmp_path):
 
 @pytest.mark.any_backend
 def test_a_file_may_be_as_large_as_its_net_needs_and_no_larger(tmp_path, monkeypatch):
-    """The published limits: PReLU-net C with momentum is taken; a small net's file is refused before it is read."""
+    """The published limits: PReLU-net C with momentum fits; a small net's file beyond its limit is refused unparsed."""
     for net in (resnet_keras.prelu_net("C"), resnet_keras.vgg(19)):
         metadata = {"keras_version": "3", "date_saved": "", "architecture": net.to_dict()}
         head = model_files.pack((METADATA, json.dumps(metadata).encode()))
@@ -137,7 +137,7 @@ def test_a_trained_file_opens_with_its_momentum_left_out_and_evaluates(tmp_path)
     x, y = model_files.images(net), np.zeros(2)
     got, expected = (model.evaluate(x, y, verbose=0, return_dict=True) for model in (loaded, trained))
     assert got["accuracy"] == expected["accuracy"]
-    assert got["loss"] < expected["loss"]  # without the penalty of weight decay
+    assert got["loss"] < expected["loss"]  # without the weight decay's penalty
 
 
 def test_a_file_of_a_mixed_precision_run_opens_in_the_policy_of_the_process(tmp_path):
@@ -263,7 +263,7 @@ def test_a_hash_in_the_run_beside_the_file_has_to_hold(files, tmp_path):
 
 
 def test_numbers_of_another_net_are_refused_for_every_ordered_pair(files):
-    """Metadata or weights of one archive in the archive of another net, 90 pairs of nets."""
+    """Metadata or weights of one net's archive in another's, for 90 ordered pairs."""
     members = {name: unpack(path) for name, (path, _) in files.items()}
     path = next(iter(files.values()))[0].with_name("crossed.keras")
     refusals = []
@@ -276,7 +276,7 @@ def test_numbers_of_another_net_are_refused_for_every_ordered_pair(files):
 
 
 def test_what_keras_would_build_is_not_read(files):
-    """A later Keras may write further fields; and whoever changes `config.json` changes nothing here."""
+    """A later Keras may add fields, and whoever changes `config.json` changes nothing here."""
     path, expected = files["A"]
     members = unpack(path)
     config = json.loads(members[CONFIG])

@@ -1,4 +1,4 @@
-"""The nets of other projects as PyTorch modules, with numbers as after training: an implementation beside ours."""
+"""Other projects' nets as PyTorch modules, with numbers as after training, independent of our implementation."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions; `zeros` is the option A padding before and after the channels, or None for no shortcut."""
+    """Two 3x3 convolutions; `zeros` is option A's padding before and after the channels, or None for no shortcut."""
 
     def __init__(self, channels, filters, stride, zeros, option="A"):
         super().__init__()
@@ -93,7 +93,7 @@ def prepared(images, pixels):
 
 
 def settle(net, images, pixels, seed=0):
-    """Random gammas and betas, and the moving statistics that these images give: no two channels are alike."""
+    """Sets random gammas and betas and the moving statistics of these images, so that no two channels are alike."""
     torch.manual_seed(seed)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
