@@ -78,7 +78,8 @@ def state():
 def memory_mb(peak):
     """The process's memory now, or its peak since `forget_peak`; without /proc, its peak so far in either case."""
     if not STATUS.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak_rss / (2**20 if sys.platform == "darwin" else 1024)  # macOS counts bytes, others kB
     field = "VmHWM:" if peak else "VmRSS:"
     return next(int(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith(field)) / 1024
 

@@ -96,8 +96,10 @@ def test_a_run_that_fine_tunes_goes_on_from_its_checkpoint(tmp_path, small_data,
     parts = finetune(old, small_data, recipe=recipe, freeze="stages", stages=1, seed=3, out=tmp_path / "parts")
     assert [row[:6] for row in parts.rows] == [row[:6] for row in whole.rows]
     assert changed(*(by_layer(resnet_keras.load(run.path / "model.keras")) for run in (whole, parts))) == set()
-    with pytest.raises(OtherRun):  # with other weights, and nothing frozen, it is another run
-        finetune(whole.path, small_data, recipe=recipe, seed=3, out=tmp_path / "parts")
+    with pytest.raises(OtherRun):  # from other weights
+        finetune(whole.path, small_data, recipe=recipe, freeze="stages", stages=1, seed=3, out=tmp_path / "parts")
+    with pytest.raises(OtherRun):  # with nothing frozen
+        finetune(old, small_data, recipe=recipe, seed=3, out=tmp_path / "parts")
 
 
 @pytest.mark.any_backend

@@ -128,7 +128,7 @@ def test_dropout_goes_on_too(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("average_over", [0, 4])
-def test_a_process_that_ends_between_two_rows_goes_on_from_the_first(small_data, tmp_path, monkeypatch, average_over):
+def test_a_process_that_ends_between_a_checkpoint_and_its_row(small_data, tmp_path, monkeypatch, average_over):
     """As if killed between a checkpoint and its row: the run still ends with the same bits."""
     recipe = replace(RECIPE, average_over=average_over)
     go(small_data, tmp_path / "straight", recipe)
@@ -140,7 +140,7 @@ def test_a_process_that_ends_between_two_rows_goes_on_from_the_first(small_data,
     assert outcome(tmp_path / "run") == outcome(tmp_path / "straight")
 
 
-def test_interrupted_at_every_point_in_turn(straight, small_data, tmp_path, monkeypatch):
+def test_interrupted_five_times_in_a_row(straight, small_data, tmp_path, monkeypatch):
     """One update per process up to the first validation, a stop in that, and one update more."""
     path = tmp_path / "run"
     for owner, name in (UPDATE, UPDATE, UPDATE, TEST_STEP, UPDATE):
