@@ -1,4 +1,4 @@
-"""The comparison systems with few filters: every layer of the published nets where a row of a table has one."""
+"""The comparison systems with few filters; the Inception nets have all layers of their tables, the rest fewer."""
 
 from dataclasses import replace
 

@@ -14,13 +14,13 @@ from resnet_keras.data.small.images import ImageData, split
 from resnet_keras.programs.backend import choose_backend
 
 BACKEND = choose_backend()
-# The same small nets are compiled over and over, in this process and in those that tests start.
+# The same small nets are compiled over and over, in this process and in those that the tests start.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers share it, and so do the phases of test.sh
     JAX_CACHE = tempfile.TemporaryDirectory(prefix="jax-cache-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = JAX_CACHE.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-# Compiling took half of the time of JAX's tests, also in the programs that they start.
+# Compiling took half the time of JAX's tests, also in the programs that they start.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 ROOT = Path(__file__).parents[1]
 
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def small_arrays(images: int = 60, size: int = 8, classes: int = 3) -> dict[str, np.ndarray]:
-    """Noise whose brightness tells the class: something that a net can learn at once."""
+    """Noise whose brightness gives the class away: a net can learn it at once."""
     random = np.random.default_rng(7)
 
     def part(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,13 +84,13 @@ def small_npz(tmp_path: Path) -> Path:
 
 
 AS_FOR_A_USER = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
-"""Of a process that compiles all that a user's does."""
+"""Environment of a process that compiles with all optimisations, as a user's does."""
 
 
 def run_python(
     *arguments: str, backend: str | None = None, timeout: float = 600, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """A new Python process in the root of the checkout; `backend` is KERAS_BACKEND, of one that loads a net."""
+    """Runs Python in the root of the checkout; `backend` is its KERAS_BACKEND, by default the one under test."""
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Runs as the reader gives them, for tests of figures and tables."""
+"""Runs as `reading` returns them, for the tests of figures and tables."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Model files for the tests: ours, and what others make of them. The archives are written by `zipfile`, not by us."""
+"""Model files for the tests: ours, and what others make of them. `zipfile` writes the archives, not our code."""
 
 import io
 import json
@@ -21,7 +21,7 @@ def images(architecture: Architecture, count: int = 2) -> np.ndarray:
 
 
 def write(path: Path | str, architecture: Architecture, *, compiled: bool = True, steps: int = 0) -> keras.Model:
-    """Builds a net, gives every number of it another value, and saves it as a run does."""
+    """Builds a net, draws its statistics, gammas, betas and biases at random, and saves it as a run does."""
     model = build(architecture, seed=1)
     x = images(architecture)
     subtract_mean(model, x.mean(axis=0))
@@ -49,10 +49,10 @@ def unpack(path: Path) -> dict[str, bytes]:
 
 
 def pack(*members: tuple[zipfile.ZipInfo | str, bytes], comment: bytes = b"") -> bytes:
-    """An archive of the form that `load` takes, unless a member's `ZipInfo` says otherwise."""
+    """An archive in the form that `load` accepts, unless a member's `ZipInfo` says otherwise."""
     file = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
-        warnings.simplefilter("ignore", UserWarning)  # two members of one name
+        warnings.simplefilter("ignore", UserWarning)  # two members with one name
         for name, content in members:
             archive.writestr(info(name) if isinstance(name, str) else name, content)
         archive.comment = comment
@@ -68,7 +68,7 @@ def info(name: str, **fields: object) -> zipfile.ZipInfo:
 
 
 def repack(members: dict[str, bytes], **changed: object) -> bytes:
-    """The members again with `metadata`, `config` or `weights` changed; what is not bytes becomes JSON."""
+    """An archive of the members, with `metadata`, `config` or `weights` changed; what is not bytes becomes JSON."""
     names = {"metadata": METADATA, "config": CONFIG, "weights": WEIGHTS}
     new = members | {
         names[key]: value if isinstance(value, bytes) else json.dumps(value).encode() for key, value in changed.items()

@@ -9,7 +9,7 @@ Image = pytest.importorskip("PIL.Image")
 
 CLASSES = ("n01", "n02", "n03")
 IMAGES = 13
-"""In each class of the training part; a prime, so that no batch divides an epoch."""
+"""In each class of the training part; a prime, so that few batch sizes divide an epoch."""
 
 
 def picture(seed, height=40, width=56):
@@ -29,7 +29,7 @@ def write_folder(root: Path, images: int = IMAGES) -> Path:
 
 
 def prepare(target: Path, folder: Path, file_format: str, limit: int | None = None) -> Path:
-    """The files of a folder, written by TensorFlow Datasets itself in a given format."""
+    """The photographs of a folder, written by TensorFlow Datasets itself in a given format."""
     tfds = pytest.importorskip("tensorflow_datasets")
     images = {}
     for name, part in (("train", "train"), ("validation", "val")):

@@ -1,4 +1,4 @@
-"""The nets of `benchmarks/` are the nets that they are timed against: same size, same answers, same update."""
+"""The native nets of `benchmarks/` match the nets they are timed against: same size, same answers, same updates."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from resnet_keras.nets.build import build
 from resnet_keras.runs import reading
 from resnet_keras.spec.paper_nets import cifar10, imagenet
 
-pytestmark = pytest.mark.any_backend  # the native nets are compared with Keras on whichever runs
+pytestmark = pytest.mark.any_backend  # Keras may run on any: the native nets bring their own frameworks
 
 MODULES = {"torch": "torch", "flax": "flax", "tf": "tensorflow"}
 CLASSES = {"torch": "TorchLoop", "flax": "FlaxLoop", "tf": "TensorFlowLoop"}
@@ -29,7 +29,7 @@ NETS = {
 
 @pytest.fixture
 def loop_of(monkeypatch):
-    """Makes a native loop; skips where its framework is not installed."""
+    """Makes a native loop; skips if its framework is not installed."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
 
     def make(framework, architecture, mean=127.5):
@@ -51,7 +51,7 @@ def batch_for(architecture, images=16):
 
 
 def logits_model(architecture):
-    """Ours up to the logits, with weights and statistics that are not those of the start."""
+    """Ours up to the logits, with batch normalisation and the last bias away from their initial values."""
     model = build(architecture, seed=1)
     random = np.random.default_rng(5)
     for layer in model.layers:
@@ -83,7 +83,7 @@ def test_a_native_net_with_our_weights_says_what_ours_says(loop_of, framework, n
 
 @pytest.mark.parametrize("framework", MODULES)
 def test_updates_of_a_native_net_are_ours(loop_of, framework):
-    """Two updates: the loss, momentum, weight decay and moving statistics."""
+    """The logits after two updates, which depend on momentum and moving statistics."""
     architecture = NETS["option A"]
     loop, model = loop_of(framework, architecture), logits_model(architecture)
     loop.load(weights_of(model))
@@ -152,17 +152,17 @@ def test_a_wrong_net_is_one_line():
 
 
 def test_what_a_gpu_could_do_by_hand(monkeypatch):
-    """ResNet-20's 40.8 million multiply-adds (fb.resnet.torch's and others' count), batch 128, on an A100."""
+    """On an A100: ResNet-20 at batch 128, limited by memory, and ResNet-50 at batch 256, by arithmetic."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     roofline, setting = import_module("roofline"), import_module("setting")
     a100 = roofline.GPUS[0]
     one = setting.Setting("jax", "resnet-20", 128, "float32")
     outputs = 7 * 16 * 32 * 32 + 6 * 32 * 16 * 16 + 6 * 64 * 8 * 8
-    weights = 272_474  # of 20 layers, as counted in tests/test_paper.py
+    weights = 272_474  # option B's; option A's 269,722 is the same within the tolerance
     for passes in (5, 19):
         moved = passes * outputs * 128 * 4 + 7 * 4 * weights
         assert roofline.least_seconds(one, a100, passes) == (pytest.approx(moved / 2.039e12, rel=1e-3), "memory")
-    # ResNet-50 in float32 computes longer: three passes of 3.86 billion multiply-adds, but for conv1's third.
+    # ResNet-50 in float32 is limited by arithmetic: three passes of 3.86 billion multiply-adds, less conv1's third.
     fifty = setting.Setting("jax", "resnet-50", 256, "float32")
     operations = 2 * 256 * (3 * 3.858e9 - 7 * 7 * 3 * 64 * 112 * 112)
     assert roofline.least_seconds(fifty, a100, 5) == (pytest.approx(operations / 156e12, rel=2e-3), "arithmetic")
@@ -173,7 +173,7 @@ def test_what_a_gpu_could_do_by_hand(monkeypatch):
         "median_ratio": {"train / native loop": 0.5},
     }
     (row,) = roofline.measured_table([measured, {"setting": {}, "error": "killed"}]).rows
-    # 128 images take 12.8 ms, of which 0.24 and 0.9 at best
+    # 128 images take 12.8 ms; at best, 0.24 and 0.9
     assert row[-4:] == ("10,000", "0.50", "0.02", "0.07")
 
 
@@ -189,7 +189,7 @@ def test_scores_are_measured_beside_predict(tmp_path):
     assert [one["protocol"] for one in results] == ["10-crop", "multi-scale"]
     for one in results:
         assert all(len(rates) == 2 and min(rates) > 0 for rates in one["images_per_second"].values())
-        # Both sums of time lie in it: never faster than the slower of the two
+        # It includes the time of both, so it is slower than the slower of the two
         assert one["median"]["one after the other"] < min(one["median"]["predict"], one["median"]["views"])
 
 
@@ -209,7 +209,7 @@ def test_ten_minutes_of_a_gpu_are_tried_in_short_form(tmp_path):
     )
     files = [str(path) for path in tmp_path.glob("*.json")]
     assert f"| {BACKEND} |" in run_python("benchmarks/roofline.py", "--measured", *files).stdout
-    # Without time nothing is begun.
+    # If there is no time, nothing is begun.
     done = run_python(*program, str(tmp_path / "none"), "--minutes", "0.05")
     assert {step["ended"] for step in json.loads((tmp_path / "none" / "session.json").read_text())["steps"]} == {
         "not begun"

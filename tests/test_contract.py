@@ -1,4 +1,4 @@
-"""The same checks for every architecture; and one net against another implementation."""
+"""The same checks for every architecture, and one net against another implementation."""
 
 import functools
 from dataclasses import replace
@@ -99,7 +99,7 @@ def test_it_is_made_of_stock_layers(net):
         assert getattr(keras.layers, type(layer).__name__) is type(layer), layer
         assert ">" not in registered, registered
         assert not isinstance(layer, keras.layers.Lambda)
-    # What is no layer is an operation of `keras.ops`.
+    # What is not a layer is an operation of `keras.ops`.
     others = [type(operation) for operation in model.operations if not isinstance(operation, keras.layers.Layer)]
     assert all(hasattr(keras.ops, other.__name__.lower()) for other in others)
 
@@ -165,7 +165,7 @@ def test_the_relu_comes_after_the_addition():
 
 
 def test_resnet50_computes_what_keras_applications_computes():
-    """Random weights moved over by layer name. Keras's convolutions have biases: they go into the moving mean."""
+    """Random weights, copied by layer name. Keras's convolutions have biases, which go into the moving mean."""
     random = np.random.default_rng(5)
     theirs = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), classes=10)
     ours = build(imagenet(50, num_classes=10, image_size=64))
@@ -194,7 +194,7 @@ def test_resnet50_computes_what_keras_applications_computes():
             ours.get_layer(layer.name).set_weights(weights)
     x = random.normal(0, 1, (4, 64, 64, 3)).astype(np.float32)
     expected = np.asarray(theirs.predict(x, verbose=0))
-    assert expected.max() < 0.999  # not saturated: the comparison says something
+    assert expected.max() < 0.999  # not saturated, or the comparison would say nothing
     assert np.ptp(expected, axis=0).max() > 1e-3  # the images differ
     np.testing.assert_allclose(np.asarray(ours.predict(x, verbose=0)), expected, atol=1e-4)
     logits = [keras.Model(m.input, m.get_layer("avg_pool").output).predict(x, verbose=0) for m in (ours, theirs)]

@@ -115,7 +115,7 @@ def test_a_shortened_schedule_keeps_its_shares(iterations):
         falls = sum(period.start >= boundary for boundary in recipe.schedule.boundaries)
         assert falls == sum(period.stop - 1 >= boundary for boundary in recipe.schedule.boundaries)
         assert recipe.learning_rate_of(period, ()) == pytest.approx(0.1 / 10**falls)
-    if iterations >= 100:  # an error is never that of a few batches
+    if iterations >= 100:  # an error is never that of only a few batches
         assert min(period.stop - period.start for period in periods) >= recipe.evaluate_every / 2
     for boundary, share in zip(recipe.schedule.boundaries, (1 / 2, 3 / 4), strict=True):
         assert boundary == pytest.approx(iterations * share, abs=0.5)
@@ -131,7 +131,7 @@ def test_weights_start_as_he_2015_untruncated():
 
 @pytest.mark.parametrize("fan", ["fan_in", "fan_out"])
 def test_either_fan_of_he_2015(fan):
-    """Eqn. (10) and (14) differ where the width does: 3 x 3 numbers of each of 16 channels in, of each of 32 out."""
+    """Eqns. (10) and (14) differ where the width changes: 3 x 3 numbers for each of 16 channels in, or of 32 out."""
     kernel = build(cifar10(20), fan=fan).get_layer("conv3_block1_1_conv").get_weights()[0]
     assert kernel.shape == (3, 3, 16, 32)
     assert kernel.std() == pytest.approx(np.sqrt(2 / (9 * {"fan_in": 16, "fan_out": 32}[fan])), rel=0.04)
@@ -152,7 +152,7 @@ def test_plain_and_residual_nets_start_from_the_same_weights():
 
 
 def test_weight_decay_adds_decay_times_w_to_the_gradient():
-    """The penalty is half of decay times the sum of squares, over every trained number."""
+    """The penalty is half the decay times the sum of squares of all trained numbers."""
     decay = 0.01
     model = build(cifar10(8), weight_decay=decay)
     squares = sum(np.square(weight, dtype=np.float64).sum() for weight in map(np.array, _trained(model)))

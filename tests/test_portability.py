@@ -1,4 +1,4 @@
-"""A file written on this backend, loaded by bare processes on every other: stock Keras is all that they need."""
+"""A file written on this backend, loaded by bare processes on every other: they need only stock Keras."""
 
 import json
 import zipfile
@@ -66,14 +66,14 @@ print(json.dumps({
 
 
 def adapt(model: keras.Model, x: np.ndarray) -> None:
-    """Sets the moving statistics to those of `x`, as training would: with its start values a deep net overflows."""
+    """Sets the moving statistics to those of `x`, as training would: with their initial values a deep net overflows."""
     norms = [layer for layer in _flat(model) if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in norms:
         layer.momentum = 0.0
     model(x, training=True)
     for layer in norms:
         layer.momentum = 0.9
-    if not norms:  # the pixels' scale reaches the softmax, which says 0 or 1 of everything
+    if not norms:  # the pixels' scale reaches the softmax, which gives only 0 or 1
         logits = keras.Model(model.inputs, model.layers[-1].input).predict(x, verbose=0)
         kernel, bias = model.layers[-2].get_weights()
         model.layers[-2].set_weights([kernel / logits.std(), bias])
@@ -90,7 +90,7 @@ def _flat(model):
 def pass_on(model: keras.Model) -> None:
     """Makes every convolution nearly an identity, in the linear range of its ReLU.
 
-    A plain net of 1202 random layers amplifies rounding to anything: no two backends agree on it, and none is right.
+    A plain net of 1202 random layers amplifies rounding without limit: no two backends agree on it, and none is right.
     """
     for layer in _flat(model):
         if isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == (3, 3):
@@ -159,7 +159,7 @@ def train_on_elsewhere(path, data, backend):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """What a run leaves, and six images to train on with."""
+    """The folder of a finished run, and six images to go on training with."""
     folder, images = tmp_path_factory.mktemp(f"trained-on-{BACKEND}"), small_data_()
     recipe = Recipe(iterations=2, learning_rate=0.01, batch_size=6)
     run(cifar10(8, num_classes=3, image_size=8), recipe, images, seed=0, out=folder)
@@ -196,7 +196,7 @@ def test_a_file_names_no_backend_whatever_the_net_was_compiled_with(tmp_path, op
 
 
 def test_load_opens_an_earlier_file_that_names_torch_and_save_mends_it(tmp_path):
-    """Files of before hold Keras's private class of an optimizer on PyTorch."""
+    """Earlier files name Keras's private optimizer class for PyTorch."""
     earlier = ROOT / "tests" / "files" / "8d48f2f" / "torch" / "finished" / "model.keras"
     assert b"keras.src.backend.torch" in zipfile.ZipFile(earlier).read("config.json")
     save(load(earlier), tmp_path / "model.keras")

@@ -1,4 +1,4 @@
-"""Signals and closed pipes on a recipe's real process; each goes on with the run of the one before."""
+"""Signals and closed pipes on a recipe's real processes; a later one in a test resumes the run of the one before."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.any_backend, pytest.mark.skipif(os.name == "nt", reaso
 
 @pytest.fixture
 def command(small_npz, tmp_path):
-    """A run that is longer than a test looks on."""
+    """A run that is longer than any test watches it."""
     return recipe(small_npz, tmp_path / "run", iterations=3_000)
 
 
@@ -29,7 +29,7 @@ def start(command):
     environment = os.environ | {"KERAS_BACKEND": BACKEND, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
     def restore():
-        """A shell's background job ignores SIGINT, and what `nohup` starts SIGHUP; these tests may be either."""
+        """A shell's background job ignores SIGINT, and what `nohup` starts SIGHUP; these tests may run as either."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -38,7 +38,7 @@ def start(command):
 
 
 def wait_for_checkpoint(folder, process, but=()):
-    """Waits until there is a checkpoint that is not one of `but`, and returns all names."""
+    """Waits for a checkpoint that is not one of `but`, and returns the names of all."""
     for _ in range(15_000):
         names = {path.name for path in (folder / "checkpoints").glob("iteration-*")}
         if names - set(but):
@@ -121,7 +121,7 @@ def test_a_second_signal_leaves_a_program_at_once(monkeypatch):
 
 
 def test_a_second_signal_never_ends_the_process_of_a_library(monkeypatch):
-    """A notebook's kernel: `finally` and `atexit` are its own."""
+    """As in a notebook's kernel, whose `finally` and `atexit` have to run."""
     monkeypatch.setattr(signals, "leave", lambda signum: pytest.fail("the process was ended"))
     with signals.Stop():
         signal.raise_signal(signal.SIGTERM)

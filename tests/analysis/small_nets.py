@@ -1,4 +1,4 @@
-"""Small nets for the tests of the analysis, every number of which is its own."""
+"""Nets for the tests of the analysis: small random ones, and a-martyn's trained ones."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ def data(count=12, size=SIZE, classes=CLASSES):
 
 
 def net(depth=8, shortcut="A", architecture=None, **options):
-    """A net whose batch normalisation has seen `data`, with gammas and betas of all sizes."""
+    """A net whose batch normalisation has seen `data`, with random gammas and betas."""
     architecture = architecture or cifar10(depth, shortcut, CLASSES, image_size=SIZE)
     model = build(architecture, seed=1, **options)
     x, _ = data(size=architecture.image_size, classes=architecture.num_classes)
@@ -40,7 +40,7 @@ def net(depth=8, shortcut="A", architecture=None, **options):
 
 
 def martyn(name):
-    """A trained net of github.com/a-martyn/resnet: the state dict in A_MARTYN_DIR, in our net."""
+    """A trained net of github.com/a-martyn/resnet: its state dict, from A_MARTYN_DIR, in our net."""
     folder = os.environ.get("A_MARTYN_DIR")
     if not folder:
         pytest.skip("needs the .pt files of a-martyn/resnet in A_MARTYN_DIR")

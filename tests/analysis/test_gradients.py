@@ -1,4 +1,4 @@
-"""Gradients, held against PyTorch's autograd, against finite differences and against calculation by hand."""
+"""Gradients against PyTorch's autograd, finite differences and calculation by hand."""
 
 import keras
 import numpy as np
@@ -113,7 +113,7 @@ def test_with_residuals_of_zero_all_gradient_comes_through_the_shortcut():
     one = net(14, zero_gamma=True)
     units = gradients(one, [data()]).units
     assert [unit.shortcut_share for unit in units.values()] == pytest.approx([1.0] * 6, rel=1e-5)
-    # Within a stage the units are then relu(x) of an x from a ReLU: of derivative 1 where x > 0, and 0 where x = 0.
+    # Within a stage each unit is then relu(x) of an x from a ReLU: its derivative is 1 where x > 0, and 0 where x = 0.
     assert units["conv3_block1"].norm <= units["conv3_block2"].norm * 1.001
 
 

@@ -1,4 +1,4 @@
-"""Figure 7's numbers, held against a PyTorch net with hooks and against calculation by hand."""
+"""Figure 7's numbers against a PyTorch net with hooks and calculation by hand."""
 
 import csv
 
@@ -111,7 +111,7 @@ def test_top_panel_is_in_order_and_bottom_panel_sorted():
     np.testing.assert_array_equal(top.lines[0].get_ydata(), [1, 3, 2])
     np.testing.assert_array_equal(bottom.lines[0].get_ydata(), [3, 2, 1])
     assert top.lines[0].is_dashed()
-    figure.draw_without_rendering()  # a name is no mathematics
+    figure.draw_without_rendering()  # a name is not read as mathematics
     assert responses_csv([Responses(Subject("ResNet-8", 8, True), {"conv1": 1.0, "b": 1 / 3})]).splitlines() == [
         "net,layer,std",
         "ResNet-8,conv1,1",

@@ -1,4 +1,4 @@
-"""The scan of the loss: its points by hand, its directions as Li et al. define them, and how it goes on."""
+"""The scan of the loss: its points by hand, its directions as Li et al. define them, and how it resumes."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_the_middle_is_the_net_itself_and_other_points_its_moved_kernels():
             ways = [direction(kernel, layer.name, 4, number) for number in (0, 1)]
             layer.set_weights([kernel + 0.1 * ways[0] - 0.05 * ways[1], *bias])
     assert at(0.1, -0.05)[2:] == pytest.approx(by_hand(moved, x, y), rel=1e-3)
-    assert at(0.0, 0.0)[2:] == pytest.approx(by_hand(one.model, x, y), rel=1e-4)  # it comes back, and the net stayed
+    assert at(0.0, 0.0)[2:] == pytest.approx(by_hand(one.model, x, y), rel=1e-4)  # back again, and the net is unchanged
 
 
 @pytest.mark.any_backend

@@ -1,4 +1,4 @@
-"""The nets of section 4.2 again, as a plain PyTorch module: what the analysis is held against."""
+"""The nets of section 4.2 again, as a plain PyTorch module to check the analysis against."""
 
 from itertools import pairwise
 
@@ -44,7 +44,7 @@ class Unit(nn.Module):
 
 
 class CifarNet(nn.Module):
-    """Pixels minus `mean`, (n, 3, size, size), to logits."""
+    """From pixels minus `mean`, (n, 3, size, size), to logits."""
 
     def __init__(self, units_each, shortcut, *, batch_norm=True, num_classes=10):
         super().__init__()
@@ -65,7 +65,7 @@ class CifarNet(nn.Module):
         return self.dense(x.mean((2, 3)))
 
     def branches(self):
-        """Every convolution with its batch normalisation, by the name of our layer."""
+        """Every convolution with its batch normalisation, under our layer's name."""
         yield "conv1", self.stem
         for name, unit in self.units.items():
             yield f"{name}_1", unit.first
@@ -75,7 +75,7 @@ class CifarNet(nn.Module):
 
 
 def like(model, units_each, shortcut, *, batch_norm=True):
-    """The PyTorch net with the numbers of a Keras model, and the mean that it subtracts: (size, size, 3)."""
+    """The PyTorch net with a Keras model's weights, and the mean that the model subtracts: (size, size, 3)."""
     net = CifarNet(units_each, shortcut, batch_norm=batch_norm, num_classes=model.output_shape[-1])
     with torch.no_grad():
         for name, branch in net.branches():
@@ -97,7 +97,7 @@ def tensor(images, mean):
 
 
 def response_stds(net, x):
-    """By hooks on batch normalisation, in prediction mode: of the 3x3 layers."""
+    """Standard deviations of the 3x3 layers' responses, by hooks on batch normalisation in prediction mode."""
     found = {}
     net.eval()
     hooks = [
@@ -113,7 +113,7 @@ def response_stds(net, x):
 
 
 def gradients(net, x, y):
-    """By autograd, each batch of `x` and `y` with its own statistics: norms of units and kernels, and shares."""
+    """Norms of units and kernels, and shares, by autograd; each batch of `x` and `y` has its own statistics."""
     net.train()
     squares, through, images = {}, {}, 0
     for part, labels in zip(x, y, strict=True):

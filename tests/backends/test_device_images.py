@@ -1,6 +1,6 @@
-"""Images on the accelerator: the same pixels, and the same run, as from the memory of the host.
+"""Images on the accelerator: the same pixels, and the same run, as from the host's memory.
 
-The accelerator is the CPU here, named otherwise: what is computed and in which order is the same.
+Here the accelerator is the CPU under another name: what is computed, and in what order, is the same.
 """
 
 import keras
@@ -47,11 +47,11 @@ def stream(seed=4, **options):
 @pytest.mark.parametrize("options", [{}, {"pad": 0}, {"flip": False}, {"pad": 7}], ids=str)
 @pytest.mark.usefixtures("accelerator")
 def test_they_are_the_same_pixels(options):
-    """NumPy cuts the others, which tests/test_data.py holds against a computation by hand."""
+    """NumPy cuts the others, which tests/data/test_small.py checks by hand."""
     streams = [stream(seed, **options) for seed in (4, 5)]
     for mine, other in zip(resident(streams), streams, strict=True):
         assert (mine is other) == (keras.backend.backend() not in TAKES_TENSORS)
-        for iteration in (0, 1, 2, 30):  # number 1 lies in two epochs
+        for iteration in (0, 1, 2, 30):  # number 1 spans two epochs
             (x, y), (pixels, labels) = mine.batch(iteration), other.batch(iteration)
             np.testing.assert_array_equal(keras.ops.convert_to_numpy(x), pixels)
             np.testing.assert_array_equal(y, labels)

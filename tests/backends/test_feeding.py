@@ -1,4 +1,4 @@
-"""What Keras's `fit` and `evaluate` are given, on each backend: every batch once, in order, and errors as they were."""
+"""What Keras's `fit` and `evaluate` are given, on each backend: every batch once, in order, and errors unchanged."""
 
 import gc
 import weakref
@@ -15,7 +15,7 @@ BOTH = pytest.mark.parametrize(
 
 
 def summing(learning_rate=0.0):
-    """A net whose loss is label * weight, of one-pixel images: SGD takes the mean label from the weight."""
+    """A net for one-pixel images whose loss is label * weight: SGD subtracts the mean label from the weight."""
     pixels = keras.Input((1, 1, 3), dtype="uint8")
     model = keras.Model(pixels, keras.layers.Dense(1, use_bias=False)(keras.layers.Flatten()(pixels)))
     model.compile(keras.optimizers.SGD(learning_rate), loss=lambda y, x: keras.ops.cast(y, "float32") * x[:, 0])
@@ -24,7 +24,7 @@ def summing(learning_rate=0.0):
 
 
 def batch_of(number):
-    """Two images, all pixels 1; the label is a power of ten that belongs to the number."""
+    """Two images, all pixels 1; the label is ten to the power of the number."""
     return np.ones((2, 1, 1, 3), np.uint8), np.full(2, 10**number, np.int32)
 
 
@@ -51,7 +51,7 @@ def test_fit_takes_them_in_order_and_no_more_than_wait_in_a_queue():
     with fed(batch, range(100, 10_000)) as taken:
         model.fit(taken, shuffle=False, verbose=0, callbacks=[Three()])
     assert len(seen) == 3
-    assert asked == sorted(asked)  # JAX and PyTorch ask for the first one twice, to build the net
+    assert asked == sorted(asked)  # JAX and PyTorch request the first one twice, to build the net
     assert set(asked) == set(range(100, asked[-1] + 1))
     assert 102 <= asked[-1] < 120
     np.testing.assert_array_equal(model.get_weights()[0][:, 0], [1.0 - 3 * 0.125] * 3)
@@ -85,7 +85,7 @@ def test_an_error_of_the_images_comes_out_as_it_was(kind, options, first):
 
 @BOTH
 def test_the_images_are_let_go(kind, options):
-    """TensorFlow keeps the functions of a pipeline."""
+    """TensorFlow keeps a pipeline's functions for good."""
 
     class Images:
         def batch(self, number):

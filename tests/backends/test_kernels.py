@@ -1,4 +1,4 @@
-"""Layers in one kernel each: against a computation by hand, and against the stock layers of Keras."""
+"""Layers in one kernel each, against a computation by hand and against Keras's stock layers."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from resnet_keras.spec.paper_recipes import CIFAR10
 from resnet_keras.training.logits_model import training_model
 
 ONE_KERNEL = ("torch", "tensorflow")
-"""Backends with a kernel of their own; XLA fuses on JAX."""
+"""Backends with kernels of their own; on JAX, XLA fuses."""
 
 
 def numpy(tensor):
@@ -22,7 +22,7 @@ def numpy(tensor):
 
 @pytest.fixture
 def called_by_keras(monkeypatch):
-    """Names of the layers whose `__call__` a model goes through: the others' kernels are run without it."""
+    """Names of the layers that a model runs through `__call__`: the others' kernels run without it."""
 
     def names(model, x):
         seen, call = [], keras.layers.Layer.__call__
@@ -137,7 +137,7 @@ def test_what_is_frozen_or_no_stock_layer_stays_as_it_is(pair, called_by_keras):
         ({"kernel_size": 3, "padding": "same"}, True),
         ({"kernel_size": 1, "padding": "same"}, True),
         ({"kernel_size": 3, "padding": "valid", "strides": 2}, True),
-        ({"kernel_size": 3, "padding": "same", "strides": 2}, False),  # Keras pads it more on one side
+        ({"kernel_size": 3, "padding": "same", "strides": 2}, False),  # Keras pads one side more
         ({"kernel_size": 2, "padding": "same"}, False),
         ({"kernel_size": 3, "padding": "same", "dilation_rate": 2}, True),
         ({"kernel_size": 3, "padding": "same", "use_bias": True, "bias_initializer": "ones"}, True),
@@ -169,9 +169,9 @@ def test_a_normalisation_of_vectors_stays_as_it_is(called_by_keras):
     ("pooling", "has_a_kernel"),
     [
         (keras.layers.MaxPooling2D(3, 2, data_format="channels_last"), True),
-        (keras.layers.AveragePooling2D(1, 2, data_format="channels_last"), True),  # of option A
+        (keras.layers.AveragePooling2D(1, 2, data_format="channels_last"), True),  # option A's
         (keras.layers.AveragePooling2D((3, 2), (1, 2), data_format="channels_last"), True),
-        (keras.layers.MaxPooling2D(3, 2, "same", data_format="channels_last"), False),  # more on one side
+        (keras.layers.MaxPooling2D(3, 2, "same", data_format="channels_last"), False),  # padded more on one side
     ],
     ids=lambda value: getattr(value, "name", value),
 )
@@ -180,7 +180,7 @@ def test_pooling_is_that_of_the_stock_layer(pooling, has_a_kernel, called_by_ker
     model = keras.Model(image, pooling(image))
     one = with_backend_kernels(model)
     assert one.output_shape == model.output_shape
-    x = np.random.default_rng(4).normal(-3, 1, (4, 7, 6, 3)).astype(np.float32)  # below 0: nothing is padded with it
+    x = np.random.default_rng(4).normal(-3, 1, (4, 7, 6, 3)).astype(np.float32)  # below 0: zero padding would show
     assert (pooling.name not in called_by_keras(one, x)) == (has_a_kernel and keras.backend.backend() == "torch")
     np.testing.assert_allclose(numpy(one(x)), numpy(model(x)), rtol=1e-6)
 
@@ -202,7 +202,7 @@ def test_kernels_lie_where_pytorch_reads_them_and_keep_shape_and_numbers():
         assert len(kernels) == 2 * (7 + 2)  # 7 convolutions, 2 projections, and the momentum of each
         for one in kernels:
             assert one.value.permute(3, 2, 0, 1).is_contiguous(memory_format=torch.channels_last)
-        kernel.assign(np.zeros(kernel.shape))  # as a checkpoint is read
+        kernel.assign(np.zeros(kernel.shape))  # as when a checkpoint is read
         assert not as_pytorch_has_it.any()
 
 

@@ -1,4 +1,4 @@
-"""Processes that wait for each other: all come, one does not, or comes with another number; a port that is taken."""
+"""Processes that wait for each other: all come, one is missing, one expects another number; a port that is taken."""
 
 import socket
 import time
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.any_backend
 
 
 def outcomes(places, patience=1.0):
-    """What each process says, of threads that stand for them."""
+    """What each process says; threads stand in for the processes."""
     (port,) = free_ports(1)
 
     def come(place):

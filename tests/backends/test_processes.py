@@ -1,6 +1,6 @@
-"""Several real processes on this machine, over loopback: the same run as one, and what becomes of it when one is gone.
+"""Several real processes on this machine, over loopback: the same run as one makes, and what happens when one is lost.
 
-`workers.py` runs all of them once for this file.
+`workers.py` runs each case once for this file.
 """
 
 import json
@@ -30,7 +30,7 @@ PROCESSES = (
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """The folder of the runs, what came of each, and what was said."""
+    """The folder of the runs, the outcome of each case, and what was printed to stderr."""
     folder = tmp_path_factory.mktemp("processes")
     cases = CASES + PROCESSES
     done = run_python(
@@ -42,7 +42,7 @@ def ran(tmp_path_factory):
 
 
 def arrays(path):
-    """Weights, momentum and, by themselves, the moving statistics."""
+    """Weights and momentum and, separately, the moving statistics."""
     state = checkpoints.newest(path)[0].state
     assert state.iteration == 20
     moving = {name for name in state.arrays if "moving_" in name}
@@ -57,8 +57,8 @@ def rows(path):
 
 @pytest.mark.parametrize("name", ["two", "two devices", "two, synchronised", "two devices, synchronised"])
 def test_two_processes_or_devices_make_the_run_of_one(ran, name):
-    """JAX normalises over the whole batch, and so do others where asked; else each over its part, as one process does
-    with a batch in parts."""
+    """JAX normalises over the whole batch, and so do the others where asked; otherwise each part is normalised by
+    itself, as when one process takes a batch in parts."""
     folder, cases, said = ran
     if name not in cases:
         pytest.skip("not on this backend")
@@ -79,7 +79,7 @@ def test_two_processes_or_devices_make_the_run_of_one(ran, name):
 
 
 def test_a_run_that_stops_goes_on_with_as_many_or_fewer(ran):
-    """The signal came to one of two; both stopped after the same update."""
+    """One of two receives the signal; both stop after the same update."""
     folder, cases, said = ran
     assert cases["two, stopped"]["codes"] == [143, 143], said
     assert len(re.findall(r"^stop, rank \d: Stopped: .* saved at iteration 1", said, re.M)) == 2
@@ -106,7 +106,7 @@ def test_a_run_of_one_process_goes_on_with_two(ran):
     (went_on,) = run_json(made)["continued"]
     assert went_on["iteration"] == 14
     assert went_on["distribution"]["processes"] == 2
-    if BACKEND == "jax":  # which normalises over the whole batch in any number of them
+    if BACKEND == "jax":  # JAX normalises over the whole batch in any number of processes
         (straight, _), (again, _) = arrays(folder / "one"), arrays(made)
         for name in straight:
             np.testing.assert_allclose(again[name], straight[name], rtol=1e-4, atol=2e-6, err_msg=name)
@@ -125,7 +125,7 @@ def test_a_run_of_which_one_process_is_killed_ends_and_loses_nothing(ran):
 
 
 def test_processes_that_do_not_come_are_one_line(ran):
-    """The second of two, whose first is not there, and the first, whose port is; patience is three seconds here."""
+    """The second of two without the first, and the first when its port is taken; here they wait for three seconds."""
     _, cases, said = ran
     for name, rank in (("alone", 1), ("taken", 0)):
         assert cases[name]["codes"] == [4], said
@@ -144,7 +144,7 @@ def test_one_process_writes_and_speaks(ran):
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """A recipe that starts two processes itself, for which the launcher of each backend is real."""
+    """A recipe that starts two processes itself, with each backend's real launcher."""
     folder = tmp_path_factory.mktemp("program")
     np.savez(folder / "small.npz", **small_arrays(60))
     arguments = ["--depth", "8", "--iterations", "2", "--data-dir", str(folder / "small.npz"), "--processes", "2"]
@@ -243,7 +243,7 @@ def test_what_xla_raises_of_a_process_that_is_gone_is_told_from_other_errors(kin
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "torch", reason="torchrun's")
 def test_torchrun_brings_a_run_back_of_which_a_process_was_killed(program, tmp_path):
-    """After 60 of 100 updates, of which the first 50 are in a checkpoint."""
+    """Killed after 60 of 100 updates, of which a checkpoint holds the first 50."""
     _, (_, *options) = program
     script = tmp_path / "killed_once.py"
     script.write_text(KILLED_ONCE, encoding="utf-8")
@@ -253,5 +253,5 @@ def test_torchrun_brings_a_run_back_of_which_a_process_was_killed(program, tmp_p
     done = run_python(*launcher, str(script), *arguments, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), KILL_AT="60")
     assert done.returncode == 0, done.stderr
     finished = reading.read(tmp_path / "run")
-    assert [row.iteration for row in finished.rows] == [50, 75, 100]  # where the rate is divided, too
+    assert [row.iteration for row in finished.rows] == [50, 75, 100]  # also where the rate is divided
     assert [one["iteration"] for one in finished.settings["continued"]] == [50]

@@ -1,4 +1,4 @@
-"""A model as a program of PyTorch's kernels says what the model says whose layers Keras calls."""
+"""A model as a program of PyTorch's kernels gives what it gives when Keras calls its layers."""
 
 import weakref
 
@@ -107,12 +107,12 @@ def test_what_keras_does_around_a_call_is_done_where_it_matters():
     assert is_program(one)
     output = one(IMAGES)
     assert str(output.dtype) == "torch.float32"
-    assert numpy(output).max() != IMAGES.max()  # it was rounded to 8 bits on the way
+    assert numpy(output).max() != IMAGES.max()  # rounded to 8 significant bits on the way
     assert float(sum(one.losses)) > 0
 
 
 def test_what_another_layer_reads_is_not_overwritten():
-    """A normalisation and a sum are overwritten by the ReLU that alone reads them: here others read them too."""
+    """A ReLU overwrites a normalisation or a sum that it alone reads; here other layers read them too."""
     image = keras.Input((8, 8, 3))
     norm = keras.layers.BatchNormalization()(image)
     relu = keras.layers.Activation("relu")(norm)
@@ -135,7 +135,7 @@ def test_a_convolution_pads_itself_where_nothing_else_takes_what_was_padded():
     image = keras.Input((8, 8, 3))
     padded = keras.layers.ZeroPadding2D((2, 1))(image)
     x = keras.layers.Conv2D(4, 3, strides=2)(padded)
-    again = keras.layers.Conv2D(4, 3)(keras.layers.ZeroPadding2D(((1, 0), (0, 2)))(x))  # not alike on both sides
+    again = keras.layers.Conv2D(4, 3)(keras.layers.ZeroPadding2D(((1, 0), (0, 2)))(x))  # unequal sides
     both = keras.layers.Conv2D(4, 3, padding="same")(keras.layers.ZeroPadding2D(1)(again))
     by_keras = keras.layers.Conv2D(4, 3, activation="relu")(keras.layers.ZeroPadding2D(1)(both))
     both = keras.layers.Conv2D(4, 3, activity_regularizer="l2")(keras.layers.ZeroPadding2D(1)(by_keras))
@@ -149,7 +149,7 @@ def test_a_convolution_pads_itself_where_nothing_else_takes_what_was_padded():
 
 
 def test_what_is_computed_last_is_alone_in_memory():
-    """A tensor goes as soon as no layer needs it: a net of many layers takes no more memory than one of few."""
+    """A tensor is freed as soon as no layer needs it: a deep net takes no more memory than a shallow one."""
     import torch
 
     alive, most = [], []
@@ -173,7 +173,7 @@ def test_what_is_computed_last_is_alone_in_memory():
 
 
 def test_a_normalisation_that_is_called_twice_moves_twice():
-    """And two whose momentum differs: each by its own."""
+    """And two with different momenta each move by their own."""
     image = keras.Input((8, 8, 3))
     norm = keras.layers.BatchNormalization(momentum=0.9)
     other = keras.layers.BatchNormalization(momentum=0.5)

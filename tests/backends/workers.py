@@ -1,7 +1,7 @@
 """Runs that one, two or more processes compute together: `python -m backends.workers FOLDER CASE ...`.
 
-A process that has imported Keras, and computed nothing yet, forks one for each rank: seconds of importing are spent
-once. One line of JSON for each case goes to the standard output: exit codes by rank, seconds.
+A process that has imported Keras but computed nothing yet forks one for each rank, so that the seconds of importing
+are spent once. Each case prints one line of JSON: its exit codes by rank, and seconds.
 """
 
 import json
@@ -46,7 +46,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def data():
-    """60 images and 30 to test on: an odd share of the 6 that are held out."""
+    """60 images, 6 of them held out, and 29 to test on, which two processes cannot share equally."""
     arrays = small_arrays(60, size=4)
     return split(
         name="small",
@@ -101,7 +101,7 @@ def together(
     asked: Mapping[str, Any] = NOTHING,
     **environment: str,
 ) -> dict:
-    """What came of some work in so many processes, or in some of them; `asked` is of `distribution.start`."""
+    """Exit codes and seconds of work in so many processes, or in some of them; `asked` goes to `distribution.start`."""
     free, begun = free or free_ports(processes), time.monotonic()
     ranks = ranks or range(processes)
     pids = {
@@ -123,7 +123,7 @@ def together(
 
 
 def train(out: Path, recipe: Recipe = RECIPE, *, at: int = 0, signum: int = 0, to: int = 1) -> Callable[[int], object]:
-    """A run; with `signum`, the process of one rank sends itself that after so many updates."""
+    """A run; with `signum`, the process of rank `to` sends itself that signal after `at` updates."""
 
     def work(rank: int) -> None:
         real, made = loop.Watch.on_train_batch_end, []
@@ -142,7 +142,7 @@ def train(out: Path, recipe: Recipe = RECIPE, *, at: int = 0, signum: int = 0, t
 
 
 def cases(folder: Path) -> dict[str, Callable[[], dict]]:
-    """By name; those that follow another go on from it."""
+    """The cases by name; one that follows another continues its run."""
 
     def copied(start: str, name: str) -> Path:
         shutil.copytree(folder / start, folder / name)
@@ -153,7 +153,7 @@ def cases(folder: Path) -> dict[str, Callable[[], dict]]:
         return together(name, train(folder / name), 2, free, ranks=range(rank, rank + 1))
 
     def devices(name: str, asked: Mapping[str, Any]) -> dict:
-        xla = "--xla_force_host_platform_device_count=2"  # JAX's way to try it on a CPU
+        xla = "--xla_force_host_platform_device_count=2"  # JAX's way of trying this on a CPU
         return together(name, train(folder / name), 1, asked=asked, XLA_FLAGS=xla)
 
     def taken() -> dict:

@@ -1,4 +1,4 @@
-"""Decoded images kept on disk: the same as those that are read, whole or not used, and never a reason to stop."""
+"""Decoded images kept on disk: the same as the source's, used whole or not at all, and never a cause of failure."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ PARTS = ("x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test
 
 
 def write(folder, seed=0):
-    """CIFAR-10's binary files with twelve random images; returns the first red pixels of the training images."""
+    """Writes CIFAR-10's binary files with twelve random images; returns the training images' first red pixels."""
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     firsts = []
@@ -72,7 +72,7 @@ def test_the_second_start_does_not_decode(source, reads, tmp_path, capsys):
     assert len(reads) == 1
     same(first, second)
     assert capsys.readouterr().err == ""
-    # A copy goes with its folder, and what names it is not what it depends on.
+    # A copy moves with its folder, and does not depend on the path.
     source.parent.rename(tmp_path / "moved")
     same(first, sources.load(tmp_path / "moved" / source.name))
     assert len(reads) == 1
@@ -95,7 +95,7 @@ def test_a_changed_source_is_read_again(source, reads):
     sources.load(source)
     times = {path: path.stat() for path in source.iterdir()}
     expected = write(source, seed=1)
-    for path, stat in times.items():  # by names, sizes and times it is the old one
+    for path, stat in times.items():  # names, sizes and times are the old ones
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     for _ in range(2):
         assert first_pixels(sources.load(source)) == expected
@@ -143,7 +143,7 @@ def test_a_damaged_copy_is_never_trusted(source, reads):
         path.write_bytes(bad)
         same(whole, sources.load(source))
         assert len(reads) == number, bad[:200]
-        assert path.read_bytes() == content  # made again
+        assert path.read_bytes() == content  # rewritten
 
 
 def test_folders_that_cannot_be_written_are_no_error(source, reads, tmp_path, monkeypatch, capsys):
@@ -155,13 +155,13 @@ def test_folders_that_cannot_be_written_are_no_error(source, reads, tmp_path, mo
         same(first, sources.load(source))
         assert len(reads) == 1
         capsys.readouterr()
-        # Nowhere at all: a file where the folder would be, and no home.
+        # Nowhere to write at all: a file where the folder would be, and no home.
         (tmp_path / "file").touch()
         monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
         same(first, sources.load(source))
         for name in ("KERAS_HOME", "XDG_CACHE_HOME", "HOME", "USERPROFILE"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # neither a user's entry
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # no entry for the user either
         monkeypatch.chdir(tmp_path)
         same(first, sources.load(source))
         assert len(reads) == 3

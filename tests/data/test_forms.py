@@ -1,4 +1,4 @@
-"""CIFAR-10 in every form that people have it, other small sets, and which of several a folder means."""
+"""CIFAR-10 in every form that people have it in, other small sets, and which of several sets in a folder is meant."""
 
 import hashlib
 import pickle
@@ -30,7 +30,7 @@ Y_TRAIN = np.concatenate([LABELS[name] for name in batches.TRAIN])
 
 
 def flat(name):
-    """Red, then green, then blue, each row by row: as https://www.cs.toronto.edu/~kriz/cifar.html describes it."""
+    """Red, then green, then blue, each row by row, as https://www.cs.toronto.edu/~kriz/cifar.html describes."""
     return np.stack([np.concatenate([image[..., channel].ravel() for channel in range(3)]) for image in IMAGES[name]])
 
 
@@ -99,7 +99,7 @@ def test_a_download_needs_no_tensorflow_and_is_held_against_its_hash(tmp_path, m
         check(sources.load())
         server.shutdown()
     monkeypatch.setattr(sources, "URL", "http://127.0.0.1:9/")
-    check(sources.load())  # kept
+    check(sources.load())  # the download was kept
 
 
 def python_2(pixels, labels):
@@ -231,7 +231,7 @@ def test_cifar10_is_one_set_whatever_its_order():
 
 @pytest.fixture(scope="module")
 def tfds_folder(tmp_path_factory):
-    """Tiny sets that TensorFlow Datasets itself wrote: grey digits, and images of no fixed size."""
+    """Tiny sets written by TensorFlow Datasets itself: grey digits, and images of no fixed size."""
     tfds = pytest.importorskip("tensorflow_datasets")
     pytest.importorskip("array_record")
     folder = tmp_path_factory.mktemp("tfds")
@@ -289,6 +289,6 @@ def test_which_set_of_a_folder_is_meant_is_one_rule(tfds_folder, tmp_path):
     with pytest.raises(InputOutput, match=r"a data set prepared by TensorFlow Datasets. Received: mnist"):
         sources.load(tmp_path, "mnist")
     (tmp_path / "odd" / "deep" / "1.0.0").mkdir(parents=True)
-    (tmp_path / "odd" / "deep" / "1.0.0" / "dataset_info.json").write_text("[" * 100_000)  # deeper than Python follows
+    (tmp_path / "odd" / "deep" / "1.0.0" / "dataset_info.json").write_text("[" * 100_000)  # deeper than Python parses
     with pytest.raises(InputOutput, match="is not a data set prepared by TensorFlow Datasets"):
         part.load(str(tmp_path / "odd"), "val")

@@ -1,4 +1,4 @@
-"""What `run.json` says of left-out photographs names no folder of this machine, on each kind of system."""
+"""What `run.json` says of left-out photographs names no folder of this machine, on POSIX or Windows."""
 
 from pathlib import PurePosixPath, PureWindowsPath
 

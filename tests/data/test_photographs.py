@@ -1,4 +1,4 @@
-"""Photographs for training (section 3.4): files of every kind, augmentation by hand, order, both sources."""
+"""Photographs for training (section 3.4): files of every kind, augmentation by hand, order, and both sources."""
 
 import os
 import tracemalloc
@@ -20,7 +20,7 @@ from resnet_keras.spec.augmentation import ScaledCrop
 
 Image = pytest.importorskip("PIL.Image")
 with suppress(ImportError):
-    # Before any thread decodes: TensorFlow's import beside Pillow in a thread has crashed the process.
+    # Before any thread decodes: importing TensorFlow while Pillow works in a thread has crashed the process.
     import tensorflow_datasets  # noqa: F401
 pytestmark = pytest.mark.any_backend
 
@@ -79,7 +79,7 @@ def sixteen_bits(file):
 
 
 def sixteen_bit_rgb(file):
-    """By hand, from the PNG specification: Pillow writes no 16-bit RGB."""
+    """By hand, from the PNG specification: Pillow cannot write 16-bit RGB."""
     import struct
     import zlib
 
@@ -171,7 +171,7 @@ def test_folders_that_are_no_data_set_are_named(own_folder, tmp_path, monkeypatc
     def forbidden(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(os, "scandir", forbidden)  # a superuser may read any folder
+    monkeypatch.setattr(os, "scandir", forbidden)  # a superuser can read any folder
     with pytest.raises(InputOutput, match=r"a readable folder\. Received: .*train \(Permission denied\)"):
         photographs.load(own_folder, 32)
 
@@ -216,7 +216,7 @@ def test_what_is_drawn_is_new_each_epoch_and_uniform():
     assert draw(PAPER, 0, 3, 5, 224).left == draw(PAPER, 0, 3, 5, 224).left
     sides = np.array([one.shorter_side for one in drawn])
     assert (sides.min(), sides.max()) == (256, 480)
-    assert sides.mean() == pytest.approx(368, abs=3)  # uniform: standard deviation 65, of the mean 1
+    assert sides.mean() == pytest.approx(368, abs=3)  # uniform: standard deviation 65, that of the mean 1
     for share in ("left", "top", "mirrored"):
         assert np.mean([getattr(one, share) for one in drawn]) == pytest.approx(0.5, abs=0.03)
     alpha = np.stack([one.alpha for one in drawn])
@@ -242,13 +242,13 @@ def test_a_crop_is_cut_from_the_resized_image_or_its_mirror():
 def test_the_colour_moves_along_the_principal_components():
     # By hand: 255 * 0.2175 * 0.1 = 5.546 times the first eigenvector's R, G, B
     np.testing.assert_allclose(colour_shift(np.array([0.1, 0, 0])), [-3.1475, -3.2212, -3.2368], atol=1e-3)
-    # Gaussian alpha: the shift's covariance is E diag((255 * 0.1 * eigenvalue)^2) E'
+    # Linear in alpha: with a Gaussian alpha, the shift's covariance is E diag((255 * 0.1 * eigenvalue)^2) E'
     both = colour_shift(np.array([0.1, -0.2, 0.3]))
     parts = [colour_shift(np.array(one)) for one in ([0.1, 0, 0], [0, -0.2, 0], [0, 0, 0.3])]
     np.testing.assert_allclose(both, sum(parts))
     grey = Image.new("RGB", (40, 40), (100, 1, 254))
     got = augmented(grey, Drawn(40, 0, 0, False, np.array([-0.1, 0, 0])), 32)
-    assert got[0, 0].tolist() == [103, 4, 255]  # 103.1, 4.2, and 257.2 is cut
+    assert got[0, 0].tolist() == [103, 4, 255]  # 103.1, 4.2, and 257.2 is clipped
     assert (got == got[0, 0]).all()
 
 
@@ -278,7 +278,7 @@ def test_memory_does_not_grow_with_the_photographs_read(folder):
         peaks.append(tracemalloc.get_traced_memory()[1])
     tracemalloc.stop()
     batch = 8 * 64 * 64 * 3
-    assert peaks[2] < peaks[0] + 3 * batch  # of the 32 read between; how many are decoded at a time depends on threads
+    assert peaks[2] < peaks[0] + 3 * batch  # for 32 more batches; how many are decoded at a time depends on threads
 
 
 # TensorFlow Datasets.
@@ -305,7 +305,7 @@ def test_tensorflow_datasets_are_read_without_tensorflow(tmp_path, folder, file_
     assert data.description.source == "TensorFlow Datasets imagenet2012/5.1.0"
 
     def every(part):
-        # TensorFlow Datasets shuffles what it writes: compare as a set, photograph by photograph with its label.
+        # TensorFlow Datasets shuffles what it writes: compare sets of photographs with their labels.
         found = [part.photograph(index) for index in range(len(part))]
         return {(np.asarray(image).tobytes(), label) for image, label in found}
 
@@ -318,7 +318,7 @@ def test_a_cut_tfrecord_is_refused_with_its_path(tmp_path, folder):
     (shard,) = target.rglob("*train.tfrecord*")
     whole = shard.read_bytes()
     first = 12 + int.from_bytes(whole[:8], "little") + 4
-    for cut in (first, first + 5, len(whole) - 3):  # after a record, in a head, in the last checksum
+    for cut in (first, first + 5, len(whole) - 3):  # after a record, in a header, in the last checksum
         shard.write_bytes(whole[:cut])
         with pytest.raises(InputOutput, match=shard.name) as caught:
             photographs.load(target, 24)
@@ -344,7 +344,7 @@ def test_photographs_of_imagenet_are_read_to_the_last(tmp_path):
     data = photographs.load(imagenette, 32, skip_bad=1)
     assert data.skipped == ()
     assert data.description.num_classes == 10
-    # The mean of ImageNet in common use is 123.7, 116.3, 103.5; these are ten of its thousand classes.
+    # ImageNet's mean in common use is 123.7, 116.3, 103.5; these are ten of its thousand classes.
     np.testing.assert_allclose(data.mean(), [123.7, 116.3, 103.5], atol=12)
     converted = photographs.load(prepare(tmp_path / "tfds", imagenette, "array_record", limit=20), 32)
     assert converted.stream(64, seed=0).batch(2)[0].shape == (64, 32, 32, 3)

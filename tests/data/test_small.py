@@ -1,4 +1,4 @@
-"""Images, order and augmentation: section 4.2, each against a hand-made computation."""
+"""Images, order and augmentation (section 4.2), each against a computation by hand."""
 
 import os
 import zipfile
@@ -35,7 +35,7 @@ def test_every_epoch_has_every_image_once_in_another_order(stream):
 
 def test_a_batch_depends_on_seed_and_iteration_alone(stream):
     fresh = Stream(stream.x, stream.y, 16, 4, PaddedCrop(2))
-    for iteration in (20, 3, 1_000):  # in any sequence
+    for iteration in (20, 3, 1_000):  # in any order
         for mine, other in zip(fresh.batch(iteration), stream.batch(iteration), strict=True):
             np.testing.assert_array_equal(mine, other)
     other_seed = Stream(stream.x, stream.y, 16, 5, PaddedCrop(2))
@@ -140,7 +140,7 @@ def test_classes_that_are_named_may_lack_images_and_a_line_says_so():
 
 def test_of_images_sorted_by_class_those_held_out_are_spread():
     data = _labelled(np.repeat(np.arange(4), 10))
-    # A tenth of 40 images: number 0, 10, 20 and 30, one of each class.
+    # A tenth of 40 images: numbers 0, 10, 20 and 30, one of each class.
     assert data.y_validation.tolist() == [0, 1, 2, 3]
     assert data.x_validation[:, 0, 0, 0].tolist() == [0, 10, 20, 30]
     assert data.x_train[:, 0, 0, 0].tolist() == [index for index in range(40) if index % 10]
@@ -149,7 +149,7 @@ def test_of_images_sorted_by_class_those_held_out_are_spread():
     assert _labelled(np.arange(40) % 4).warnings == ()
     late = _labelled(np.r_[np.arange(36) % 3, 3, 3, 3, 3], num_classes=4)
     assert "such as label 3" in late.warnings[0]
-    assert late.y_train.tolist().count(3) == 4  # of 0, 10, 20 and 30 none
+    assert late.y_train.tolist().count(3) == 4  # none of them is number 0, 10, 20 or 30
 
 
 GOOD = small_arrays()
@@ -218,7 +218,7 @@ def test_a_missing_or_empty_data_folder_says_how_to_get_the_data(tmp_path):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A tiny CIFAR-10, written by TensorFlow Datasets itself in a given format, with its images."""
+    """Makes a tiny CIFAR-10, written by TensorFlow Datasets itself in a given format; with its images and labels."""
     tfds = pytest.importorskip("tensorflow_datasets")
     random = np.random.default_rng(11)
     images = random.integers(0, 256, (30, 32, 32, 3)).astype(np.uint8)
@@ -255,7 +255,7 @@ def test_cifar10_is_read_from_both_formats_of_tensorflow_datasets(prepared, file
         data = sources.load(named)
         x = np.concatenate([data.x_train, data.x_validation, data.x_test])
         y = np.concatenate([data.y_train, data.y_validation, data.y_test])
-        # TensorFlow Datasets shuffles what it writes: compare as a set, image by image with its label.
+        # TensorFlow Datasets shuffles what it writes: compare sets of images with their labels.
         written = {(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)}
         assert {(image.tobytes(), int(label)) for image, label in zip(x, y, strict=True)} == written
         assert len(data.x_test) == 10
@@ -326,7 +326,7 @@ def test_generated_images_are_the_same_at_every_call_and_labelled_evenly(pattern
 
 
 def test_a_first_look_at_the_generated_images_tells_something_and_not_all(patterns):
-    """The nearest class mean, the best that a look at single pixels can do, is right for 28 % of CIFAR-10's images."""
+    """The nearest class mean, the best that single pixels can do, is right for 28 % of CIFAR-10's images."""
     means = np.stack([patterns.x_train[patterns.y_train == label].mean(axis=0).ravel() for label in range(10)])
     x = patterns.x_test.reshape(len(patterns.x_test), -1).astype(np.float32)
     guess = ((means**2).sum(axis=1) - 2 * x @ means.T).argmin(axis=1)
@@ -334,7 +334,7 @@ def test_a_first_look_at_the_generated_images_tells_something_and_not_all(patter
 
 
 def test_the_amplitude_of_the_generated_images_falls_with_frequency(patterns):
-    """By a factor of 2 ** 1.6 from one octave to the next, in the lower ones, where noise is small beside it."""
+    """By a factor of 2 ** 1.6 per octave; checked in the lower ones, where the noise is comparatively small."""
     spectrum = np.abs(np.fft.fft2(patterns.x_train[:500].astype(np.float32), axes=(1, 2))).mean(axis=(0, 3))
     octaves = spectrum[[1, 2, 4], 0]
     np.testing.assert_allclose(octaves[:-1] / octaves[1:], 2**1.6, rtol=0.15)
@@ -342,7 +342,7 @@ def test_the_amplitude_of_the_generated_images_falls_with_frequency(patterns):
 
 @pytest.mark.parametrize(("flag", "method", "says"), [(1, 0, "encrypted"), (0, 97, "compression method")])
 def test_archives_that_another_program_packed_are_one_line(tmp_path, flag, method, says):
-    """Local headers (PK 3 4) hold flags and method at bytes 6 and 8, the directory's (PK 1 2) at 8 and 10."""
+    """Local headers (PK 3 4) hold flags and method at bytes 6 and 8, those of the directory (PK 1 2) at 8 and 10."""
     np.savez(tmp_path / "made.npz", **small_arrays())
     data = bytearray((tmp_path / "made.npz").read_bytes())
     for signature, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):

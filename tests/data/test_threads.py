@@ -1,4 +1,4 @@
-"""Threads that work ahead: order, errors, and an end."""
+"""Threads that work ahead: order, errors, and how they end."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ def counted(made, last=100):
 def test_items_come_in_order_and_so_many_are_made_before():
     made = []
     items = ahead(counted(made), 3)
-    assert made == []  # nothing before the first is asked for
+    assert made == []  # nothing before the first is requested
     assert next(items) == 0
     assert until(lambda: made == [0, 1, 2, 3])
     time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Views of a test image against slices made by hand, and against the whole image resized by Pillow."""
+"""Views of a test image against slices cut by hand, and against the whole image resized by Pillow."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ def noise(height, width):
 
 
 def smooth(height, width):
-    """Few sharp edges: what resizing rounds differs by one grey level at most."""
+    """Few sharp edges, so that rounding while resizing differs by one grey level at most."""
     return np.asarray(Image.fromarray(noise(6, 5)).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def test_ten_crops_are_four_corners_and_the_centre_and_their_mirror_images():
-    x = noise(256, 320)  # the shorter side is 256 already
+    x = noise(256, 320)  # the shorter side is already 256
     expected = [
         x[:224, :224],
         x[:224, 96:],
@@ -99,14 +99,14 @@ def means(view):
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 333)])
 def test_single_view_and_ten_crops_are_torchvisions(size):
-    """Golden values: tests/files/README.md. A column or row beside the right one differs by 2 to 7 grey levels."""
+    """Golden values: tests/files/README.md. One column or row off would differ by 2 to 7 grey levels."""
     with np.load(Path(__file__).parents[1] / "files/torchvision-views.npz") as golden:
         centre, ten = (golden[f"{name}_{size[0]}x{size[1]}"] for name in ("center", "ten"))
     image = Image.fromarray(waves(*size))
     assert np.abs(means(SingleView(224).of(image)[0]) - centre).max() < 0.1
     got = [means(view) for view in TenCrop(224).of(image)]
-    # torchvision mirrors the image and then cuts: left and right change places, and in an image of 341 pixels the
-    # mirrored centre begins a pixel further.
+    # torchvision mirrors the image before it cuts: left and right change places, and in an image 341 pixels wide the
+    # mirrored centre starts one pixel further on.
     there = [*range(5), 6, 5, 8, 7, *([] if size == (375, 500) else [9])]
     for mine, number in zip(got, there, strict=False):
         assert np.abs(mine - ten[number]).max() < 0.1, number
@@ -114,7 +114,7 @@ def test_single_view_and_ten_crops_are_torchvisions(size):
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 333), (120, 170)])
 def test_ten_crops_are_caffes_in_its_order(size):
-    """Golden values: tests/files/README.md. A column or row beside the right one differs by 2.5 to 14 grey levels."""
+    """Golden values: tests/files/README.md. One column or row off would differ by 2.5 to 14 grey levels."""
     with np.load(Path(__file__).parents[1] / "files/caffe-views.npz") as golden:
         ten = golden[f"ten_{size[0]}x{size[1]}"]
     image = Image.fromarray(waves(*size))

@@ -1,9 +1,9 @@
 """Tutorials as notebooks, made from their pages: `python tests/docs/notebooks.py` writes `docs/notebooks/`.
 
-A block of Python is a cell; a block of bash that says how long it trains is a cell of `!` lines; what the page shows as
-printed is the cell's output. Pictures are inside the file; links to other pages, which a notebook by itself does not
-have, are their words. The page's first block, the environment, is a cell that brings the project where it is not
-installed, as on Colab.
+A Python block becomes a cell; a bash block that says how long it trains, a cell of `!` lines; the output that the page
+shows, the cell's output. Pictures are embedded in the file; of links to other pages, which a notebook on its own does
+not have, only the words remain. The page's first block, the environment, becomes a cell that installs the project where
+it is missing, as on Colab.
 """
 
 import base64
@@ -38,7 +38,7 @@ if found is None:
 
 
 def notebook(name: str) -> nbformat.NotebookNode:
-    """A tutorial as a notebook, its cells in the order of the page."""
+    """A tutorial as a notebook, with its cells in the order of the page."""
     page = f"docs/tutorials/{name}.md"
     made = new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
     text = (pages.ROOT / page).read_text(encoding="utf-8")
@@ -58,15 +58,15 @@ def notebook(name: str) -> nbformat.NotebookNode:
             cells.append(new_code_cell(block.text.strip()))
         elif "--iterations" in block.text:
             cells.append(new_code_cell(_shell(block.text)))
-        else:  # the paper's schedule takes hours: not in a cell that "run all" runs
+        else:  # the paper's schedule takes hours: "run all" must not run it
             cells.append(new_markdown_cell(f"```bash\n{block.text}\n```"))
     for number, cell in enumerate(cells):
-        cell.id = f"{name}-{number}"  # nbformat draws them at random
+        cell.id = f"{name}-{number}"  # nbformat's own are random
     return made
 
 
 def _words(text: str, folder: Path) -> nbformat.NotebookNode:
-    """A cell of Markdown with its pictures in it, and without links that lead to other pages of the site."""
+    """A Markdown cell with its pictures embedded, and without links to other pages of the site."""
     pictures = {}
 
     def inside(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""A page of the docs as a session: its blocks one after the other, with the rules that shorten them.
+"""A page of the docs as a session: its blocks run one after another, shortened by rules.
 
 A rule is an HTML comment on the line before a block, in the Markdown itself:
 
@@ -8,12 +8,12 @@ A rule is an HTML comment on the line before a block, in the Markdown itself:
     <!-- test: output, other values -->      the same, but for the numbers and the names of classes
 
 Text on the page and what is printed are compared line by line, in order: `…` stands for anything, and where a rule
-shortened the block any number stands for any number. There is no rule that leaves a block out. What a test cannot do,
-it does by a stand-in: `git clone`, `pip` and `python -m venv` install nothing (pip's extras are looked up), `curl`
-brings weights of random numbers and photographs of blobs, a run of `./test.sh` is this one, Keras's download of
-CIFAR-10 gives the same few images that stand in for CIFAR-10 everywhere, and what launchers would start (`torchrun`,
-`srun`) runs once, here. With `--help` as its rule a program does nothing else, and its help names each option that the
-page gives.
+shortened the block any number stands for any number. There is no rule that leaves a block out. What a test cannot do
+has a stand-in: `git clone`, `pip` and `python -m venv` install nothing (pip's extras are looked up), `curl` fetches
+weights of random numbers and photographs of blobs, a run of `./test.sh` is this one, Keras's download of CIFAR-10 gives
+the same few images that stand in for CIFAR-10 everywhere, and what launchers would start (`torchrun`, `srun`) runs
+once, here. With `--help` as its rule a program does nothing else, and its help has to name each option that the page
+gives.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ class Block:
 
 
 def blocks(page: str) -> list[Block]:
-    """The blocks of a page, in order; an indented one (in a list or a tab) without its indent."""
+    """The blocks of a page, in order; indented ones (in a list or a tab) without their indent."""
     text = (ROOT / page).read_text(encoding="utf-8")
     found = []
     for match in BLOCK.finditer(text):
@@ -88,7 +88,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def substituted(block: Block) -> Block:
-    """The block with the texts of its rule replaced; one that is not there is an error."""
+    """The block with the texts of its rule replaced; a text that is not there is an error."""
     text = block.text
     for change in block.rule.split("; "):
         old, new = change.split(" => ")
@@ -134,7 +134,7 @@ class Session:
         self.printed = printed.getvalue()
 
     def _commands(self, block: Block) -> list[list[str]]:
-        """The programs that bash would start, with their arguments; everything else bash does itself."""
+        """The programs that bash would start, with their arguments; bash itself does everything else."""
         record = self.folder / ".commands"
         record.write_text("")
         functions = "\n".join(f'{name}() {{ record {name} "$@"; }}' for name in _STANDS_IN)
@@ -184,7 +184,7 @@ class Session:
 
     def _recipe(self, script: str, options: list[str], block: Block) -> None:
         rule = block.rule.removeprefix("+ ") if block.rule.startswith("+ ") else ""
-        sys.path.insert(0, str((ROOT / script).parent))  # as for a script: benchmarks have rooms beside them
+        sys.path.insert(0, str((ROOT / script).parent))  # as for a script: benchmarks import modules beside them
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             try:
                 program(ROOT / script)([*options, *shlex.split(rule)])
@@ -199,7 +199,7 @@ class Session:
 
 
 def weights_of_others(file: Path) -> None:
-    """What a download of this name gives: a net of that project, with random numbers; or nothing, for an archive."""
+    """Stands in for a download of this name: a net of that project with random numbers, or nothing for an archive."""
     if file.suffix == ".th":
         torch = pytest.importorskip("torch")
         from weights.torch_nets import IMAGES, Akamaster, settle
@@ -208,7 +208,7 @@ def weights_of_others(file: Path) -> None:
 
 
 def program(script: Path) -> Callable[[list[str]], None]:
-    """The `program` of a recipe: what it does, without leaving this process. Two benchmarks have a `main` alone."""
+    """The `program` of a recipe, which runs in this process. Two benchmarks have only a `main`."""
     module = _module(script)
 
     def run_main(options: list[str]) -> None:
@@ -231,7 +231,7 @@ def _module(script: Path) -> ModuleType:
 
 
 def compare(block: Block, printed: str, *, numbers_differ: bool) -> None:
-    """Each line of the block is a line of what was printed, in the same order."""
+    """Checks that each line of the block was printed, in the same order."""
     lines = iter([_plain(line) for line in printed.splitlines()])
     for wanted in filter(None, map(_plain, block.text.splitlines())):
         pattern = re.escape(wanted).replace("…", ".*")

@@ -1,4 +1,4 @@
-"""Every command and block of every tutorial, executed in short form: a page is a session (see `pages`)."""
+"""Every command and block of the README, index, tutorials and how-to pages, executed in short form (see `pages`)."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ TUTORIALS = sorted(str(path.relative_to(pages.ROOT)) for path in (pages.ROOT / "
 PAGES = ["README.md", "docs/index.md", *TUTORIALS]
 HOW_TO = [f"docs/how-to/{name}.md" for name in (
     "convert", "finetune", "export", "report", "search", "distribute", "benchmark", "troubleshoot")]  # fmt: skip
-"""One session: what a page makes is there for those after it, as for their reader."""
+"""One session: what a page makes is there for the pages after it, as it is for their reader."""
 OUTPUT = ("output", "output, other values")
 IMAGES = 60
 
@@ -74,14 +74,14 @@ def session(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: (train, test))
     monkeypatch.setattr(sys, "argv", ["page"])
-    for part, count in (("train", 4), ("val", 2)):  # the photographs that a reader has; of 64 pixels and more
+    for part, count in (("train", 4), ("val", 2)):  # the reader's photographs, of at least 64 pixels
         for label, name in enumerate(("imagenet", "imagenette2-160", "my-photographs")):
             for which in range(2):
                 target = tmp_path / name / part / f"n0{which}"
                 target.mkdir(parents=True)
                 for number in range(count):
                     picture(100 * label + 10 * which + number, 80, 96).save(target / f"{number}.JPEG")
-    (tmp_path / "a-martyn").mkdir()  # a log of others
+    (tmp_path / "a-martyn").mkdir()  # someone else's log
     (tmp_path / "a-martyn/resnet20.csv").write_text("epoch,train_loss,train_err,test_err\n0,1.5,0.5,0.4\n1,1,0.3,0.2\n")
     yield pages.Session(tmp_path)
     os.environ["KERAS_BACKEND"] = BACKEND
@@ -114,7 +114,7 @@ def test_every_block_of_the_how_to_pages_runs(session):
 
 @pytest.mark.any_backend
 def test_errors_tell_to_install_as_the_pages_do():
-    """The package is in no index: `pip install "resnet_keras[jax]"` finds nothing, and the pages have `-e ".[jax]"`."""
+    """The package is on no index: `pip install "resnet_keras[jax]"` finds nothing, and the pages say `-e ".[jax]"`."""
     sources = [
         path for folder in ("resnet_keras", "recipes", "benchmarks") for path in (pages.ROOT / folder).rglob("*.py")
     ]

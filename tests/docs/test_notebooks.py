@@ -1,4 +1,4 @@
-"""Notebooks are their pages, and run in a kernel of their own from top to bottom."""
+"""Notebooks match their pages, and run from top to bottom in a kernel of their own."""
 
 import nbformat
 import numpy as np
@@ -30,7 +30,7 @@ def test_a_notebook_is_its_page(name):
 
 @pytest.mark.any_backend
 def test_the_residual_block_runs_as_a_notebook_and_prints_what_it_shows():
-    """Its first cell too, which finds the project installed."""
+    """Including its first cell, which finds the project installed."""
     made = notebook("residual-block")
     shown = [_printed(cell) for cell in made.cells]
     _run(made, str(pages.ROOT / "docs/notebooks"))

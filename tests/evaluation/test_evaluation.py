@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 
 
 def small_net(size=16, seed=0, classes=3):
-    """Convolutions without padding: the score at each place is that of a window of 16 x 16 pixels."""
+    """Convolutions without padding: the score at each position is that of a window of 16 x 16 pixels."""
     keras.utils.set_random_seed(seed)
     image = x = keras.Input((size, size, 3))
     x = layers.Rescaling(1 / 128, -1)(x)
@@ -91,7 +91,7 @@ def test_at_its_own_size_the_fully_convolutional_form_is_the_net(net):
     model = build(net, seed=3)
     x = random_images(4, 64, 64, 3)
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
-    for norm in norms:  # statistics of these images, or probabilities are all 0 and 1
+    for norm in norms:  # statistics of these images, or all probabilities are 0 or 1
         norm.momentum = 0.0
     model(x, training=True)
     expected = predict(model, x)
@@ -115,7 +115,7 @@ def test_at_larger_sizes_it_is_the_mean_of_all_windows():
 
 
 def on_windows(model, x, size, strides):
-    """By hand: the mean of the logits of all windows of the image, and its softmax."""
+    """By hand: the softmax of the mean logits over all windows of the image."""
     logits = keras.Model(model.input, model.layers[-1].input)
     starts = range(0, x.shape[1] - size + 1, strides)
     mean = np.mean(
@@ -136,7 +136,7 @@ FOREIGN = {
 @pytest.mark.parametrize("hidden", FOREIGN)
 @pytest.mark.parametrize("last", ["softmax", "a layer"])
 def test_dense_layers_keep_their_activations(hidden, before, last):
-    """Nets of others: at their own size the form gives what they give; a map is 4 x 4 pixels of 6 channels."""
+    """Others' nets: at their own size the form gives what they give; the map has 4 x 4 pixels and 6 channels."""
     keras.utils.set_random_seed(1)
     image = x = keras.Input((16, 16, 3))
     x = layers.Rescaling(1 / 128, -1)(x)
@@ -156,7 +156,7 @@ def test_dense_layers_keep_their_activations(hidden, before, last):
 
 
 def test_a_flattened_map_is_seen_window_by_window():
-    """Two pools and no padding: windows of 16 pixels, 4 apart, can be cut from the image."""
+    """One pool and no padding: windows of 16 pixels, 4 apart, can be cut from the image."""
     keras.utils.set_random_seed(2)
     image = x = keras.Input((16, 16, 3))
     x = layers.Conv2D(4, 1, activation="relu", data_format="channels_last")(layers.Rescaling(1 / 128, -1)(x))
@@ -168,7 +168,7 @@ def test_a_flattened_map_is_seen_window_by_window():
 
 
 def test_a_spatial_pyramid_is_pooled_in_each_window():
-    """PReLU-net's, {7, 3, 2, 1} of 14 x 14 pixels, on an image that is its own map: each window cut and pooled."""
+    """PReLU-net's, {7, 3, 2, 1} on 14 x 14 pixels; the image itself is the map, and each window is cut and pooled."""
     keras.utils.set_random_seed(3)
     image = keras.Input((14, 14, 3))
     x = layers.Rescaling(1 / 128, -1)(image)
@@ -185,7 +185,7 @@ def test_a_spatial_pyramid_is_pooled_in_each_window():
         )
 
 
-@pytest.mark.any_backend  # the rewriting is the same; what layers compute, their contract holds on each
+@pytest.mark.any_backend  # the rewriting is the same on all; test_portability.py compares what layers compute
 @pytest.mark.parametrize("name", ONE_OUTPUT)
 def test_the_comparison_systems_have_a_fully_convolutional_form(name):
     net = ONE_OUTPUT[name]
@@ -209,7 +209,7 @@ def test_nets_without_a_fully_convolutional_form_are_refused():
         fully_convolutional(largest)
     from resnet_keras import cifar10
 
-    with pytest.raises(InvalidValue, match="images of any size"):  # its mean is one of each pixel
+    with pytest.raises(InvalidValue, match="images of any size"):  # it subtracts a mean for each pixel
         fully_convolutional(build(cifar10(8)))
 
 
@@ -230,7 +230,7 @@ def test_multi_scale_scores_are_the_mean_over_scales_and_mirrors(folder):
     model, split = small_net(), load_split(folder, "val")
     scores, _ = score(as_classifier(model), split, Protocol("multi-scale", (32, 48)))
     form = fully_convolutional(model)
-    for index in (0, 1):  # a square and a wide one
+    for index in (0, 1):  # one square and one wide
         image, _ = split.photograph(index)
         by_hand = np.mean([predict(form, view[None])[0] for view in MultiScale((32, 48)).of(image)], axis=0)
         np.testing.assert_allclose(scores[index], by_hand, atol=1e-5)
@@ -263,7 +263,7 @@ def test_what_does_not_fit_is_refused(folder):
 
 def test_errors_by_hand():
     scores = np.array([[0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1]] * 4)
-    # Ranks of labels 0, 1, 5 and 6: 0, 1, 5 (four of 0.1 come before, after 0.3 and 0.2) and 6
+    # Ranks of labels 0, 1, 5 and 6: 0, 1, 5 (after 0.3, 0.2 and three of 0.1) and 6
     result = errors(scores, np.array([0, 1, 5, 6]))
     assert (result.images, result.top1.percent, result.top5.percent) == (4, 75.0, 50.0)
     assert errors(scores[:, :5], np.array([0, 1, 4, 4])).top5 is None
@@ -283,7 +283,7 @@ def test_an_ensemble_of_one_is_the_net_and_weights_count():
     np.testing.assert_array_equal(averaged([one], [1.0]), one)
     np.testing.assert_array_equal(averaged([one], [7.0]), one)
     np.testing.assert_allclose(averaged([one, two], [1, 3]), [[0.275, 0.725]])
-    np.testing.assert_allclose(averaged([one, two], [1e308, 1e308]), [[0.45, 0.55]])  # their sum is infinite
+    np.testing.assert_allclose(averaged([one, two], [1e308, 1e308]), [[0.45, 0.55]])  # the weights' sum is infinite
     for weights in ([1.0], [0.0, 0.0], [-1.0, 2.0], [float("nan"), 1.0]):
         with pytest.raises(InvalidValue):
             averaged([one, two], weights)
@@ -312,7 +312,7 @@ def test_scores_are_kept_and_a_damaged_file_is_replaced(folder, tmp_path, monkey
 
 
 def test_kept_scores_know_photographs_by_what_is_in_them(folder, tmp_path):
-    """The same name and the same number of bytes, other pixels."""
+    """The same names and the same numbers of bytes, but other pixels."""
     copy = tmp_path / "copy"
     for file in folder.rglob("*.*"):
         (copy / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
@@ -321,7 +321,7 @@ def test_kept_scores_know_photographs_by_what_is_in_them(folder, tmp_path):
     before = load_split(copy, "val")
     first, _ = cache.score(net, before, Protocol("1-crop"))
     one, two = (before.reader.root / name for name in before.reader.names[:2])
-    size = max(one.stat().st_size, two.stat().st_size) + 9  # decoders skip what follows a picture
+    size = max(one.stat().st_size, two.stat().st_size) + 9  # decoders ignore what follows a picture
     for path in (one, two):
         path.write_bytes(path.read_bytes().ljust(size, b"\0"))
     exchanged = load_split(copy, "val")
@@ -375,7 +375,7 @@ def test_files_that_are_no_classifier(tmp_path):
 
 
 def test_others_models_are_classifiers_or_one_line(tmp_path):
-    """What a dictionary, an operation or no size of its own holds is the same three probabilities."""
+    """With dictionaries, an operation at the end or no fixed size, a model still gives the same three probabilities."""
     keras.utils.set_random_seed(0)
     image = keras.Input((8, 8, 3), name="image")
     pooled = layers.GlobalAveragePooling2D(data_format="channels_last")(image)

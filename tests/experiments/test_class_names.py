@@ -1,4 +1,4 @@
-"""What labels mean goes with a run, its net and its file, and is compared wherever a net meets data."""
+"""What labels mean is kept with a run, its net and its file, and compared wherever a net meets data."""
 
 import json
 import zipfile
@@ -52,7 +52,7 @@ def test_folder_card_and_file_name_the_classes(done):
 def test_a_net_is_tested_on_its_own_classes_only(done):
     net = classifier.read(done.path)
     assert net.class_names == NAMES
-    for names in (NAMES, None, ("0", "1", "2")):  # nothing is known against these
+    for names in (NAMES, None, ("0", "1", "2")):  # none of these contradicts the net's
         score(net, named(names), Protocol("1-crop"))
     with pytest.raises(InvalidValue, match="ResNet-8 with cat, dog, wolf; small with dog, wolf, fox"):
         score(net, named(OTHERS), Protocol("1-crop"))

@@ -1,4 +1,4 @@
-"""What a run will cost: arithmetic and memory traffic against a hand count, and a program that trains nothing."""
+"""What a run will cost: arithmetic and memory traffic counted by hand, and a program that trains nothing."""
 
 import signal
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Several seeds at once: each run folder is the one that its seed has alone, to rounding."""
+"""Several seeds at once: each run folder is what its seed gives alone, up to rounding."""
 
 import math
 import signal
@@ -26,7 +26,7 @@ RECIPE = Recipe(
     learning_rate=0.02,
     augmentation=PaddedCrop(1),
     evaluate_every=3,
-    warmup=Warmup(0.001, 60),  # the training error of a seed decides, so that rates may differ between seeds
+    warmup=Warmup(0.001, 60),  # each seed's training error ends it, so rates may differ between seeds
 )
 MODERN = replace(RECIPE, warmup=None, schedule=Cosine(), accumulate=2, average_over=4, label_smoothing=0.1)
 on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="one program of several nets is made on JAX")
@@ -34,7 +34,7 @@ on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="one progra
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    """Wherever it can be done: also on a CPU, where it would not be faster."""
+    """At once wherever possible: even on a CPU, where it is not faster."""
     monkeypatch.setattr(experiment, "train_at_once", lambda: keras.backend.backend() == "jax")
 
 
@@ -59,7 +59,7 @@ def test_each_run_is_the_one_it_would_be_alone(small_data, tmp_path, recipe):
         alone = run(NET, recipe, small_data, seed=seed, out=tmp_path / f"alone{seed}")
         alike(done, alone)
         assert done.settings["seed"] == seed
-        assert done.results.test_error == pytest.approx(alone.results.test_error, abs=4)  # an image of thirty
+        assert done.results.test_error == pytest.approx(alone.results.test_error, abs=4)  # one image of thirty
 
 
 def test_on_a_cpu_they_take_turns(small_data, tmp_path, monkeypatch):
@@ -119,7 +119,7 @@ def test_they_go_on_together_after_a_signal(small_data, tmp_path, monkeypatch, r
 @on_jax
 @pytest.mark.parametrize("longer_first", [True, False])
 def test_one_that_is_lengthened_keeps_its_own_recipe(small_data, tmp_path, longer_first):
-    """It keeps its rates so far, and so has other boundaries than one that begins."""
+    """It keeps its rates so far, so its boundaries differ from those of a new run."""
     short, long = (replace(RECIPE, warmup=None).rescaled(iterations) for iterations in (60, 120))
     run(NET, short, small_data, seed=0, out=tmp_path / "seed0")
     alone = run(NET, short, small_data, seed=0, out=tmp_path / "alone")
@@ -153,12 +153,12 @@ def test_one_that_diverges_does_not_stop_the_others(small_data, tmp_path, monkey
 
 @on_jax
 def test_one_that_is_behind_catches_up(small_data, tmp_path):
-    """As where the process ended between two checkpoints: one of the nets has come further than the other."""
+    """As when the process ended between two checkpoints: one of the nets is further on than the other."""
     run(NET, replace(RECIPE, iterations=3, schedule=Steps(())), small_data, seed=0, out=tmp_path / "seed0")
     longer = replace(RECIPE, iterations=9, schedule=Steps(()))
     for done in together(small_data, tmp_path, longer):
         assert [row.iteration for row in done.rows] == [3, 6, 9]
-    for seed, done in zip((0, 3), together(small_data, tmp_path, longer), strict=True):  # finished: read
+    for seed, done in zip((0, 3), together(small_data, tmp_path, longer), strict=True):  # finished, so only read
         alike(done, run(NET, longer, small_data, seed=seed, out=tmp_path / f"alone{seed}"))
 
 

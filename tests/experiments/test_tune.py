@@ -1,4 +1,4 @@
-"""A search: its trials are runs, it goes on after a kill, and it does what keras-tuner's oracle proposes."""
+"""A search: its trials are runs, it resumes after a kill, and it tries what keras-tuner's oracle proposes."""
 
 import csv
 import io
@@ -53,15 +53,14 @@ def test_hyperband_gives_ninths_thirds_and_all_of_the_iterations(small_data):
         assert (net.shortcut, net.depth, recipe.batch_size) == (None, 8, 4)
         given.append(recipe.iterations)
     assert given == [10, 30, 90]
-    # Li et al. 2018, section 3: of nine ninths and a factor of 3, brackets begin with 1/9, 1/3 and all.
+    # Li et al. 2018, section 3: with nine ninths and a factor of 3, brackets begin with 1/9, 1/3 and all.
     assert [oracle._get_epochs(bracket, 0) for bracket in (2, 1, 0)] == [1, 3, 9]
 
 
 @pytest.mark.slow
 @pytest.mark.any_backend
 def test_bayesian_proposals_follow_what_was_measured(small_data, tmp_path):
-    """18 at random, three for each hyper-parameter; then where the error is low: here at a rate of 0.05, and nothing
-    else counts."""
+    """18 at random, three per hyper-parameter; then where the error is low: a rate near 0.05, whatever the rest."""
     pytest.importorskip("sklearn")
     oracle = tune.Search("bayesian", SHORT, small_data, 0).oracle(24)
     oracle._set_project_dir(str(tmp_path), "bayesian")
@@ -143,7 +142,7 @@ def test_the_best_trial_is_confirmed_at_equal_updates_on_other_seeds(small_data,
 
 @pytest.mark.any_backend
 def test_a_state_that_knows_less_than_the_trials_proposes_them_again(small_data, tmp_path):
-    """A process that is killed between the file of a trial and the oracle's own."""
+    """As when a process is killed after writing a trial's file and before the oracle's own."""
     wanted = tune.Search("random", SHORT.rescaled(2), small_data, 0)
     tuner = tune.RunTuner(wanted, tmp_path, 3, QUIET)
     tuner.save()

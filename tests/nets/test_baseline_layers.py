@@ -1,4 +1,4 @@
-"""The layers that only the comparison systems have, against PyTorch's own; as a saved file has them, on any backend."""
+"""The layers that only the comparison systems have, reloaded from a saved file, against PyTorch's own."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def as_keras(x):
 
 
 def test_local_response_normalization_is_that_of_torch_and_caffe(tmp_path):
-    """On numbers of hundreds, where the 1 does not drown the sum; PyTorch too divides alpha by the five channels."""
+    """On numbers in the hundreds, lest the 1 swamp the sum; PyTorch too divides alpha by the five channels."""
     image = keras.Input((5, 4, 12))
     model = reloaded(image, local_response_normalization(image, "norm1"), tmp_path)
     x = np.random.default_rng(0).normal(0, 300, (2, 5, 4, 12)).astype(np.float32)
@@ -55,7 +55,7 @@ def test_pools_round_as_told(size, rounds, kernel, tmp_path):
 @pytest.mark.parametrize("size", [7, 8])
 @pytest.mark.parametrize(("strides", "kind"), [(1, "max"), (1, "average"), (2, "max")])
 def test_pools_in_a_module_are_those_of_the_ports(size, strides, kind, tmp_path):
-    """Cadene's: of stride 1 padded by one pixel, of stride 2 not padded and rounded up; padding counts in averages."""
+    """Cadene's: padded by one pixel at stride 1, unpadded and rounded up at stride 2; averages count the padding."""
     module = Module("module", 3, strides, (Branch(kind, ()),))
     image = keras.Input((size, size, 3))
     model = reloaded(image, inception_module(MAKE, layers.ReLU()(image), module, None), tmp_path)
@@ -64,7 +64,7 @@ def test_pools_in_a_module_are_those_of_the_ports(size, strides, kind, tmp_path)
     padded = {"padding": 1} if strides == 1 else {"ceil_mode": True}
     expected = as_keras(pool(as_torch(x).relu(), 3, strides, **padded))
     got = np.asarray(model.predict(x, verbose=0))
-    fit = expected.shape[1]  # of 7 pixels, stride 2, a 3x3 convolution makes one more than the ports' pool
+    fit = expected.shape[1]  # from 7 pixels at stride 2, a 3x3 convolution makes one more than the ports' pool
     np.testing.assert_allclose(got[:, :fit, :fit], expected, rtol=1e-6, atol=1e-6)
     assert got.shape[1] == module.output_size(size) == (size + 2 - 3) // strides + 1
 
@@ -77,7 +77,7 @@ def test_a_prelu_has_a_slope_for_each_channel_that_starts_at_a_quarter_and_does_
 
 
 def test_initial_weights_are_those_of_the_papers():
-    """Standard deviations: sqrt(2 / fan-out), untruncated (PReLU-net); Glorot's and Caffe's uniform ones."""
+    """PReLU-net: standard deviation sqrt(2 / fan-out). VGG, GoogLeNet: the limits of Glorot's and Caffe's uniform."""
     kernel = build(SMALL["PReLU-net"]).get_layer("conv1_conv").get_weights()[0]  # 7 x 7 x 3 x 4
     assert kernel.std() == pytest.approx(np.sqrt(2 / (49 * 4)), rel=0.1)
     kernel, bias = build(SMALL["VGG"]).get_layer("fc1").get_weights()  # 150 x 8
@@ -89,7 +89,7 @@ def test_initial_weights_are_those_of_the_papers():
 
 
 def test_prelu_net_takes_the_images_at_a_standard_deviation_of_one():
-    """Of ImageNet's: torchvision's 0.229, 0.224, 0.225 on a scale of 0..1."""
+    """ImageNet's standard deviation is the mean of torchvision's 0.229, 0.224, 0.225, on a scale of 0..1."""
     model = build(SMALL["PReLU-net"])
     image = np.array([0, 127.5, 255], np.float32)[:, None, None, None] * np.ones((1, 112, 112, 3), np.float32)
     scaled = keras.Model(model.input, model.get_layer("conv1_conv").input).predict(image, verbose=0)[:, 56, 56, 0]

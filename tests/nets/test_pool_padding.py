@@ -1,4 +1,4 @@
-"""The max pool of the released nets, which Caffe does not pad and whose output's size it rounds up."""
+"""The max pool of the released nets: Caffe does not pad it, and rounds its output's size up."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ def net(size, padding):
 
 
 def pooled_in_caffe(x):
-    """PoolingLayer of Caffe, by hand: windows that start inside, and what of them lies in the map."""
+    """Caffe's PoolingLayer by hand: windows that start inside the map, clipped to it."""
     size = -(-(x.shape[1] - 3) // 2) + 1
     rows = [x[:, 2 * row : 2 * row + 3].max(axis=1) for row in range(size)]
     return np.stack(
@@ -43,7 +43,7 @@ def test_it_pools_as_caffe_does(size):
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize(("padding", "pooled"), [("both", 9), ("end", 8)])  # of 17 pixels
+@pytest.mark.parametrize(("padding", "pooled"), [("both", 9), ("end", 8)])  # from 17 pixels
 def test_the_size_behind_it_is_counted(padding, pooled):
     sizes = {convolution.name: size for convolution, size in net(33, padding).sized_convolutions()}
     assert sizes["conv2_block1_1"] == pooled

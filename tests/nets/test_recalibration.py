@@ -1,4 +1,4 @@
-"""True averages in batch normalisation against means and variances taken by NumPy over all values."""
+"""True averages in batch normalisation against NumPy's means and variances over all values."""
 
 import keras
 import numpy as np

@@ -30,7 +30,7 @@ def test_figure_6_gets_a_third_panel_for_more_than_110_layers():
     figure = plotting.figure_6([a_run(depth) for depth in (20, 110, 1202)])
     panels = [{text.get_text() for text in ax.texts} for ax in figure.axes]
     assert panels == [{"20-layer", "110-layer"}, {"110-layer", "1202-layer"}]
-    assert len(plotting.figure_6([a_run(110), a_run(1202, None, offset=9)]).axes) == 2  # it is of residual nets
+    assert len(plotting.figure_6([a_run(110), a_run(1202, None, offset=9)]).axes) == 2  # the third is for residual nets
 
 
 def test_labels_of_curves_that_end_together_do_not_lie_on_each_other():
@@ -64,7 +64,7 @@ def test_several_seeds_are_one_curve_with_their_standard_deviation():
 
 
 def test_seeds_are_compared_by_iteration_not_by_row():
-    """A lengthened run measured at 100, 200, 300; one that was as long from the start at 200 and 300."""
+    """A lengthened run measured at 100, 200 and 300; one that was that long from the start, at 200 and 300."""
     short = a_run(8, seed=1, offset=10.0)
     short = replace(short, rows=short.rows[1:])
     (curve,) = plotting.curves([a_run(8), short])
@@ -166,7 +166,7 @@ def test_png_and_svg_are_written_and_the_svg_is_the_same_each_time(tmp_path):
 
 
 def test_variables_that_matplotlib_refuses_are_no_reason_not_to_draw(tmp_path):
-    """It checks the name of a backend when it is imported, and parses the date of an SVG that is to have none."""
+    """It checks the name of its backend on import, and parses a date even for an SVG that is to have none."""
     code = (
         "import sys, os; sys.path.insert(0, 'tests'); from resnet_keras import plotting; from made_runs import a_run; "
         "plotting.save(plotting.figure_6([a_run(8)]), sys.argv[1]); print(os.environ['MPLBACKEND'])"

@@ -1,4 +1,4 @@
-"""Others' curves beside ours, and what --all makes of a folder that holds anything."""
+"""Others' curves beside ours, and what --all makes of a folder with anything in it."""
 
 from dataclasses import replace
 
@@ -125,7 +125,7 @@ def test_all_of_a_folder_that_holds_anything(tmp_path, files):
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "run.json").write_text('{"name": "another program"}')
     out = tmp_path / "out"
-    # Without a model.keras: for what is measured on nets, CIFAR-10 would be looked for, and downloaded.
+    # None has a model.keras: to measure nets, the program would look for CIFAR-10 and download it.
     folders = [f"results/{name}" for name in ("degradation", "cifar10-resnet20-4000", "photographs")]
     folders.append("tests/files/8d48f2f/torch/interrupted")
     done = run_python("recipes/figures.py", "--all", *folders, str(tmp_path), "--out", str(out))

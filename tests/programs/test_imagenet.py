@@ -1,4 +1,4 @@
-"""Training on photographs: `recipes/imagenet.py` as a user runs it, a class folder and TensorFlow Datasets alike."""
+"""Training on photographs: `recipes/imagenet.py` as a user runs it, from a class folder or TensorFlow Datasets."""
 
 import os
 import signal
@@ -77,7 +77,7 @@ def test_it_goes_on_where_it_was_interrupted(straight, folder, tmp_path, monkeyp
 
 @pytest.mark.any_backend
 def test_tensorflow_datasets_are_trained_on(folder, tmp_path):
-    """What TensorFlow Datasets has made of the folder, in an order of its own."""
+    """The folder as TensorFlow Datasets has stored it, in an order of its own."""
     pytest.importorskip("array_record")
     target = prepare(tmp_path / "tfds", folder, "array_record")
     data = photographs.load(target, SIZE)
@@ -112,7 +112,7 @@ def test_the_recipe_as_a_user_runs_it(folder, tmp_path):
     failed = run_python(*arguments)
     assert failed.returncode == 4, failed.stderr
     assert "Traceback" not in failed.stderr
-    assert str(bad) in failed.stderr.splitlines()[-1]  # TensorFlow has lines of its own before
+    assert str(bad) in failed.stderr.splitlines()[-1]  # TensorFlow prints lines of its own first
 
     done = run_python(*arguments, "--skip-bad", "1")
     assert done.returncode == 0, done.stderr
@@ -145,7 +145,7 @@ def test_a_comparison_system_as_a_user_trains_it(folder, tmp_path):
 
 
 def test_a_damaged_photograph_met_while_training_is_one_line(tmp_path, monkeypatch):
-    """Not the first that is read, and not in the main thread: its path is still what is said."""
+    """It is not the first to be read, nor read in the main thread, but the message still names it."""
     damaged = write_folder(tmp_path / "flowers")
     for part, recipe in (("val", RECIPE), ("train", replace(RECIPE, iterations=12))):
         bad = sorted((damaged / part / "n03").iterdir())[-1]
@@ -165,7 +165,7 @@ def test_a_damaged_photograph_met_while_training_is_one_line(tmp_path, monkeypat
 
 @pytest.mark.real_photographs
 def test_imagenet_photographs_are_learnt(tmp_path):
-    """Ten classes, 120 updates: chance is 90 %, and of 1,000 photographs five standard deviations are 5 %."""
+    """Ten classes, 120 updates: chance is 90 %, and over 1,000 photographs five standard deviations are 5 %."""
     data = photographs.load(Path(os.environ["IMAGENETTE_DIR"]), SIZE)
     recipe = replace(IMAGENET, iterations=120, batch_size=32, learning_rate=0.02, evaluate_every=60)
     done = run(imagenet(18, num_classes=10, image_size=SIZE), recipe, data, seed=0, out=tmp_path / "run")

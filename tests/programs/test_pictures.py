@@ -1,4 +1,4 @@
-"""Pictures for the documentation: what a net says of images, and the screen of a program."""
+"""Pictures for the documentation: what a net predicts for images, and a program's screen."""
 
 import sys
 
@@ -61,7 +61,7 @@ def test_a_screen_is_drawn_as_it_is_and_fetches_nothing(tmp_path):
     assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
     svg = out.read_text()
     assert "at&#160;3" in svg
-    assert "at&#160;2" not in svg  # it was written over
+    assert "at&#160;2" not in svg  # overwritten
     assert "url(" not in svg.replace("url(#", "")
     missing = run_python(SCREEN, "--until", "never", "--timeout", "2", "--out", str(out), str(program))
     assert missing.returncode == 4

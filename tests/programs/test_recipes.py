@@ -1,4 +1,4 @@
-"""The programs as a user runs them: what they write, and one line with the right exit code for what cannot be."""
+"""The programs as a user runs them: what they write, and one line and the right exit code for bad input."""
 
 import os
 import subprocess
@@ -101,7 +101,7 @@ BAD = {
 @pytest.mark.parametrize("what", BAD)
 def test_bad_input_is_one_line_and_an_exit_code(what, tmp_path, nowhere):
     code, text, arguments = BAD[what]
-    # A later --out, the case's own, takes the place of an earlier one.
+    # A case's own --out comes later and overrides this one.
     done = run_python(CIFAR10, "--out", str(tmp_path / "run"), *arguments(tmp_path), **nowhere)
     assert done.returncode == code, done.stderr
     lines = done.stderr.strip().splitlines()
@@ -155,7 +155,7 @@ def test_paper_sets_depths_itself(tmp_path):
 @pytest.mark.any_backend
 @pytest.mark.parametrize("asked", ["theano", *BACKENDS])
 def test_a_backend_that_cannot_be_is_named(asked, tmp_path):
-    """A folder in front of the path hides the backend's package, as if it were not installed."""
+    """A folder at the front of the path hides the backend's package, as if it were not installed."""
     hide = tmp_path / "sitecustomize.py"
     hide.write_text(
         "import importlib.util as u\nreal = u.find_spec\n"
@@ -188,7 +188,7 @@ def test_figures_refuses_what_is_no_run(file, arguments, tmp_path):
 
 
 def test_errors_do_not_depend_on_keras_floatx(small_npz, tmp_path):
-    """In float16 a count of images ends at 65,504, and errors are wrong long before; TensorFlow raised a TypeError."""
+    """In float16 a count of images ends at 65,504, and errors go wrong long before; TensorFlow raised a TypeError."""
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 1e-07}', encoding="utf-8")
     rows = []
     for name, environment in (("usual", {}), ("float16", {"KERAS_HOME": str(tmp_path)})):
@@ -235,7 +235,7 @@ def test_a_link_is_of_a_speed_that_gives_a_time(link):
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 @pytest.mark.any_backend
 def test_a_program_runs_without_its_streams(closed, tmp_path):
-    """As under a service manager: Python has None for a stream that is not there, and its number is free for a file."""
+    """As under a service manager: Python has None for a missing stream, and a file may take its number."""
     command = f"{sys.executable} recipes/tables.py results/degradation --out {tmp_path} {closed}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

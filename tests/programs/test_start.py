@@ -1,4 +1,4 @@
-"""How programs start: help that fits, a device that is not there, no noise, TensorFlow only where it is the backend."""
+"""How programs start: help that fits, a missing device, no noise, TensorFlow only where it is the backend."""
 
 import platform
 from importlib.util import find_spec
@@ -34,7 +34,7 @@ def test_help_fits_80_columns_and_names_the_choice_of_backend():
 
 @pytest.mark.any_backend
 def test_importing_the_package_imports_no_other():
-    """Nor NumPy, Rich or importlib.metadata: they take longer than the package itself."""
+    """Not even NumPy, Rich or importlib.metadata, which take longer to import than the package itself."""
     code = (
         "import sys; before = set(sys.modules); import resnet_keras; "
         "new = {name for name in set(sys.modules) - before if not name.startswith('resnet_keras')}; "
@@ -77,10 +77,10 @@ def test_a_run_says_at_once_what_it_does_and_writes_nothing_else(small_npz, tmp_
         "atexit.register(lambda: print('imported', *sorted({'tensorflow', 'jax', 'torch'} & set(sys.modules)))); "
         "cifar10.main(cifar10.program)"
     )
-    # Keras imports Matplotlib, which refuses a backend that it does not know.
+    # Keras imports Matplotlib, which refuses an unknown backend.
     done = run_python("-c", code, "cifar10.py", *arguments, "--out", str(tmp_path / "run"), MPLBACKEND="foo")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""  # no cuda, absl or oneDNN, on any backend
+    assert done.stderr == ""  # nothing from CUDA, absl or oneDNN, on any backend
     first, second, *_, last = done.stdout.splitlines()
     assert first.startswith(f"reading {small_npz}")
     assert second.startswith(f"starting {BACKEND}")
