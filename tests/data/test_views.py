@@ -79,7 +79,7 @@ def test_scales_that_cannot_be_are_refused(scales):
         MultiScale(scales)
 
 
-def test_no_image_is_stretched_by_more_than_7_percent_whatever_the_net():
+def test_no_image_is_stretched_by_more_than_8_percent_whatever_the_net():
     for image_size in (32, 64, 112, 224):
         for width, height in ((100, 130), (333, 500), (500, 375), (64, 64)):
             views = MultiScale(scales_for(image_size)).of(Image.fromarray(noise(height, width)))

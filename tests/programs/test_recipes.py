@@ -207,7 +207,6 @@ def test_a_home_is_where_the_users_is(monkeypatch, tmp_path):
 
 
 @pytest.mark.any_backend
-@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("recipe", "option"),
     [
