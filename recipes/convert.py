@@ -101,8 +101,8 @@ def _lines(report: "Report") -> list[str]:
     lines = [f"{net.name} from {report.source}, {net.num_classes} classes, licence {report.licence or 'unknown'}"]
     if compared := report.parity:
         lines.append(
-            f"{compared.images:,} images: largest difference of a probability {compared.largest_difference:.1e}, "
-            f"equal top-1 {compared.equal_top1:.2%}"
+            f"{compared.images:,} images: largest difference in probability {compared.largest_difference:.1e}, "
+            f"same top-1 class {compared.equal_top1:.2%}"
         )
     else:
         lines.append(report.to_dict()["compared"])

@@ -88,8 +88,8 @@ def program(arguments: Sequence[str]) -> None:
     same = np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))
     say(
         console,
-        f"{model.name} in {options.to}, {options.precision}: largest difference of a probability {difference:.1e}, "
-        f"equal top-1 {same:.2%}, {len(images):,} images",
+        f"{model.name} in {options.to}, {options.precision}: largest difference in probability {difference:.1e}, "
+        f"same top-1 class {same:.2%}, {len(images):,} images",
     )
     if labels is not None and labels.max() < ours.shape[1]:
         before, after = (100 * np.mean(one.argmax(axis=1) != labels) for one in (ours, theirs))

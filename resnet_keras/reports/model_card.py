@@ -88,7 +88,7 @@ def converted_card(
     """
     size = report["image_size"]
     parity = (
-        f"largest difference of a probability {report['largest_difference']:.1e}, equal top-1 "
+        f"largest difference in probability {report['largest_difference']:.1e}, same top-1 class "
         f"{report['equal_top1']:.2%}, on {report['images']:,} images of {on}"
         if report["images"]
         else report["compared"]

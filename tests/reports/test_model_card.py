@@ -33,7 +33,7 @@ def test_it_says_whose_weights_they_are_and_how_near():
         "PyTorch, SHA-256 0f770f77",
         "9.69 on 10,000 images of CIFAR-10",
         "not known to be the paper's",
-        "1.5e-06, equal top-1 100.00%, on 10,000 images of CIFAR-10",
+        "1.5e-06, same top-1 class 100.00%, on 10,000 images of CIFAR-10",
         "plain by its moving statistics",
         "standard deviation of the pixels into the first kernel",
         f"| `plain-20.keras` | SHA-256 {'ab' * 32} |",

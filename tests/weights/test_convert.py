@@ -141,7 +141,7 @@ class Evil:
 STATES = {
     "missing tensor": (without("layer2.0.conv1.weight"), r"Missing: layer2\.0\.conv1\.weight"),
     "missing dense layer": (without("linear.bias"), r"linear\.bias"),
-    "extra tensor": (changed(extra=torch.ones(3)), "Also received: extra"),
+    "extra tensor": (changed(extra=torch.ones(3)), "Received also: extra"),
     "shape": (changed(bn1__weight=torch.ones(17)), r"bn1\.weight of shape \(16,\). Received: \(17,\)"),
     "NaN": (changed(bn1__weight=torch.full((16,), float("nan"))), "'bn1.weight' holds numbers that are not finite"),
     "inf": (changed(bn1__weight=torch.full((16,), float("inf"))), "not finite"),

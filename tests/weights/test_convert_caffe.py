@@ -166,7 +166,7 @@ WRONG_NETS = {
     "missing unit": (without("res3b_branch2a/0"), "Received: 3, 1, 6, 3 units"),
     "other units": (lambda: named((2, 2, 2, 2)), "Received: 2, 2, 2, 2 units"),
     "no dense layer": (without("fc1000/0", "fc1000/1"), "fc1000/1. Received: none"),
-    "extra": (changed(extra__0=np.ones(3)), "Also received: extra/0"),
+    "extra": (changed(extra__0=np.ones(3)), "Received also: extra/0"),
     "another kernel": (changed(conv1__0=np.ones((64, 3, 5, 5))), r"has conv1/0 of shape \(64, 3, 7, 7\)"),
     "another bias": (changed(**KERNEL | {"conv1__1": np.ones(63)}), r"conv1/1 of shape \(64,\). Received: \(63,\)"),
     "NaN": (changed(bn_conv1__0=np.full(64, np.nan)), "'bn_conv1/0' holds numbers that are not finite"),

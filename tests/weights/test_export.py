@@ -101,7 +101,7 @@ def test_the_program(tmp_path, net, small_npz):
     out = tmp_path / "net.onnx"
     done = run_python("recipes/export.py", str(tmp_path / "net.keras"), "--to", "onnx", "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert "equal top-1 100.00%, 20 images" in done.stdout
+    assert "same top-1 class 100.00%, 20 images" in done.stdout
     assert out.exists()
     wrong = run_python("recipes/export.py", str(tmp_path / "net.keras"), "--to", "litert", "--out", "net.tflite")
     assert wrong.returncode == 2

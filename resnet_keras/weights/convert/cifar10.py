@@ -55,9 +55,9 @@ def a_martyn(arrays: Mapping[str, np.ndarray], residual: bool | None) -> Source:
     taken = take(arrays, architecture, pairs, "fcOut", f"A net of {architecture.depth} layers from {A_MARTYN}")
 
     found = has_shortcuts(architecture, taken.layers)
-    told = "its moving statistics"
+    told = "by its moving statistics"
     if found is None and residual is not None:
-        found, told = residual, "what was asked for"
+        found, told = residual, "as requested"
     if found is None:
         plain = replace(architecture, shortcut=None)
         raise InvalidValue(
@@ -74,7 +74,7 @@ def a_martyn(arrays: Mapping[str, np.ndarray], residual: bool | None) -> Source:
         epsilon=EPSILON,
         pixels=A_MARTYN_PIXELS,
         logits=pytorch_nets.logits_of(forward, arrays, A_MARTYN_PIXELS),
-        notes=(f"{'residual' if found else 'plain'} by {told}",),
+        notes=(f"{'residual' if found else 'plain'} {told}",),
     )
 
 

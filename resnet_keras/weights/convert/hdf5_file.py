@@ -41,7 +41,7 @@ def read(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
 
             file.visititems(visit)
             if any(path.startswith(_SKIPPED) for path, _ in found):
-                notes.append("left out: the state of the optimizer")
+                notes.append("left out: the optimiser's state")
             kept = [(path, node) for path, node in found if not path.startswith(_SKIPPED)]
             numbers = Numbers()
             for path, node in kept:

@@ -101,7 +101,7 @@ def check_names(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int
     if missing := [name for name in shapes if name not in arrays]:
         raise InputOutput(f"{what} has {len(shapes)} tensors. Missing: {listed(missing)}.")
     if unknown := [name for name in arrays if name not in shapes]:
-        raise InputOutput(f"{what} has {len(shapes)} tensors. Also received: {listed(unknown)}.")
+        raise InputOutput(f"{what} has {len(shapes)} tensors. Received also: {listed(unknown)}.")
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise InputOutput(f"{what} has {name} of shape {shape}. Received: {arrays[name].shape}.")
