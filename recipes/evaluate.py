@@ -103,7 +103,9 @@ def program(arguments: Sequence[str]) -> None:
         own, labels = cache.score(net, data, protocol, limit=options.limit, console=console)
         measured.append(own)
         rows.append((net.name, weight, result := error_rates.errors(own, labels)))
-        models.append({"name": net.name, "sha256": net.sha256, "image_size": net.image_size, "preprocessing": mode,
+        training = reading.read(path).training if (path / reading.RUN).exists() else None
+        models.append({"name": net.name, "from": "/".join(path.resolve().parts[-2:]), "training": training,
+                       "sha256": net.sha256, "image_size": net.image_size, "preprocessing": mode,
                        "weight": weight} | result.to_dict())  # fmt: skip
     together = error_rates.errors(error_rates.averaged(measured, weights), labels)
     if len(rows) > 1:

@@ -4,8 +4,9 @@ import csv
 import io
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,23 @@ class Measured:
 
     Attributes:
         names: names of its nets.
+        sources: the last two parts of the paths of their files or run folders.
         files: their SHA-256 and weights in the ensemble: what is in two evaluations counts once.
+        trainings: what they share with their other seeds, `Run.training`, or the SHA-256 of a file without a run; and
+            their weights.
         protocol: how it was tested.
         on: the images, as a table's header names them.
+        fingerprint: that of the images.
         top1_error, top5_error: percent.
     """
 
     names: tuple[str, ...]
+    sources: tuple[str, ...]
     files: tuple[tuple[str, float], ...]
+    trainings: tuple[tuple[str, float], ...]
     protocol: str
     on: str
+    fingerprint: str
     top1_error: float
     top5_error: float | None
 
@@ -114,8 +122,14 @@ def read_evaluation(path: Path) -> list[Measured]:
             scales = f", scales {', '.join(map(str, said['scales']))}" if said["scales"] else ""
             on = f"{data['name']}, {data['num_classes']:,} classes, {said['images']:,} images, {sizes}{scales}"
             names = tuple(str(model["name"]) for model in models)
-            files = tuple((model["sha256"], model["weight"] if len(models) > 1 else 1.0) for model in models)
-            return Measured(names, files, said["protocol"], on, of["top1_error"], of["top5_error"])
+            sources = tuple(str(model.get("from") or f"file {model['sha256'][:12]}") for model in models)
+            weights = [model["weight"] if len(models) > 1 else 1.0 for model in models]
+            files = tuple(zip((model["sha256"] for model in models), weights, strict=True))
+            trainings = tuple(zip((model.get("training") or model["sha256"] for model in models), weights, strict=True))
+            return Measured(
+                names, sources, files, trainings, said["protocol"], on, str(data.get("fingerprint", "")),
+                of["top1_error"], of["top5_error"],
+            )  # fmt: skip
 
         singles = [measured([model], model) for model in said["models"]]
         return singles + ([measured(said["models"], said)] if len(singles) > 1 else [])
@@ -128,9 +142,11 @@ def read_evaluation(path: Path) -> list[Measured]:
 def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table:
     """One of Tables 2 to 5 with a pair of columns for each of our sets of images; blank where nothing was measured.
 
-    Several seeds of a net share a cell: mean ± standard deviation (n). Each of our ensembles has a row of its own.
+    Several seeds of a net, trained alike, share a cell: mean ± standard deviation (n). Nets of one name that were
+    trained differently, or whose training is not known, have rows of their own, named by their files; so have
+    ensembles.
     """
-    once = {(one.files, one.protocol, one.on): one for one in evaluations}
+    once = {(one.files, one.protocol, one.on, one.fingerprint): one for one in _told_apart(evaluations)}
     ours = [
         one
         for one in once.values()
@@ -144,11 +160,17 @@ def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table
     for row in published.rows:
         mine = [] if published.ensembles else [one for one in ours if _key(one.names[0]) == _key(row.net or row.name)]
         name = f"{row.name}, test set" if row.on == "test" and not published.ensembles else row.name
-        rows.append((name, _number(row.top1_error), _number(row.top5_error), *_cells(mine, every_set)))
+        groups = _trained_alike(mine)
+        cells = _cells(mine, every_set) if len(groups) == 1 else [""] * 2 * len(every_set)
+        rows.append((name, _number(row.top1_error), _number(row.top5_error), *cells))
+        if len(groups) > 1:
+            rows.extend((f"{row.name}: {source}", "", "", *_cells(group, every_set)) for source, group in groups)
     if published.ensembles:
         for names in sorted({one.names for one in ours}):
-            mine = [one for one in ours if one.names == names]
-            rows.append((f"ours: {' + '.join(names)}", "", "", *_cells(mine, every_set)))
+            groups = _trained_alike([one for one in ours if one.names == names])
+            for source, group in groups:
+                told = f" ({source})" if len(groups) > 1 else ""
+                rows.append((f"ours: {' + '.join(names)}{told}", "", "", *_cells(group, every_set)))
     own = [f"ours on {on}, {top}-{k} %" for on in every_set for top, k in (("top", 1), ("top", 5))]
     return Table(("net", "paper, top-1 %", "paper, top-5 %", *own), tuple(rows))
 
@@ -197,6 +219,29 @@ def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
             if (protocols := dict.fromkeys(net.protocol for net in others if net.weights == project))
         ),
     )
+
+
+def _told_apart(evaluations: Iterable[Measured]) -> list[Measured]:
+    """The evaluations, with fingerprints in the headers of different images that would have the same one."""
+    every = list(evaluations)
+    kinds = {(one.on, one.fingerprint) for one in every}
+    shared = {on for on, count in Counter(on for on, _ in kinds).items() if count > 1}
+    return [replace(one, on=f"{one.on}, {one.fingerprint or 'unknown'}") if one.on in shared else one for one in every]
+
+
+def _trained_alike(measured: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
+    """Groups of seeds, each with where its first one lies; all in one if no set of images has two groups."""
+    groups: dict[tuple[tuple[str, float], ...], list[Measured]] = {}
+    for one in measured:
+        groups.setdefault(one.trainings, []).append(one)
+    on = Counter(on for group in groups.values() for on in {one.on for one in group})
+    if not on or max(on.values()) == 1:
+        return [("", list(measured))]
+    named = []
+    for group in groups.values():
+        sources = list(dict.fromkeys(" + ".join(one.sources) for one in group))
+        named.append((sources[0] + (f" and {len(sources) - 1} more" if len(sources) > 1 else ""), group))
+    return named
 
 
 def _cells(measured: Sequence[Measured], every_set: Sequence[str]) -> list[str]:

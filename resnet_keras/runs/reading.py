@@ -87,6 +87,12 @@ class Run:
         data = self.settings["data"]
         return tuple(data[field] for field in DATA_IDENTITY) if "fingerprint" in data else (json.dumps(data),)
 
+    @property
+    def training(self) -> str:
+        """What the run shares with its other seeds: a digest of its architecture, recipe and data."""
+        same = (self.settings["architecture"], self.settings["recipe"], self.data_identity)
+        return storage.Digest.of(json.dumps(same, sort_keys=True).encode()).sha256[:16]
+
     def damaged_model(self) -> str | None:
         """What is wrong with `model.keras`, or None if it is as it was written, or absent."""
         known = (self.settings.get("files") or {}).get(MODEL)

@@ -17,15 +17,16 @@ pytestmark = pytest.mark.any_backend
 TABLES = "recipes/tables.py"
 
 
-def evaluation(path, *nets, protocol="10-crop", top1=(40.0,), ensemble=33.0):
+def evaluation(path, *nets, protocol="10-crop", top1=(40.0,), ensemble=33.0, training="t", fingerprint="f"):
     """A file as recipes/evaluate.py writes it; a net is (name, sha256)."""
     models = [
-        {"name": name, "sha256": sha, "image_size": 64, "preprocessing": "raw", "weight": 1.0}
+        {"name": name, "from": f"runs/{sha}", "training": training and training + name, "sha256": sha}
+        | {"image_size": 64, "preprocessing": "raw", "weight": 1.0}
         | {"top1_error": error, "top5_error": error / 4}
         for (name, sha), error in zip(nets, top1, strict=True)
     ]
     said = {"top1_error": ensemble, "top5_error": 8.0, "images": 1000, "protocol": protocol, "scales": None}
-    said |= {"models": models, "data": {"name": "imagenette", "num_classes": 10}}
+    said |= {"models": models, "data": {"name": "imagenette", "fingerprint": fingerprint, "num_classes": 10}}
     path.write_text(json.dumps(said))
     return path
 
@@ -67,6 +68,27 @@ def test_ours_stand_beside_them_by_net_and_protocol(tmp_path):
     assert rows(table_2)["ResNet-18"][2:] == ("", "")
     assert rows(tables.imagenet(published.TABLE_3, ours))["ResNet-34 B"][2:] == ("30.00", "7.50")
     assert not any("ours" in name for name in rows(tables.imagenet(published.TABLE_5, ours)))
+
+
+def test_nets_that_were_trained_differently_are_not_averaged(tmp_path):
+    """A torchvision ResNet-50 and ours have one name, as have those of two recipes."""
+    files = [
+        evaluation(tmp_path / "a.json", ("ResNet-50", "aa"), top1=(24.0,)),
+        evaluation(tmp_path / "b.json", ("ResNet-50", "bb"), top1=(26.0,)),
+        evaluation(tmp_path / "c.json", ("ResNet-50", "cc"), top1=(30.0,), training="another"),
+        evaluation(tmp_path / "d.json", ("ResNet-50", "dd"), top1=(40.0,), training=None),
+        evaluation(tmp_path / "e.json", ("ResNet-50", "ee"), top1=(50.0,), training=None, fingerprint="g"),
+    ]
+    table = tables.imagenet(published.TABLE_3, [one for file in files for one in tables.read_evaluation(file)])
+    found = rows(table)
+    assert found["ResNet-50"] == ("22.85", "6.71", "", "", "", "")
+    assert found["ResNet-50: runs/aa and 1 more"][2:] == ("25.00 ± 1.41 (2)", "6.25 ± 0.35 (2)", "", "")
+    assert found["ResNet-50: runs/cc"][2:] == ("30.00", "7.50", "", "")
+    assert found["ResNet-50: runs/dd"][2:] == ("40.00", "10.00", "", "")
+    assert found["ResNet-50: runs/ee"][2:] == ("", "", "50.00", "12.50")
+    assert [head.split(", ")[-2] for head in table.head[3:]] == ["f", "f", "g", "g"]
+    one_set = tables.imagenet(published.TABLE_3, [*tables.read_evaluation(files[0]), *tables.read_evaluation(files[4])])
+    assert rows(one_set)["ResNet-50"][2:] == ("24.00", "6.00", "50.00", "12.50")
 
 
 def test_the_comparison_systems_are_found_by_their_own_names(tmp_path):
