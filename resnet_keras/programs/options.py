@@ -16,7 +16,7 @@ from resnet_keras.programs.processes import here
 from resnet_keras.runs import events
 from resnet_keras.runs.lookup import Resume
 from resnet_keras.runs.storage import check_writable
-from resnet_keras.spec.recipe import MAX_COUNT, Precision, Recipe
+from resnet_keras.spec.recipe import MAX_BATCH_SIZE, MAX_COUNT, MOST_COUNTED, Precision, Recipe
 
 LINK = 12.5
 """Gigabytes per second, as of a network of 100 Gbit/s."""
@@ -279,4 +279,6 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
                 f"Training takes 1 to {MAX_COUNT:,} iterations. Received: --iterations {options.iterations}."
             )
         recipe = recipe.rescaled(options.iterations)
+    if options.batch_size and options.batch_size <= MAX_BATCH_SIZE:  # a larger one is refused by its own name
+        changed["evaluate_every"] = min(recipe.evaluate_every, MOST_COUNTED // options.batch_size)
     return replace(recipe, **changed)

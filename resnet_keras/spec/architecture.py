@@ -180,6 +180,7 @@ class Architecture(Network):
             smallest,
             MAX_IMAGE_SIZE,
         )
+        super().__post_init__()
 
     @property
     def total_strides(self) -> int:

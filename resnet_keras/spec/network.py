@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from resnet_keras.spec.strict import write_fields
+from resnet_keras.spec.strict import check_fields, write_fields
 
 Mean = Literal["pixel", "channel"]
 """What is subtracted from the image: the mean of each pixel (the paper), or of each channel (any image size)."""
@@ -50,6 +50,9 @@ class Network(ABC):
     num_classes: int
     image_size: int
     mean: Mean
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     @abstractmethod

@@ -93,6 +93,14 @@ class Recipe:
             raise InvalidValue(
                 f"A learning rate is above 0 and finite. Received: learning_rate={self.learning_rate!r}."
             )
+        if not 0 <= self.momentum < 1:
+            raise InvalidValue(f"Momentum is at least 0 and below 1. Received: momentum={self.momentum!r}.")
+        if not 0 <= self.weight_decay < math.inf:
+            raise InvalidValue(f"Weight decay is 0 or more, and finite. Received: weight_decay={self.weight_decay!r}.")
+        for field, kinds in (("schedule", SCHEDULES), ("augmentation", AUGMENTATIONS)):
+            if type(value := getattr(self, field)) not in kinds.values():
+                listed = ", ".join(kind.__name__ for kind in kinds.values())
+                raise InvalidValue(f"The {field} is one of {listed}. Received: {value!r}.")
         if self.batch_size % self.accumulate:
             raise InvalidValue(
                 "A batch is computed in equal parts. "
@@ -125,8 +133,8 @@ class Recipe:
     def rescaled(self, iterations: int) -> "Recipe":
         """The same schedule in fewer (or more) iterations: every count of iterations keeps its share of the whole.
 
-        Errors are measured about twenty times, at least 50 iterations apart; a plateau's patience stays the same number
-        of measurements.
+        Errors are measured at least twenty times, but never less than 50 iterations apart; a plateau's patience stays
+        the same number of measurements.
         """
         if iterations == self.iterations:
             return self

@@ -63,6 +63,20 @@ def read_fields(cls: type[T], description: object, *, beside: tuple[str, ...] = 
     return cls(**{name: _value(types[name], description[name], name) for name in names & description.keys()})
 
 
+def check_fields(value: Any) -> None:
+    """Checks a dataclass's own fields as `read_fields` does, so that what can be made can be read again.
+
+    Raises:
+        ValueError: a field is of the wrong type or out of range.
+    """
+    types = get_type_hints(type(value), include_extras=True)
+    for field in fields(value):
+        given = getattr(value, field.name)
+        if isinstance(given, list):
+            raise InvalidValue(f"{field.name} is a tuple. Received: {shown(given)}.")
+        _value(types[field.name], given, field.name)
+
+
 def _value(hint: Any, value: object, field: str) -> Any:
     if get_origin(hint) is Annotated:
         inner, bound = get_args(hint)
@@ -75,6 +89,9 @@ def _value(hint: Any, value: object, field: str) -> Any:
         (inner,) = (one for one in get_args(hint) if one is not NoneType)
         return None if value is None else _value(inner, value, field)
     if is_dataclass(hint):
+        if isinstance(value, hint):  # type: ignore[arg-type]
+            check_fields(value)
+            return value
         return read_fields(hint, value)  # type: ignore[arg-type]
     check_type(value, hint, field)
     return value

@@ -246,3 +246,6 @@ def test_the_command_line_leaves_alone_what_it_does_not_name():
     assert recipe_from(training_options("", out="x").parse([]), modern) == modern
     asked = training_options("", out="x").parse(["--accumulate", "2"])
     assert recipe_from(asked, modern) == replace(modern, accumulate=2)
+    large = recipe_from(training_options("", out="x").parse(["--batch-size", "8192"]), modern)
+    # Keras counts in float32, exactly up to 2^24 images: 2,048 updates of 8,192.
+    assert large == replace(modern, batch_size=8192, evaluate_every=2048)

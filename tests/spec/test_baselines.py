@@ -9,7 +9,8 @@ import keras
 import pytest
 from baseline_nets import SMALL
 
-from resnet_keras import InvalidValue, bn_inception, build, googlenet, imagenet, prelu_net, vgg
+from resnet_keras import InvalidValue, bn_inception, build, cifar10, googlenet, imagenet, prelu_net, vgg
+from resnet_keras.spec.architecture import Stage, Stem
 from resnet_keras.spec.kinds import network_from_dict
 
 PARAMETERS = {
@@ -114,6 +115,31 @@ def test_what_is_no_comparison_system_is_refused_in_one_line(wrong):
 def test_no_net_is_made_that_load_would_refuse(made, too_large):
     with pytest.raises(InvalidValue, match="Maximum: "):
         replace(made, **too_large)
+
+
+VARIANTS = [
+    (cifar10(20), {"unit": "bottelneck"}),
+    (cifar10(20), {"mean": "pixels"}),
+    (cifar10(20), {"stages": ()}),
+    (cifar10(20), {"stages": list(cifar10(20).stages)}),
+    (cifar10(20), {"stages": (Stage(16, 0, 1),)}),
+    (cifar10(20), {"stages": (Stage(6_000, 3, 1),)}),
+    (imagenet(50), {"stem": Stem(64, 7, 3, pool=True)}),
+    (vgg(16), {"mean": "image"}),
+    (vgg(16), {"stages": ()}),
+    (prelu_net("A"), {"pyramid": ()}),
+    (googlenet(), {"mean": None}),
+    (bn_inception(), {"mean": "pixels"}),
+]
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(("made", "changed"), VARIANTS, ids=lambda one: getattr(one, "name", None) or next(iter(one)))
+def test_no_variant_is_made_that_load_would_refuse(made, changed):
+    """A misspelt field would otherwise give another net: "bottelneck" a bottleneck, "pixels" the mean of a channel."""
+    with pytest.raises(InvalidValue, match="Received: ") as caught:
+        replace(made, **changed)
+    assert "\n" not in str(caught.value)
 
 
 # Others' graphs. A layer's signature is made of what it does and the signatures of its inputs, so two graphs are equal

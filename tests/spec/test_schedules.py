@@ -174,6 +174,11 @@ def test_large_batches_are_those_of_goyal_et_al():
         lambda: Recipe(label_smoothing=math.nan),
         lambda: Recipe(average_over=-1),
         lambda: Recipe(precision="float16"),
+        lambda: Recipe(weight_decay=-1e-4),
+        lambda: Recipe(weight_decay=math.nan),
+        lambda: Recipe(momentum=5),
+        lambda: Recipe(schedule=None),
+        lambda: Recipe(augmentation="padded crop"),
     ],
 )
 def test_what_is_no_recipe_is_refused_in_one_line(wrong):

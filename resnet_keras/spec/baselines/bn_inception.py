@@ -118,6 +118,7 @@ class BnInception(Network):
             32,
             MAX_IMAGE_SIZE,
         )
+        super().__post_init__()
 
     def layers(self) -> tuple[Convolution | Pool | Module, ...]:
         """The layers from the image to the last module."""

@@ -125,6 +125,7 @@ class GoogLeNet(Network):
             least,
             MAX_IMAGE_SIZE,
         )
+        super().__post_init__()
 
     def layers(self) -> tuple[BiasedConvolution | Pool | Module, ...]:
         """From the image to the last module; local response normalisation follows `pool1` and precedes `pool2`."""

@@ -65,7 +65,7 @@ class PReluNet(Network):
             "Each of the pyramid's finest bins has at least one pixel.",
             self.image_size,
             "image_size",
-            max(self.pyramid) * 2 ** (len(self.stages) + 1),
+            max(self.pyramid, default=1) * 2 ** (len(self.stages) + 1),
             MAX_IMAGE_SIZE,
         )
         for level in self.levels():
@@ -75,6 +75,7 @@ class PReluNet(Network):
                     f"image_size={self.image_size}, whose map has a={self.map_size}, and n={level.bins}. "
                     f"Images of 224 pixels suit n in {PYRAMID}."
                 )
+        super().__post_init__()
 
     def layers(self) -> Iterator[BiasedConvolution | Pool]:
         """The layers from the image to the map below the pyramid."""

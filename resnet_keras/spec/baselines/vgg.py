@@ -45,6 +45,7 @@ class Vgg(Network):
             least,
             MAX_IMAGE_SIZE,
         )
+        super().__post_init__()
 
     def layers(self) -> Iterator[BiasedConvolution | Pool]:
         """The layers from the image to the last pool."""
