@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from resnet_keras.data.small.images import ImageData, split
+from resnet_keras.data.small.images import ImageData, image_data
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.architecture import Architecture
 from resnet_keras.spec.paper_nets import IMAGENET_UNITS, cifar10, imagenet
@@ -127,7 +127,7 @@ class Setting:
             shape = (count, net.image_size, net.image_size, 3)
             return random.integers(0, 256, shape, np.uint8), random.integers(0, net.num_classes, count, np.int32)
 
-        return split(
+        return image_data(
             name="noise",
             source="benchmarks",
             train=part(images + HELD_OUT),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from resnet_keras.data.small import sources
+from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import check_folders, planned, recipe_from, run_folders, training_options
@@ -29,9 +30,11 @@ def program(arguments: Sequence[str]) -> None:
         "--depth", type=int, required=True, metavar="N", help="number of weighted layers: 6n + 2, 8 to 1202"
     )
     parser.add_argument("--plain", action="store_true", help="train a plain net, without shortcuts")
-    parser.add_argument("--shortcut", default="A", metavar="A|B|C", help="shortcut option of section 4.1 (default: A)")
+    parser.add_argument("--shortcut", metavar="A|B|C", help="shortcut option of section 4.1 (default: A)")
     options = parser.parse(arguments)
-    architecture = cifar10(options.depth, options.shortcut)
+    if options.plain and options.shortcut is not None:
+        raise InvalidValue(f"A plain net has no shortcuts. Received: --plain with --shortcut {options.shortcut}.")
+    architecture = cifar10(options.depth, "A" if options.shortcut is None else options.shortcut)
     if options.plain:
         architecture = replace(architecture, shortcut=None)
     recipe = recipe_from(options, cifar10_recipe(options.depth))

@@ -54,7 +54,8 @@ def asked_for(options: Namespace) -> tuple[Network, Recipe]:
     """The network and recipe that the options ask for.
 
     Raises:
-        ValueError: an option for plain and residual nets is given with another architecture.
+        ValueError: an option for plain and residual nets is given with another architecture, or one for shortcuts with
+            a plain net.
     """
     if options.architecture:
         for option in ("plain", "shortcut", "recipe"):
@@ -64,6 +65,8 @@ def asked_for(options: Namespace) -> tuple[Network, Recipe]:
                 )
         system = COMPARISON_SYSTEMS[options.architecture]
         return system.network(options.image_size), system.recipe
+    if options.plain and options.shortcut != "paper":
+        raise InvalidValue(f"A plain net has no shortcuts. Received: --plain with --shortcut {options.shortcut}.")
     stride_in = "3x3" if options.recipe in ("modern", "large") else "1x1"
     architecture = imagenet(options.depth, options.shortcut, stride_in=stride_in, image_size=options.image_size)
     return replace(architecture, shortcut=None) if options.plain else architecture, RECIPES[options.recipe]

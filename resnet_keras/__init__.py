@@ -2,7 +2,8 @@
 
     architecture = resnet_keras.cifar10(56)         the net as the paper describes it; no framework yet
     model = resnet_keras.build(architecture)        stock Keras layers: raw pixels in, probabilities out
-    resnet_keras.run(architecture, recipe, data, seed=0, out=Path("runs/mine"))     writes a run folder
+    data = resnet_keras.load_data("my.npz")         CIFAR-10 without a path; image_data takes arrays
+    resnet_keras.run(architecture, resnet_keras.CIFAR10, data, seed=0, out=Path("runs/mine"))     writes a run folder
     resnet_keras.load("runs/mine/model.keras")      its net, checked: the file may come from anyone
 
 `build`, `run` and `load` import Keras only when first accessed, so figures and tables do without it.
@@ -11,6 +12,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from resnet_keras.data.small.images import image_data
+from resnet_keras.data.small.sources import load as load_data
 from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, OtherRun, Stopped
 from resnet_keras.spec.architecture import Architecture
 from resnet_keras.spec.baselines.bn_inception import bn_inception
@@ -49,8 +52,10 @@ __all__ = [
     "features",
     "finetune",
     "googlenet",
+    "image_data",
     "imagenet",
     "load",
+    "load_data",
     "prelu_net",
     "run",
     "run_seeds",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resnet_keras.data.small.images import ImageData, split
+from resnet_keras.data.small.images import ImageData, image_data
 from resnet_keras.programs.backend import choose_backend
 
 BACKEND = choose_backend()
@@ -63,7 +63,7 @@ def small_arrays(images: int = 60, size: int = 8, classes: int = 3) -> dict[str,
 
 def small_data_() -> ImageData:
     arrays = small_arrays()
-    return split(
+    return image_data(
         name="small",
         source="tests",
         train=(arrays["x_train"], arrays["y_train"]),

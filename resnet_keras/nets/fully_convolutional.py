@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from resnet_keras.errors import InvalidValue
+from resnet_keras.errors import InvalidValue, first_line
 from resnet_keras.nets.blocks import Tensor
 from resnet_keras.nets.endings import Ending, ending_of
 from resnet_keras.nets.serializing import without_tensorflow
@@ -62,10 +62,9 @@ def _of_any_size(model: keras.Model, ending: Ending) -> keras.Model:
             if isinstance(new, layers.Normalization):
                 new.finalize_state()
     except (ValueError, TypeError) as error:
-        lines = str(error).splitlines() or [type(error).__name__]
         raise InvalidValue(
-            f"Multi-scale testing needs a net that accepts images of any size. Received: {model.name!r} ({lines[0]}). "
-            "Use 1-crop or 10-crop."
+            f"Multi-scale testing needs a net that accepts images of any size. Received: {model.name!r} "
+            f"({first_line(error)}). Use 1-crop or 10-crop."
         ) from error
     return body
 

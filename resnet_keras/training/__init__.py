@@ -1,4 +1,4 @@
 """Training: a model, a recipe and images become a run folder.
 
-May import `data`, `nets`, `runs`, `weights` and `backends`.
+May import everything below it but `plotting` and `programs`.
 """

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.errors import InputOutput, InvalidValue, first_line
 from resnet_keras.spec.checks import check_choice
 
 Format = Literal["savedmodel", "onnx", "litert", "openvino"]
@@ -50,8 +50,7 @@ def opened(path: str | PathLike[str], to: Format) -> Run:
     try:
         one = _OPENERS[to](str(path))
     except Exception as error:  # whatever a runtime raises on a file that is not its own
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise InputOutput(f"A net opened as {to} is in that format. Received: {path} ({lines[0]}).") from None
+        raise InputOutput(f"A net opened as {to} is in that format. Received: {path} ({first_line(error)}).") from None
 
     def run(images: np.ndarray) -> np.ndarray:
         starts = range(0, len(images), BATCH)

@@ -25,7 +25,7 @@ from rich.console import Console
 from resnet_keras.backends import distribution
 from resnet_keras.backends.distributed import engine
 from resnet_keras.backends.distributed.launching import free_ports, variables_of
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 from resnet_keras.experiments.run import run
 from resnet_keras.spec.architecture import Architecture, Stage, Stem
 from resnet_keras.spec.augmentation import PaddedCrop
@@ -48,7 +48,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 def data():
     """60 images, 6 of them held out, and 29 to test on, which two processes cannot share equally."""
     arrays = small_arrays(60, size=4)
-    return split(
+    return image_data(
         name="small",
         source="tests",
         train=(arrays["x_train"], arrays["y_train"]),

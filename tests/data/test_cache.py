@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 from resnet_keras.data.small import batches, cache, sources
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 
 pytestmark = pytest.mark.any_backend
 PARTS = ("x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test")
@@ -82,7 +82,7 @@ def test_warnings_and_class_names_are_kept(tmp_path):
     x, y = np.zeros((10, 8, 8, 3), np.uint8), np.arange(10, dtype=np.int32) // 5
 
     def read():
-        return split(name="sorted", source="tests", train=(x, y), test=(x, y), class_names=["é", "b"])
+        return image_data(name="sorted", source="tests", train=(x, y), test=(x, y), class_names=["é", "b"])
 
     (tmp_path / "source").write_bytes(b"a")
     first, second = (cache.cached(tmp_path / "source", [tmp_path / "source"], read) for _ in range(2))

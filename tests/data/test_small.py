@@ -10,7 +10,7 @@ from conftest import run_python, small_arrays
 from resnet_keras import InputOutput, InvalidValue
 from resnet_keras.data.small import sources
 from resnet_keras.data.small.generated import CLASSES, generated
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 from resnet_keras.data.small.stream import Stream, augmentation
 from resnet_keras.spec.augmentation import PaddedCrop
 
@@ -92,7 +92,7 @@ def test_averaging_takes_the_mean_of_each_square(small_data):
 
 def test_the_last_training_images_are_held_out():
     arrays = small_arrays(images=60)
-    data = split(name="s", source="s", train=(arrays["x_train"], arrays["y_train"]),
+    data = image_data(name="s", source="s", train=(arrays["x_train"], arrays["y_train"]),
                  test=(arrays["x_test"], arrays["y_test"]), validation=20)  # fmt: skip
     np.testing.assert_array_equal(data.x_validation, arrays["x_train"][40:])
     np.testing.assert_array_equal(data.y_train, arrays["y_train"][:40])
@@ -100,7 +100,7 @@ def test_the_last_training_images_are_held_out():
 
 def _broken(**changed):
     arrays = small_arrays() | changed
-    return split(
+    return image_data(
         name="broken",
         source="broken.npz",
         train=(arrays["x_train"], arrays["y_train"]),
@@ -112,7 +112,7 @@ def _broken(**changed):
 def _labelled(labels, **named):
     y = np.asarray(labels)
     x = np.arange(len(y), dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
-    return split(name="labels", source="labels.npz", train=(x, y), test=(x[:3], y[:3]), **named)
+    return image_data(name="labels", source="labels.npz", train=(x, y), test=(x[:3], y[:3]), **named)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from photograph_files import write_folder
 from resnet_keras import InputOutput, InvalidValue, build, imagenet
 from resnet_keras.data.photographs.sources import load_split
 from resnet_keras.data.photographs.views import MultiScale, TenCrop
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 from resnet_keras.evaluation import cache as cached
 from resnet_keras.evaluation import classifier
 from resnet_keras.evaluation.cache import Cache
@@ -71,7 +71,7 @@ def random_images(*shape):
 @pytest.mark.parametrize("count", [9, 33, 257])
 def test_the_last_batch_is_filled_up_by_less_than_an_eighth_and_changes_no_score(count, monkeypatch):
     x, y = random_images(count, 16, 16, 3), (np.arange(count) % 3).astype(np.int32)
-    data = split(name="images", source="", train=(x, y), test=(x, y), num_classes=3)
+    data = image_data(name="images", source="", train=(x, y), test=(x, y), num_classes=3)
     model, computed = small_net(), []
     predict_on_batch = keras.Model.predict_on_batch
     monkeypatch.setattr(

@@ -19,7 +19,7 @@ import numpy as np
 
 from faults.processes import arm, calls, fork, wait
 from resnet_keras import Recipe, cifar10
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 from resnet_keras.experiments.run import run
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.spec.augmentation import PaddedCrop
@@ -43,7 +43,7 @@ SEED = 3
 def data():
     random = np.random.default_rng(0)
     x, y = random.integers(0, 256, (40, 8, 8, 3)).astype(np.uint8), np.arange(40) % 3
-    return split(name="noise", source="tests", train=(x, y), test=(x[:10], y[:10]))
+    return image_data(name="noise", source="tests", train=(x, y), test=(x[:10], y[:10]))
 
 
 DATA = data()

@@ -85,6 +85,7 @@ BAD = {
     "no depth": (2, "--depth", lambda _: []),
     "depth in words": (2, "--depth", lambda _: ["--depth", "twenty"]),
     "shortcut": (2, "shortcut='D'", lambda _: ["--depth", "20", "--shortcut", "D"]),
+    "shortcut of a plain net": (2, "--shortcut B", lambda _: ["--depth", "20", "--plain", "--shortcut", "B"]),
     "iterations": (2, "--iterations 0", lambda _: ["--depth", "20", "--iterations", "0"]),
     "batch size": (2, "batch_size=-1", lambda _: ["--depth", "20", "--batch-size", "-1"]),
     "learning rate": (2, "learning_rate=nan", lambda _: ["--depth", "20", "--learning-rate", "nan"]),

@@ -10,7 +10,7 @@ from conftest import small_arrays
 from rich.console import Console
 
 from resnet_keras import Recipe, build, load, run
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 from resnet_keras.runs import reading
 from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.training.logits_model import training_model
@@ -38,7 +38,7 @@ def test_the_loss_is_that_of_the_net_and_a_share_of_the_heads(smoothing):
 
 def test_a_run_trains_them_and_saves_the_net_without(tmp_path):
     arrays = small_arrays(30, NET.image_size, NET.num_classes)
-    data = split(
+    data = image_data(
         name="small",
         source="tests",
         train=(arrays["x_train"], arrays["y_train"]),

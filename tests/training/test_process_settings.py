@@ -11,7 +11,7 @@ from resnet_keras import Recipe, build, load, run
 from resnet_keras.analysis.gradients import gradients
 from resnet_keras.analysis.nets import Net
 from resnet_keras.analysis.responses import responses
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 from resnet_keras.nets import residual
 from resnet_keras.nets.fully_convolutional import fully_convolutional
 from resnet_keras.runs import reading
@@ -58,7 +58,7 @@ def many():
         noise = random.integers(0, 60, (count, 4, 4, 3)) + 60 * shown[:, None, None, None]
         return noise.astype(np.uint8), labels
 
-    return split(name="many", source="tests", train=part(BATCH), test=part(600))
+    return image_data(name="many", source="tests", train=part(BATCH), test=part(600))
 
 
 def trained(path):

@@ -11,7 +11,7 @@ from baseline_nets import SMALL as BASELINES
 from conftest import small_arrays
 
 from resnet_keras import Damaged, Diverged, InputOutput, OtherRun, Recipe, Stopped, cifar10, run
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 from resnet_keras.experiments import run as experiment
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.locking import lock
@@ -111,7 +111,7 @@ def test_dropout_goes_on_too(tmp_path, monkeypatch):
     """A checkpoint holds what it draws next, by a name that does not depend on what the process built before."""
     net = BASELINES["VGG"]
     arrays = small_arrays(24, net.image_size, net.num_classes)
-    data = split(
+    data = image_data(
         name="small",
         source="tests",
         train=(arrays["x_train"], arrays["y_train"]),

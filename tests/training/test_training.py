@@ -9,7 +9,7 @@ from conftest import run_json, run_python
 
 import resnet_keras
 from resnet_keras import Diverged, InvalidValue, Recipe, build, cifar10, run
-from resnet_keras.data.small.images import split
+from resnet_keras.data.small.images import image_data
 from resnet_keras.data.small.stream import Stream
 from resnet_keras.experiments.run import run as experiment_run
 from resnet_keras.runs import reading
@@ -269,6 +269,6 @@ def test_a_model_of_another_size_or_without_softmax_is_refused(tmp_path, small_d
 def test_data_of_two_classes_and_any_square_size(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3)).astype(np.uint8)
     y = (np.arange(40) % 2)[:, None]  # (n, 1), as Keras's own loaders return them
-    data = split(name="two", source="tests", train=(x, y), test=(x, y))
+    data = image_data(name="two", source="tests", train=(x, y), test=(x, y))
     net = cifar10(8, "B", data.num_classes, image_size=data.image_size)
     assert run(net, RECIPE, data, seed=0, out=tmp_path / "run").results is not None

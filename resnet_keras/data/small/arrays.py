@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet_keras.data.small.images import ImageData, split
+from resnet_keras.data.small.images import ImageData, image_data
 from resnet_keras.errors import InputOutput, first_line, readable
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -13,7 +13,7 @@ CLASS_NAMES = "class_names"
 
 
 def read(path: Path) -> ImageData:
-    """Reads x_train, y_train, x_test, y_test and any class_names; `split` holds out a tenth of the training images.
+    """Reads x_train, y_train, x_test, y_test and any class_names; `image_data` holds out a tenth.
 
     Args:
         path: an `.npz` file, a folder of them, or a pattern like `cifar10-part-*.npz`. Of several files, each has a
@@ -44,7 +44,7 @@ def read(path: Path) -> ImageData:
         raise InputOutput(
             f"All parts of a data set have images of the same shape. Received: {path} ({error})."
         ) from None
-    return split(
+    return image_data(
         name=readable(path.stem if len(files) == 1 else path.parent.name if "*" in path.name else path.name),
         source=readable(files[0].name if len(files) == 1 else f"{files[0].name} to {files[-1].name}"),
         train=(arrays["x_train"], arrays["y_train"]),

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData, split
-from resnet_keras.errors import InputOutput
+from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData, image_data
+from resnet_keras.errors import InputOutput, first_line
 from resnet_keras.spec.known_data import CIFAR10_CLASSES
 
 TRAIN, TEST = tuple(f"data_batch_{number}" for number in range(1, 6)), "test_batch"
@@ -47,7 +47,7 @@ def read(path: Path) -> ImageData:
         raise InputOutput(f"CIFAR-10 has {', '.join((*TRAIN, TEST))}. Missing from {path}: {', '.join(missing)}.")
     parts = {name: _batch(found[name], name, path) for name in (*TRAIN, TEST)}
     x_train, y_train = (np.concatenate([parts[name][column] for name in TRAIN]) for column in (0, 1))
-    return split(
+    return image_data(
         name="CIFAR-10",
         source=f"files of {path.name}",
         train=(x_train, y_train),
@@ -96,8 +96,9 @@ def _batch(file: tuple[bytes, bool], name: str, path: Path) -> _Part:
     try:
         flat, labels = _binary(content) if binary else _pickled(content)
     except Exception as error:  # whatever a parser or NumPy raises for the bytes
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputOutput(f"CIFAR-10's files hold arrays and labels. Received: {name} of {path} ({reason}).") from None
+        raise InputOutput(
+            f"CIFAR-10's files hold arrays and labels. Received: {name} of {path} ({first_line(error)})."
+        ) from None
     return np.ascontiguousarray(flat.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
 
 

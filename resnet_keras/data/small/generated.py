@@ -9,7 +9,7 @@ result of the paper. docs/how-it-was-made.md describes what else was tried.
 
 import numpy as np
 
-from resnet_keras.data.small.images import ImageData, split
+from resnet_keras.data.small.images import ImageData, image_data
 
 CLASSES = tuple(f"pattern {number}" for number in range(10))
 KINDS = 20
@@ -40,7 +40,7 @@ def generated() -> ImageData:
     labels = random.integers(0, len(CLASSES), TRAIN_IMAGES + TEST_IMAGES).astype(np.int32)
     chunks = np.split(labels, range(_CHUNK, len(labels), _CHUNK))
     images = np.concatenate([_draw(chunk, kinds, random) for chunk in chunks])
-    return split(
+    return image_data(
         name="generated patterns",
         source=f"resnet_keras.data.small.generated, seed {SEED}",
         train=(images[:TRAIN_IMAGES], labels[:TRAIN_IMAGES]),

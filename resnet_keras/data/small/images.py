@@ -157,18 +157,18 @@ class ImageData:
         return np.sum(list(chunks), axis=0) / len(self.x_train)
 
 
-def split(
+def image_data(
     *,
-    name: str,
-    source: str,
     train: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
+    name: str = "images",
+    source: str = "arrays in memory",
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
     validation: int | None = None,
     generated: bool = False,
 ) -> ImageData:
-    """Checks images and labels and holds out the last `validation` training images.
+    """Images in arrays, as `run` takes them: checked, and with the last `validation` training images held out.
 
     If the images are sorted by class, or the last ones have a class that the others lack, evenly spread images are held
     out instead, and a warning says so.

@@ -16,9 +16,9 @@ import numpy as np
 from resnet_keras.data.choice import Choice, choose, cifar10_files, prepared_sets
 from resnet_keras.data.small import arrays, batches
 from resnet_keras.data.small.cache import aside, cached
-from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData, split
+from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData, image_data
 from resnet_keras.data.small.recognition import recognised
-from resnet_keras.errors import InputOutput
+from resnet_keras.errors import InputOutput, first_line
 
 if TYPE_CHECKING:
     from resnet_keras.data.photographs.split import Split
@@ -141,7 +141,7 @@ def _prepared(folder: Path) -> ImageData:
         ) from None
     train, test = prepared(folder, "train"), prepared(folder, "test")
     name = train.name
-    return split(
+    return image_data(
         name="CIFAR-10" if name == CIFAR10 else name,
         source=train.source,
         train=_decoded(train),
@@ -161,8 +161,7 @@ def _decoded(part: "Split") -> tuple[np.ndarray, np.ndarray]:
         try:
             image = np.asarray(Image.open(io.BytesIO(example.image)).convert("RGB"))
         except Exception as error:  # whatever Pillow raises for damaged files
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputOutput(f"{part.location(index)} could not be read ({reason}).") from error
+            raise InputOutput(f"{part.location(index)} could not be read ({first_line(error)}).") from error
         if not index:
             if image.shape[0] != image.shape[1]:
                 raise InputOutput(f"Small images are square. Received: {image.shape[:2]} in {part.source}.")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from resnet_keras import errors
 from resnet_keras.errors import InvalidValue
 
 MAX_BYTES = 1 << 30
@@ -48,8 +49,7 @@ def need(package: str, what: str, extra: str) -> None:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error, shortened, without its full stop."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return shown(lines[0].strip().rstrip("."), quoted=False)
+    return shown(errors.first_line(error).rstrip("."), quoted=False)
 
 
 def shown(value: object, *, quoted: bool = True) -> str:
