@@ -24,7 +24,7 @@ def model_card(run: Run) -> str:
     published = cifar10_error(run.name) if run.follows_paper else None
     test = "none" if results.test_error is None else f"{results.test_error:.2f}"
     protocol = (
-        "the paper's schedule, images and protocol (section 4.2)"
+        "the paper's schedule and protocol (section 4.2); 5,000 of its 50,000 training images are held out"
         if run.follows_paper
         else "not the paper's schedule or images: see below"
     )
