@@ -124,7 +124,7 @@ VARIANTS = [
     (cifar10(20), {"stages": list(cifar10(20).stages)}),
     (cifar10(20), {"stages": (Stage(16, 0, 1),)}),
     (cifar10(20), {"stages": (Stage(6_000, 3, 1),)}),
-    (imagenet(50), {"stem": Stem(64, 7, 3, pool=True)}),
+    (imagenet(50), {"stem": Stem(5_000, 7, 2, pool=True)}),
     (vgg(16), {"mean": "image"}),
     (vgg(16), {"stages": ()}),
     (prelu_net("A"), {"pyramid": ()}),
