@@ -14,6 +14,7 @@ framework is imported here.
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ GENERATIONS = 2
 PREFIX = "iteration-"
 INSIDE = "-inside"
 """Suffix of a checkpoint that was written inside an evaluation period because of a signal."""
+NAME = re.compile(rf"{PREFIX}[0-9]{{8,}}(?:{INSIDE})?")
+"""The names that `save` gives; anything else in the folder is someone else's."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ def prune(run: Path, keep: set[Path]) -> None:
 
 def generations(run: Path) -> list[Path]:
     """The checkpoints of a run folder, newest first."""
-    return sorted((run / FOLDER).glob(f"{PREFIX}*"), key=_order, reverse=True)
+    found = [path for path in (run / FOLDER).glob(f"{PREFIX}*") if NAME.fullmatch(path.name)]
+    return sorted(found, key=_order, reverse=True)
 
 
 def newest(run: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -159,7 +163,7 @@ def _seal(manifest: bytes) -> bytes:
 
 def _order(path: Path) -> tuple[int, bool]:
     iteration = path.name.removeprefix(PREFIX).removesuffix(INSIDE)
-    return int(iteration) if iteration.isdecimal() else -1, not path.name.endswith(INSIDE)
+    return int(iteration), not path.name.endswith(INSIDE)
 
 
 def _file(error: OSError) -> str:

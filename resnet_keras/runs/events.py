@@ -40,7 +40,8 @@ class Events:
     Args:
         path: the run folder.
         started: start of the run; an event's time is this plus the seconds spent on training up to its row.
-        rows: the rows that the run resumes from. Event files of earlier processes, which may hold more, are removed.
+        rows: the rows that the run resumes from. The run's event files of earlier processes, which may hold more, are
+            removed.
 
     Raises:
         OSError: the file cannot be written.
@@ -49,9 +50,10 @@ class Events:
     def __init__(self, path: Path, started: str, rows: Iterable[Row]) -> None:
         self._begun = datetime.fromisoformat(started).timestamp()
         folder = path / FOLDER
-        earlier = list(folder.glob("events.out.tfevents.*"))
+        begins = f"events.out.tfevents.{int(self._begun):010d}"  # others' files began at other times
+        earlier = list(folder.glob(f"{begins}.*"))
         number = len(earlier) and 1 + max(int(file.name.rpartition(".")[2]) for file in earlier)
-        self._file = folder / f"events.out.tfevents.{int(self._begun):010d}.{socket.gethostname()}.{number}"
+        self._file = folder / f"{begins}.{socket.gethostname()}.{number}"
         storage.atomic_write(self._file, self._version() + b"".join(map(self._record, rows)))
         for file in earlier:
             file.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from resnet_keras.errors import Damaged, Difference, InputOutput, OtherRun
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.checkpoints import Checkpoint
+from resnet_keras.spec import records
 from resnet_keras.spec.kinds import as_now
 from resnet_keras.spec.recipe import Recipe
 
@@ -55,7 +56,8 @@ def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: st
         backend: the backend that would train.
 
     Raises:
-        OSError: the folder holds another run, or its contents are damaged and no checkpoint is left to fall back on.
+        OSError: the folder holds another run or another program's results, or its contents are damaged and no
+            checkpoint is left to fall back on.
     """
     asked = reading.json_roundtrip(settings)
     run, warnings = _read(path)
@@ -68,6 +70,11 @@ def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: st
     checkpoint, damaged = checkpoints.newest(path)
     held = run.settings if run is not None else checkpoint.settings if checkpoint else None
     if held is None and not warnings:
+        if foreign := _foreign(path):
+            raise InputOutput(
+                f"A run folder holds one run. Received: {path}, which holds a {foreign} but no {reading.RUN}: "
+                "another program's, perhaps. Choose another --out."
+            )
         return ResumePoint(recipe, warnings=tuple(damaged))
     if held is not None:
         continued = _continued(held, recipe)
@@ -98,6 +105,19 @@ def _read(path: Path) -> tuple[reading.Run | None, list[str]]:
         return None, [str(error)]
     broken = run.damaged_model()
     return run, [f"A model file is unchanged since it was written. Damaged: {broken}."] if broken else []
+
+
+def _foreign(path: Path) -> str | None:
+    """The file in a folder without a run that the run would replace, unless a run killed at its start left it."""
+    if (path / reading.MODEL).exists():
+        return reading.MODEL
+    try:
+        begun = (path / reading.METRICS).read_bytes() == records.to_csv(()).encode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return reading.METRICS
+    return None if begun else reading.METRICS
 
 
 def _continued(held: Mapping[str, Any], asked: Recipe) -> Recipe | None:

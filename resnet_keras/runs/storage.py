@@ -2,12 +2,13 @@
 
 Why not Keras's `save` alone: it opens the final path, so a kill or a full disk destroys the file that was there. What
 is being written has a unique name, so two processes never write the same file. In a run folder, which has one writer,
-names that begin with `new-` or `old-` are leftovers of a killed process; `sweep` removes them.
+such names are leftovers of a killed process; `sweep` removes them.
 """
 
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from typing import NamedTuple
 from resnet_keras.errors import InputOutput, first_line
 
 NEW, OLD = "new-", "old-"
+ASIDE = re.compile(rf"(?:{NEW}|{OLD})[0-9a-f]{{16}}-.+", re.DOTALL)
+"""The names that `_aside` makes, and that nobody else would: a date has 8 digits."""
 NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM)
 
 
@@ -114,8 +117,8 @@ def remove_folder(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what a killed process left behind in a folder."""
-    for path in [*folder.glob(f"{NEW}*"), *folder.glob(f"{OLD}*")]:
+    """Removes what a killed process left behind in a folder, and nothing else: the folder may hold others' files."""
+    for path in [path for path in folder.glob("*") if ASIDE.fullmatch(path.name)]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -180,7 +183,7 @@ def _file(path: Path) -> Path:
 
 def _aside(path: Path, prefix: str) -> Path:
     """A name beside `path` that no other process uses; keeps the suffix: Keras and Matplotlib choose by it."""
-    return path.with_name(f"{prefix}{secrets.token_hex(4)}-{path.name}")
+    return path.with_name(f"{prefix}{secrets.token_hex(8)}-{path.name}")
 
 
 @contextmanager

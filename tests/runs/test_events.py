@@ -74,6 +74,19 @@ def test_a_file_that_tensorboard_has_open_goes_on(tmp_path):
     assert [one.wall_time - found[0].wall_time for one in found] == [0, 1, 2]
 
 
+def test_events_of_other_programs_stay(tmp_path):
+    """Named as PyTorch and TensorFlow name them."""
+    folder = tmp_path / events.FOLDER
+    folder.mkdir()
+    others = [f"events.out.tfevents.{end}" for end in ("1700000000.host.123.0", "1700000000.host.123.0.v2")]
+    for name in others:
+        (folder / name).write_text("another program's")
+    for _ in range(2):
+        Events(tmp_path, "2026-01-01T00:00:00+00:00", [])
+    assert [(folder / name).read_text() for name in others] == ["another program's"] * 2
+    assert len(list(folder.iterdir())) == 3
+
+
 def test_no_framework_is_imported_for_events(tmp_path):
     code = (
         "import sys; from pathlib import Path; from resnet_keras.runs.events import Events\n"

@@ -101,10 +101,19 @@ def test_a_run_folder_of_version_0_1_without_hashes_is_read(tmp_path):
 
 def test_leftovers_of_a_killed_process_are_swept(tmp_path):
     finished(tmp_path)
-    (tmp_path / "new-run.json").write_text("half")
-    (tmp_path / "checkpoints" / "new-iteration-00000001").mkdir(parents=True)
+    left = []
+
+    def killed(aside):
+        aside.write_bytes(b"half")
+        left.append(aside.rename(aside.with_name(f"{aside.name[:-1]}")))  # what a failed write would remove
+        raise OSError(errno.EIO, "Input/output error")
+
+    for path in (tmp_path / "run.json", tmp_path / "checkpoints" / "iteration-00000001"):
+        with pytest.raises(InputOutput):
+            storage.atomic_replace(path, killed)
+    assert all(path.exists() for path in left)
     RunFolder(tmp_path, SETTINGS, ResumePoint(None))
-    assert not list(tmp_path.rglob("new-*"))
+    assert not any(path.exists() for path in left)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

@@ -1,0 +1,95 @@
+"""A run folder never costs what it held: another program's files, or the training behind a checkpoint not read."""
+
+import numpy as np
+import pytest
+
+from resnet_keras import InputOutput, Recipe, cifar10
+from resnet_keras.runs import reading
+from resnet_keras.runs.checkpoints import State
+from resnet_keras.runs.lookup import inspect
+from resnet_keras.runs.writing import RunFolder
+from resnet_keras.spec.records import Results, Row
+from resnet_keras.spec.schedules import Steps
+
+pytestmark = pytest.mark.any_backend
+
+RECIPE = Recipe(iterations=300, schedule=Steps((150,)), evaluate_every=100)
+SETTINGS = {
+    "architecture": cifar10(8).to_dict(),
+    "recipe": RECIPE.to_dict(),
+    "data": {"fingerprint": "x", "image_size": 32},
+    "seed": 0,
+    "backend": "jax",
+    "versions": {},
+}
+
+
+def look(path):
+    return inspect(path, SETTINGS, RECIPE, "jax")
+
+
+def begin(path):
+    """As `run` does."""
+    return RunFolder(path, SETTINGS, look(path))
+
+
+def trained(path, periods):
+    """A run that was stopped after so many periods, each with its checkpoint and its row."""
+    folder = begin(path)
+    for k in range(1, periods + 1):
+        rows = tuple(Row(100 * n, 0.1, 50.0, 50.0, 1.25, 1.5, 321.9, 12.5 * n) for n in range(1, k + 1))
+        folder.save_state(State(100 * k, rows, {"weights/a": np.full(50, k, np.float32)}))
+        folder.record(rows[-1])
+    return folder
+
+
+def files(path):
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def flip(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+# Other programs' files.
+
+
+def test_a_run_leaves_the_files_of_others_in_its_folder_as_they_are(tmp_path):
+    others = (
+        *("new-data.csv", "old-model.h5", "old-thesis/chapter-1.tex", "old-20241126-model.keras", "notes.txt"),
+        *("checkpoints/new-idea.txt", "checkpoints/old-runs/best.pt", "checkpoints/iteration-5.pt"),
+    )
+    for name in others:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"my own {name}")
+    trained(tmp_path, 3).finish(Results(1.0, 2.0, 3.0))
+    begin(tmp_path)
+    assert {name: (tmp_path / name).read_text() for name in others} == {name: f"my own {name}" for name in others}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metrics.csv", "epoch,loss\n1,0.5\n"),
+        ("metrics.csv", ""),
+        ("metrics.csv", ",".join(Row._fields) + "\n1,2,3,4,5,6,7,8\n"),
+        ("model.keras", "a model"),
+    ],
+)
+def test_a_folder_with_results_of_another_program_is_refused_and_keeps_them(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    (tmp_path / "old-thesis").mkdir()
+    with pytest.raises(InputOutput, match=rf"one run\. Received: .*{name}.*--out") as caught:
+        begin(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "old-thesis"]
+    assert (tmp_path / name).read_text() == text
+
+
+def test_a_run_killed_before_its_first_run_json_begins_again(tmp_path):
+    begin(tmp_path)
+    (tmp_path / "run.json").unlink()
+    begin(tmp_path)
+    assert reading.read(tmp_path).rows == ()
