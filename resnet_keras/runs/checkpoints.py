@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from resnet_keras.errors import Damaged
+from resnet_keras.errors import Damaged, InputOutput
 from resnet_keras.runs import storage
 from resnet_keras.spec.records import Row, best
 
@@ -37,6 +37,8 @@ INSIDE = "-inside"
 """Suffix of a checkpoint that was written inside an evaluation period because of a signal."""
 NAME = re.compile(rf"{PREFIX}[0-9]{{8,}}(?:{INSIDE})?")
 """The names that `save` gives; anything else in the folder is someone else's."""
+NOT_THERE = (FileNotFoundError, NotADirectoryError)
+"""Errors that say that a file or folder is gone; any other says nothing about what it holds."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,26 @@ def prune(run: Path, keep: set[Path]) -> None:
 
 
 def generations(run: Path) -> list[Path]:
-    """The checkpoints of a run folder, newest first."""
-    found = [path for path in (run / FOLDER).glob(f"{PREFIX}*") if NAME.fullmatch(path.name)]
+    """The checkpoints of a run folder, newest first.
+
+    Raises:
+        OSError: the folder that holds them cannot be read.
+    """
+    try:  # not `glob`, which takes a folder that cannot be read for an empty one
+        found = [path for path in (run / FOLDER).iterdir() if NAME.fullmatch(path.name)]
+    except NOT_THERE:
+        return []
+    except OSError as error:
+        raise _unreadable(run / FOLDER, error) from None
     return sorted(found, key=_order, reverse=True)
 
 
 def newest(run: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is intact, and a line about each newer one that is not."""
+    """The newest checkpoint that is intact, and a line about each newer one that is not.
+
+    Raises:
+        OSError: one cannot be read now, and may be intact.
+    """
     damaged: list[str] = []
     for path in generations(run):
         try:
@@ -127,14 +142,19 @@ def read(path: Path) -> Checkpoint:
     """Reads a checkpoint: hashes, then structure, then values.
 
     Raises:
-        OSError: the checkpoint is incomplete or damaged; the message is one line that names the file.
+        OSError: the checkpoint is incomplete or damaged (`Damaged`), or cannot be read now, which says nothing about
+            what it holds; the message is one line that names the file.
     """
     try:
-        text, seal = (path / MANIFEST).read_bytes(), (path / SEAL).read_bytes()
+        text, seal, data = [(path / name).read_bytes() for name in (MANIFEST, SEAL, ARRAYS)]
+    except (*NOT_THERE, IsADirectoryError) as error:
+        raise Damaged(f"A checkpoint is intact. Damaged: {path} ({_reason(error)}).") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    try:
         if seal != _seal(text):
             raise ValueError(f"{MANIFEST} does not match {SEAL}")
         manifest = json.loads(text)
-        data = (path / ARRAYS).read_bytes()
         if storage.Digest.of(data) != storage.Digest(**manifest["files"][ARRAYS]):
             raise ValueError(f"{ARRAYS} does not match {MANIFEST}")
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
@@ -151,9 +171,7 @@ def read(path: Path) -> Checkpoint:
             seconds=manifest["seconds"],
         )
         return Checkpoint(state, manifest["settings"], manifest["versions"], path)
-    except OSError as error:
-        raise Damaged(f"A checkpoint is intact. Damaged: {path} ({_file(error)}: {error.strerror or error}).") from None
-    except (ValueError, KeyError, TypeError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, OSError, RecursionError, zipfile.BadZipFile) as error:
         raise Damaged(f"A checkpoint is intact. Damaged: {path} ({error}).") from None
 
 
@@ -166,5 +184,10 @@ def _order(path: Path) -> tuple[int, bool]:
     return int(iteration), not path.name.endswith(INSIDE)
 
 
-def _file(error: OSError) -> str:
-    return Path(error.filename).name if error.filename else "a file"
+def _unreadable(path: Path, error: OSError) -> InputOutput:
+    return InputOutput(f"A checkpoint is readable. Received: {path} ({_reason(error)}). Try again once it is.")
+
+
+def _reason(error: OSError) -> str:
+    name = Path(error.filename).name if error.filename else "a file"
+    return f"{name}: {error.strerror or error}"

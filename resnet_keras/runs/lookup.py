@@ -56,8 +56,8 @@ def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: st
         backend: the backend that would train.
 
     Raises:
-        OSError: the folder holds another run or another program's results, or its contents are damaged and no
-            checkpoint is left to fall back on.
+        OSError: the folder holds another run or another program's results, a checkpoint cannot be read now, or the
+            contents are damaged and no checkpoint is left to fall back on.
     """
     asked = reading.json_roundtrip(settings)
     run, warnings = _read(path)
@@ -69,13 +69,13 @@ def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: st
 
     checkpoint, damaged = checkpoints.newest(path)
     held = run.settings if run is not None else checkpoint.settings if checkpoint else None
-    if held is None and not warnings:
+    if held is None and not warnings and not damaged:
         if foreign := _foreign(path):
             raise InputOutput(
                 f"A run folder holds one run. Received: {path}, which holds a {foreign} but no {reading.RUN}: "
                 "another program's, perhaps. Choose another --out."
             )
-        return ResumePoint(recipe, warnings=tuple(damaged))
+        return ResumePoint(recipe)
     if held is not None:
         continued = _continued(held, recipe)
         # A run is resumed on the backend that computed it.
@@ -86,13 +86,14 @@ def inspect(path: Path, settings: Mapping[str, Any], recipe: Recipe, backend: st
                 "Choose another --out, or use --fresh.",
                 differences,
             )
-        if checkpoint is not None or (run is not None and run.results is None):
+        # A run that was killed before its first checkpoint begins again; one whose checkpoints are damaged does not.
+        if checkpoint is not None or (run is not None and run.results is None and not damaged):
             going_on = held if checkpoint is not None else {}
             return ResumePoint(continued or recipe, None, checkpoint, going_on, (*warnings, *damaged))
-    reason = (
-        warnings[0] if warnings else f"A finished run is resumed from its checkpoint. Received: {path} without one."
+    reason, *_ = *warnings, *damaged, f"A finished run is resumed from its checkpoint. Received: {path} without one."
+    raise Damaged(
+        f"{reason} No checkpoint is left to resume from; start over with --fresh, which leaves this folder as it is."
     )
-    raise Damaged(f"{reason} No checkpoint is left to resume from; start over with --fresh.")
 
 
 def _read(path: Path) -> tuple[reading.Run | None, list[str]]:

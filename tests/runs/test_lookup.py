@@ -1,12 +1,17 @@
 """A run folder never costs what it held: another program's files, or the training behind a checkpoint not read."""
 
+import errno
+import os
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from resnet_keras import InputOutput, Recipe, cifar10
-from resnet_keras.runs import reading
+from resnet_keras import Damaged, InputOutput, Recipe, cifar10
+from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.checkpoints import State
-from resnet_keras.runs.lookup import inspect
+from resnet_keras.runs.lookup import folder_for, inspect
 from resnet_keras.runs.writing import RunFolder
 from resnet_keras.spec.records import Results, Row
 from resnet_keras.spec.schedules import Steps
@@ -93,3 +98,81 @@ def test_a_run_killed_before_its_first_run_json_begins_again(tmp_path):
     (tmp_path / "run.json").unlink()
     begin(tmp_path)
     assert reading.read(tmp_path).rows == ()
+
+
+# Checkpoints that cannot be read.
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path):
+    begin(tmp_path)
+    assert look(tmp_path).warnings == ()
+    assert begin(tmp_path).state is None
+
+
+def test_one_damaged_checkpoint_of_two_is_named_and_the_other_used(tmp_path):
+    trained(tmp_path, 2)
+    newest, before = checkpoints.generations(tmp_path)
+    flip(newest / "arrays.npz")
+    assert newest.name in "".join(look(tmp_path).warnings)
+    assert begin(tmp_path).last_checkpoint == before
+
+
+@pytest.mark.parametrize("without", [None, "run.json"])
+def test_an_unfinished_run_with_no_checkpoint_left_intact_is_not_started_over(tmp_path, without):
+    trained(tmp_path, 2)
+    newest, before = checkpoints.generations(tmp_path)
+    flip(newest / "arrays.npz")
+    (before / "manifest.json").unlink()
+    if without:
+        (tmp_path / without).unlink()
+    there = files(tmp_path)
+    with pytest.raises(Damaged, match=rf"{newest.name}.*--fresh") as caught:
+        begin(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert files(tmp_path) == there
+    assert begin(folder_for(tmp_path, "fresh")).state is None
+    assert files(tmp_path) == there
+
+
+@pytest.mark.parametrize("reason", ["EIO", "ESTALE", "EACCES", "EMFILE"])
+@pytest.mark.parametrize("name", [*checkpoints.FILES, "checkpoints"])
+def test_a_checkpoint_that_cannot_be_read_now_is_not_damaged(tmp_path, name, reason, monkeypatch):
+    """A flaky mount: the newest checkpoint is intact, and read again once the mount is back."""
+    trained(tmp_path, 2)
+    there, newest = files(tmp_path), checkpoints.generations(tmp_path)[0]
+    number = getattr(errno, reason)
+
+    def failing(real):
+        def call(path, *arguments, **options):
+            if Path(path).name == name and (name == checkpoints.FOLDER or Path(path).parent == newest):
+                raise OSError(number, os.strerror(number), str(path))
+            return real(path, *arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for owner, function in ((Path, "read_bytes"), (os, "listdir"), (os, "scandir")):
+            patch.setattr(owner, function, failing(getattr(owner, function)))
+        with pytest.raises(InputOutput, match=rf"readable\. Received: .*{os.strerror(number)}") as caught:
+            begin(tmp_path)
+    assert not isinstance(caught.value, Damaged)
+    assert "\n" not in str(caught.value)
+    assert files(tmp_path) == there
+    assert begin(tmp_path).last_checkpoint == newest
+
+
+@pytest.mark.parametrize("name", [*checkpoints.FILES, None])
+@pytest.mark.parametrize("place", ["nothing", "a folder"])
+def test_a_file_that_is_gone_from_a_checkpoint_is_damage(tmp_path, name, place):
+    trained(tmp_path, 2)
+    newest, before = checkpoints.generations(tmp_path)
+    if name is None:  # a file in the place of the checkpoint
+        shutil.rmtree(newest)
+        newest.write_text("")
+    else:
+        (newest / name).unlink()
+        if place == "a folder":
+            (newest / name).mkdir()
+    point = look(tmp_path)
+    assert point.checkpoint.path == before
+    assert newest.name in "".join(point.warnings)
