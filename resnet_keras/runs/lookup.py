@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
-from resnet_keras.errors import Damaged, Difference, InputOutput, OtherRun
+from resnet_keras.errors import Damaged, Difference, InputOutput, InvalidValue, OtherRun
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.checkpoints import Checkpoint
 from resnet_keras.spec import records
@@ -38,11 +38,20 @@ class ResumePoint:
 
 
 def folder_for(out: Path, resume: Resume) -> Path:
-    """The run folder: `out` or, to start over where that is taken, `out-2`, `out-3`, ..."""
+    """The run folder: `out` or, to start over where that is taken, `out-2`, `out-3`, ...
+
+    Raises:
+        ValueError: it is taken, and nothing can be beside it.
+    """
     path, number = out, 1
+    named = out.resolve() if out.name in ("", "..") else out
     while resume == "fresh" and path.exists() and any(path.iterdir()):
+        if not named.name:
+            raise InvalidValue(
+                f"--fresh starts over in a folder beside --out. Received: {out}, which has none. Choose another --out."
+            )
         number += 1
-        path = out.with_name(f"{out.name}-{number}")
+        path = named.with_name(f"{named.name}-{number}")
     return path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resnet_keras import Damaged, InputOutput, Recipe, cifar10
+from resnet_keras import Damaged, InputOutput, InvalidValue, Recipe, cifar10
 from resnet_keras.runs import checkpoints, reading
 from resnet_keras.runs.checkpoints import State
 from resnet_keras.runs.lookup import folder_for, inspect
@@ -176,3 +176,25 @@ def test_a_file_that_is_gone_from_a_checkpoint_is_damage(tmp_path, name, place):
     point = look(tmp_path)
     assert point.checkpoint.path == before
     assert newest.name in "".join(point.warnings)
+
+
+# Where --fresh starts over.
+
+
+def test_fresh_is_beside_the_folder_however_that_is_written(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "run.json").touch()
+    monkeypatch.chdir(tmp_path / "runs" / "a")
+    assert folder_for(Path(), "fresh").resolve() == tmp_path / "runs" / "a-2"
+    assert folder_for(Path(".."), "fresh").resolve() == tmp_path / "runs-2"
+    assert folder_for(Path("../a"), "fresh") == Path("../a-2")
+    monkeypatch.chdir(tmp_path)
+    assert folder_for(Path("runs/a/.."), "fresh").resolve() == tmp_path / "runs-2"
+    assert folder_for(Path("runs/a"), "fresh") == Path("runs/a-2")
+    assert folder_for(Path("runs/a"), "auto") == Path("runs/a")
+
+
+def test_fresh_has_no_place_beside_the_root():
+    with pytest.raises(InvalidValue, match=r"--fresh.*Received: /.*--out") as caught:
+        folder_for(Path("/"), "fresh")
+    assert "\n" not in str(caught.value)
