@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from resnet_keras.data import part
 from resnet_keras.data.photographs.split import Split
 from resnet_keras.data.threads import MAX_WORKERS, available_cores
-from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.errors import InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.programs.main import main
@@ -81,8 +81,7 @@ def program(arguments: Sequence[str]) -> None:
     protocol = Protocol(options.protocol, _scales(options.scales))
     error_rates.shares_of(weights, len(options.nets))  # before long work, not after
     for path in options.nets:
-        if not (file := path / reading.MODEL if path.is_dir() else path).is_file():
-            raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+        reading.model_file(path)
     if options.json:
         storage.check_file(options.json)
     if options.cache:

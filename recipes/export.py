@@ -22,7 +22,7 @@ from resnet_keras.data import part
 from resnet_keras.data.photographs.split import Part, spread
 from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.images import ImageData
-from resnet_keras.errors import Damaged, InputOutput, InvalidValue
+from resnet_keras.errors import Damaged, InvalidValue
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
 from resnet_keras.programs.start import start_backend
@@ -60,9 +60,7 @@ def program(arguments: Sequence[str]) -> None:
         raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
     if options.precision == "int8" and options.data_dir is None:
         raise InvalidValue("int8 is calibrated on training images. Received: no --data-dir.")
-    file = options.file / reading.MODEL if options.file.is_dir() else options.file
-    if not file.is_file():
-        raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+    file = reading.model_file(options.file).path
     console = plain_console()
     backend = start_backend(console)
     from resnet_keras.weights import export  # imports Keras, with the backend just chosen

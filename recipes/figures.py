@@ -52,7 +52,9 @@ def program(arguments: Sequence[str]) -> None:
     out = options.out or Path("figures")
     for one in from_runs.draw_all(found, axis=options.axis, others=others):
         _print([one] if isinstance(one, str) else one.save(out / one.name), console)
-    nets = [*files, *(run.path for run in found if (run.path / reading.MODEL).exists())]
+    trained = [run for run in found if (run.path / reading.MODEL).exists()]
+    say(console, *(f"{run.path} was not measured: the run has not ended" for run in trained if run.results is None))
+    nets = [*files, *(run.path for run in trained if run.results is not None)]
     outs = {name: out / (f"figure-{name}" if name == "7" else name) for name in MEASURED}
     _print(_measured(options, MEASURED, nets, outs, console), console)
 

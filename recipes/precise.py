@@ -14,7 +14,7 @@ from pathlib import Path
 
 from resnet_keras.data.photographs import batches as photographs
 from resnet_keras.data.photographs.sources import load_split
-from resnet_keras.errors import InputOutput, InvalidValue
+from resnet_keras.errors import InvalidValue
 from resnet_keras.evaluation import error_rates
 from resnet_keras.evaluation.protocol import Protocol
 from resnet_keras.programs.main import main
@@ -59,8 +59,7 @@ def program(arguments: Sequence[str]) -> None:
         )
     if options.out.suffix != ".keras":
         raise InvalidValue(f"A net is written to a .keras file. Received: --out {options.out}.")
-    if not (file := options.net / reading.MODEL if options.net.is_dir() else options.net).is_file():
-        raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+    file = reading.model_file(options.net).path
     storage.check_file(options.out)
     console = plain_console()
     say(console, f"reading {options.data_dir} ...")

@@ -156,7 +156,7 @@ def _expanded(path: Path) -> Iterable[Path]:
 
 def _architecture(path: Path) -> Architecture | None:
     try:
-        network = archive.read(path / reading.MODEL if path.is_dir() else path).network
+        network = archive.read(reading.model_file(path).path).network
     except Refused:
         return None
     return network if isinstance(network, Architecture) else None

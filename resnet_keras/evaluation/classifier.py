@@ -67,19 +67,16 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
             `keras.applications.imagenet_utils.preprocess_input`, for those that expect it to have been applied.
 
     Raises:
-        OSError: there is no such file, or Keras cannot load it.
+        OSError: there is no such file, Keras cannot load it, or it is not the one of a run that has ended.
         ValueError: the model is not an image classifier, or the preprocessing is unknown.
     """
     if preprocessing not in get_args(Preprocessing):
         raise InvalidValue(f"Preprocessing is {', '.join(get_args(Preprocessing))}. Received: {preprocessing!r}.")
-    path = Path(path)
-    file = path / reading.MODEL if path.is_dir() else path
+    file, run_name = reading.model_file(path)
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise InputOutput(
-            f"A net is a run folder or a .keras file. Received: {file} ({error.strerror}). Has the run ended?"
-        ) from None
+        raise InputOutput(f"A net's file is readable. Received: {file} ({error.strerror}).") from None
     if file.suffix == ".keras" and not zipfile.is_zipfile(io.BytesIO(content)):  # Keras would say that there is no file
         raise InputOutput(
             f"A .keras file is a zip archive. Received: {file}, {len(content):,} bytes that are not one: truncated, or "
@@ -92,9 +89,8 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
         raise InputOutput(f"A net is a .keras file of stock layers. Received: {file} ({reason}).") from error
     model = _of_tensors(model, file)
     _check_shapes(model, file)
-    name = reading.read(path).name if (path / reading.RUN).exists() else model.name
     sha256, class_names = hashlib.sha256(content).hexdigest(), class_names_in(content)
-    return Classifier(name, _with_softmax(model, file), sha256, preprocessing, class_names)
+    return Classifier(run_name or model.name, _with_softmax(model, file), sha256, preprocessing, class_names)
 
 
 def _of_tensors(model: keras.Model, file: Path) -> keras.Model:

@@ -3,13 +3,11 @@
 import hashlib
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from resnet_keras.data.dataset import Dataset
-from resnet_keras.errors import InputOutput
 from resnet_keras.experiments.run import run
 from resnet_keras.nets.build import network_of
 from resnet_keras.runs import reading
@@ -50,12 +48,9 @@ def read(path: str | PathLike[str]) -> Start:
         path: a run folder, or a `.keras` file that this project wrote: trained or converted.
 
     Raises:
-        OSError: it cannot be read, or is not as this project wrote it.
+        OSError: it cannot be read, is not as this project wrote it, or its run has not ended.
     """
-    path = Path(path)
-    file = path / reading.MODEL if path.is_dir() else path
-    if not file.is_file():
-        raise InputOutput(f"A net is a run folder with {reading.MODEL}, or a .keras file. Not found: {file}.")
+    file = reading.model_file(path).path
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     model = load(file, sha256=sha256)
     network = network_of(model)

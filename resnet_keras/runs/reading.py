@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from resnet_keras.errors import Damaged, InputOutput
 from resnet_keras.runs import storage
@@ -113,9 +113,7 @@ def read(path: str | PathLike[str]) -> Run:
     """
     path = Path(path)
     try:
-        settings = unseal((path / RUN).read_bytes())
-        for field in IDENTITY:
-            settings[field]
+        settings = _settings(path)
         metrics = (path / METRICS).read_bytes()
         known = (settings.get("files") or {}).get(METRICS)
         if known is not None and storage.Digest.of(metrics) != storage.Digest(**known):
@@ -128,6 +126,50 @@ def read(path: str | PathLike[str]) -> Run:
         raise Damaged(
             f"The files of a run folder are unchanged since they were written. Damaged: {path} ({error})."
         ) from None
+
+
+class ModelFile(NamedTuple):
+    """A net's file, and the net's name in the `run.json` beside it; None where no run wrote the file."""
+
+    path: Path
+    name: str | None
+
+
+def model_file(path: str | PathLike[str]) -> ModelFile:
+    """The file of a net, given as a run folder or as the file itself.
+
+    A `model.keras` beside a `run.json` is that run's, and a net only once the run has ended: a finished run that is
+    being lengthened still has its earlier one.
+
+    Raises:
+        OSError: there is no such file, its run has not ended, or it is not the file that the run wrote.
+    """
+    path = Path(path)
+    file = path / MODEL if path.is_dir() else path
+    if not file.is_file():
+        hint = " Has the run ended?" if path.is_dir() else ""
+        raise InputOutput(f"A net is a run folder with {MODEL}, or a .keras file. Not found: {file}.{hint}")
+    if file.name != MODEL or not (file.parent / RUN).exists():
+        return ModelFile(file, None)
+    try:
+        settings = _settings(file.parent)
+        run = Run(file.parent, settings, (), Results(**settings["results"]) if settings.get("results") else None)
+        name = run.name
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Damaged(
+            f"A {MODEL} is read with the {RUN} beside it. Damaged: {file.parent / RUN} ({error}). "
+            f"To do without it, pass a copy of {MODEL} from another folder."
+        ) from None
+    if run.results is None:
+        raise InputOutput(
+            f"A net is read from a run that has ended. Received: {file.parent}, whose run has not. Wait for it to end, "
+            f"or pass a copy of its {MODEL}."
+        )
+    if broken := run.damaged_model():
+        raise Damaged(
+            f"A model file is unchanged since it was written. Damaged: {broken}. The run's command writes it again."
+        )
+    return ModelFile(file, name)
 
 
 def find(path: str | PathLike[str]) -> list[Run]:
@@ -154,6 +196,14 @@ def find_readable(path: str | PathLike[str]) -> tuple[list[Run], list[str]]:
         else:
             found.append(run)
     return found, skipped
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """The contents of a run folder's `run.json`."""
+    settings = unseal((path / RUN).read_bytes())
+    for field in IDENTITY:
+        settings[field]
+    return settings
 
 
 def seal(settings: Mapping[str, Any]) -> bytes:
