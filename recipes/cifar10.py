@@ -20,6 +20,7 @@ from resnet_keras.programs.processes import start_processes
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
+from resnet_keras.runs import reading
 from resnet_keras.spec.paper_nets import cifar10
 from resnet_keras.spec.paper_recipes import cifar10_recipe
 
@@ -64,7 +65,8 @@ def program(arguments: Sequence[str]) -> None:
         tensorboard=options.tensorboard,
     )
     say(console, tables.ending(finished))
-    say(console, f"load it: keras.models.load_model({str(finished[0].path / 'model.keras')!r})")
+    if (file := finished[0].path / reading.MODEL).exists():  # it may have been removed since the run ended
+        say(console, f"load it: keras.models.load_model({str(file)!r})")
 
 
 if __name__ == "__main__":

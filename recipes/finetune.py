@@ -33,6 +33,7 @@ from resnet_keras.programs.processes import start_processes
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
+from resnet_keras.runs import reading
 from resnet_keras.spec.augmentation import ScaledCrop
 from resnet_keras.spec.finetune import FineTune, Freeze
 from resnet_keras.spec.paper_recipes import FINETUNE
@@ -91,7 +92,8 @@ def program(arguments: Sequence[str]) -> None:
         tensorboard=options.tensorboard,
     )
     say(console, tables.ending([finished]))
-    say(console, f"load it: keras.models.load_model({str(finished.path / 'model.keras')!r})")
+    if (file := finished.path / reading.MODEL).exists():  # it may have been removed since the run ended
+        say(console, f"load it: keras.models.load_model({str(file)!r})")
 
 
 def _freeze(words: Sequence[str]) -> tuple[Freeze, int]:

@@ -41,6 +41,7 @@ from resnet_keras.programs.processes import start_processes
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
+from resnet_keras.runs import reading
 from resnet_keras.spec.baselines.recipes import COMPARISON_SYSTEMS
 from resnet_keras.spec.network import Network
 from resnet_keras.spec.paper_nets import imagenet
@@ -134,6 +135,8 @@ def program(arguments: Sequence[str]) -> None:
         tensorboard=options.tensorboard,
     )
     say(console, tables.ending(finished))
+    if not (finished[0].path / reading.MODEL).exists():  # it may have been removed since the run ended
+        return
     words = ["recipes/evaluate.py", str(finished[0].path), "--data-dir", str(options.data_dir), "--protocol", "10-crop"]
     if options.skip_bad:
         words += ["--skip-bad", str(options.skip_bad)]

@@ -31,6 +31,13 @@ def test_cifar10_trains_a_users_own_images(tmp_path, small_npz):
     assert f"test error {settings['results']['test_error']:.2f} %" in done.stdout
     assert BACKEND in done.stdout
     assert "Traceback" not in done.stderr
+    assert str(out / "model.keras") in done.stdout
+    # A finished folder may have been published without its net.
+    (out / "model.keras").unlink()
+    again = run_python(*arguments, "--data-dir", str(small_npz), "--out", str(out))
+    assert again.returncode == 0, again.stderr
+    assert "already finished" in again.stdout
+    assert "model.keras" not in again.stdout
 
 
 def test_degradation_draws_its_figure_and_takes_finished_runs_as_they_are(tmp_path, small_npz):
