@@ -70,7 +70,8 @@ def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], o
 
     across = surface.steps(options.points, options.reach)
     how = figures.Settings(options.limit, (across, (0.0,) if options.line else across), options.initial, options.seed)
-    trained = nets.read(paths)
+    trained, skipped = nets.read(paths)
+    yield from skipped
     for name in names:
         part, limit = figures.FIGURES[name]
         try:

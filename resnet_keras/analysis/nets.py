@@ -1,7 +1,7 @@
 """The nets that are measured, read from files and given distinct names, or newly built; and rewired copies of them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from resnet_keras.errors import InvalidValue
+from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.evaluation import classifier
 from resnet_keras.nets.build import build
 from resnet_keras.nets.serializing import without_tensorflow
@@ -58,17 +58,24 @@ class Net:
         return self.architecture
 
 
-def read(paths: Sequence[Path]) -> list[Net]:
+def read(paths: Sequence[Path]) -> tuple[list[Net], list[str]]:
     """Reads nets, in the order given; nets that share a name get their location added to it.
+
+    A run that cannot be read is left out of a folder of runs: the second value has a line about each.
 
     Args:
         paths: run folders, folders that hold run folders, `.keras` files.
 
     Raises:
-        OSError: a file does not exist or cannot be loaded, or a folder has no runs.
+        OSError: a file does not exist or cannot be loaded, or a folder has no runs that can be read.
         ValueError: a model is not an image classifier, or a file is given twice.
     """
-    found = [one for path in paths for one in _expanded(path)]
+    found: list[Path] = []
+    skipped: list[str] = []
+    for path in paths:
+        inside, lines = _expanded(path)
+        found += inside
+        skipped += lines
     for path, count in Counter(path.resolve() for path in found).items():
         if count > 1:
             raise InvalidValue(f"Each net is given once. Received: {path} {count} times.")
@@ -79,7 +86,7 @@ def read(paths: Sequence[Path]) -> list[Net]:
         architecture = _architecture(path)
         subject = _subject(name, one.model, architecture)
         nets.append(Net(subject, one.model, architecture, one.sha256, one.class_names))
-    return nets
+    return nets, skipped
 
 
 def initial(architecture: Architecture, state: State = "initial", *, seed: int = 0) -> Net:
@@ -148,10 +155,14 @@ def told_apart(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
     return labels
 
 
-def _expanded(path: Path) -> Iterable[Path]:
+def _expanded(path: Path) -> tuple[list[Path], list[str]]:
+    """The run folders and files at a path, and a line about each run that cannot be read."""
     if not path.is_dir() or (path / reading.RUN).exists():
-        return [path]
-    return [run.path for run in reading.find(path)] or [path]  # `classifier.read` says what is missing
+        return [path], []
+    runs, skipped = reading.find_readable(path, recipes=False)
+    if skipped and not runs:
+        raise InputOutput(f"A net is read from a run folder that is intact. Received: {path} ({skipped[0]})")
+    return [run.path for run in runs] or [path], skipped  # `classifier.read` says what is missing
 
 
 def _architecture(path: Path) -> Architecture | None:

@@ -13,6 +13,7 @@ from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InputOutput
 from resnet_keras.experiments.run import run
 from resnet_keras.reports import trials
+from resnet_keras.reports.console import say
 from resnet_keras.reports.tables import Table, mean
 from resnet_keras.runs import reading
 from resnet_keras.spec.kinds import network_from_dict
@@ -38,7 +39,9 @@ def confirm(folder: Path, recipe: Recipe, data: ImageData, seeds: Sequence[int],
     Raises:
         OSError: no trial has finished, or a folder cannot be written.
     """
-    ended = trials.best_first(trials.read(folder))
+    found, skipped = trials.read(folder)
+    say(console, *skipped)
+    ended = trials.best_first(found)
     if not ended:
         raise InputOutput(f"The best finished trial of a search is confirmed. Received: {folder} without one.")
     best = reading.read(folder / ended[0].run)

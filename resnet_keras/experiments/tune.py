@@ -28,6 +28,7 @@ from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import Difference, Diverged, InputOutput, OtherRun
 from resnet_keras.experiments.run import run
 from resnet_keras.reports import trials
+from resnet_keras.reports.console import say
 from resnet_keras.runs import reading, storage
 from resnet_keras.runs.locking import lock
 from resnet_keras.spec.architecture import Architecture
@@ -181,19 +182,21 @@ def search(wanted: Search, folder: Path, most: int, console: Console) -> list[tr
             RunTuner(wanted, folder, most, console).search(verbose=0)
     except FatalError as error:
         raise error.__cause__ or error from None
-    return write_csv(folder)
+    found, skipped = write_csv(folder)
+    say(console, *skipped)
+    return found
 
 
-def write_csv(folder: Path) -> list[trials.Trial]:
-    """Writes `trials.csv` from the run folders, whichever process trained them.
+def write_csv(folder: Path) -> tuple[list[trials.Trial], list[str]]:
+    """Writes `trials.csv` from the run folders, whichever process trained them; returns what `trials.read` does.
 
     Raises:
         OSError: it cannot be written.
     """
     with _turn(folder):  # the last one to write has read last
-        found = trials.read(folder)
+        found, skipped = trials.read(folder)
         storage.atomic_write(folder / trials.CSV, trials.csv(found).encode())
-    return found
+    return found, skipped
 
 
 @contextmanager

@@ -39,14 +39,10 @@ class Trial:
     validation_error: float | None
 
 
-def read(folder: Path) -> list[Trial]:
-    """The trials of a search's folder, in the order in which they began.
-
-    Raises:
-        OSError: a run folder is damaged.
-    """
-    found = [_trial(run, folder) for run in reading.find(folder / FOLDER)]
-    return sorted(found, key=lambda trial: (len(trial.run), trial.run))
+def read(folder: Path) -> tuple[list[Trial], list[str]]:
+    """The trials of a search's folder, in the order in which they began, and a line about each damaged one."""
+    runs, skipped = reading.find_readable(folder / FOLDER)
+    return sorted((_trial(run, folder) for run in runs), key=lambda trial: (len(trial.run), trial.run)), skipped
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:

@@ -172,13 +172,13 @@ def model_file(path: str | PathLike[str]) -> ModelFile:
     return ModelFile(file, name)
 
 
-def find(path: str | PathLike[str]) -> list[Run]:
-    """The runs in a folder of run folders, at any depth, sorted by path."""
-    return [read(file.parent) for file in sorted(Path(path).rglob(RUN)) if (file.parent / METRICS).exists()]
+def find_readable(path: str | PathLike[str], *, recipes: bool = True) -> tuple[list[Run], list[str]]:
+    """The runs in a folder that may hold anything, at any depth, sorted by path, and a line about each `run.json` that
+    this version cannot read.
 
-
-def find_readable(path: str | PathLike[str]) -> tuple[list[Run], list[str]]:
-    """The runs in a folder that may hold anything, and a line about each `run.json` that this version cannot read.
+    Args:
+        path: the folder.
+        recipes: whether a run is left out too if only its recipe is in another version's format; a net needs none.
 
     Raises:
         OSError: the folder is itself a run folder whose files are not as they were written.
@@ -190,7 +190,8 @@ def find_readable(path: str | PathLike[str]) -> tuple[list[Run], list[str]]:
     for file in sorted(path.rglob(RUN)):
         try:
             run = read(file.parent)
-            run.recipe  # noqa: B018  # raises
+            if recipes:
+                run.recipe  # noqa: B018  # raises
         except InputOutput as error:
             skipped.append(f"skipped: {error}")
         else:

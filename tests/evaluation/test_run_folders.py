@@ -44,7 +44,7 @@ def lengthened(finished):
 def test_a_finished_run_is_read_by_its_name(finished, name):
     assert NET.name == "ResNet-8 width 4"
     assert classifier.read(finished / name).name == NET.name
-    assert nets.read([finished / name])[0].subject.name == NET.name
+    assert nets.read([finished / name])[0][0].subject.name == NET.name
     assert finetune.read(finished / name).network == NET
 
 
@@ -98,3 +98,16 @@ def test_the_recipes_refuse_it_in_one_line(lengthened, recipe, tmp_path):
     assert done.returncode == 4, done.stderr
     assert "has ended. Received" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_damaged_run_among_others_is_named_and_they_are_read(finished):
+    shutil.copytree(finished, finished.with_name("damaged"))
+    (finished.with_name("damaged") / "run.json").write_text("{")
+    found, skipped = nets.read([finished.parent])
+    assert [net.subject.name for net in found] == [NET.name]
+    assert len(skipped) == 1
+    assert "damaged" in skipped[0]
+    shutil.rmtree(finished)
+    with pytest.raises(InputOutput, match="damaged") as caught:
+        nets.read([finished.parent])
+    assert "\n" not in str(caught.value)

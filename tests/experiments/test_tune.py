@@ -114,7 +114,7 @@ def test_a_killed_search_goes_on(small_npz, tmp_path):
     done = run_python(*command)
     assert done.returncode == 0, done.stderr
     assert run_json(first)["continued"][0]["iteration"] >= 50
-    found = trials.read(out)
+    found, _ = trials.read(out)
     assert [trial.run for trial in found] == ["trials/trial-0", "trials/trial-1"]
     assert all(trial.validation_error is not None for trial in found)
     assert {path.name for path in out.iterdir()} >= {"trials.csv", "trials.png", "trials.svg", "table.md"}
@@ -131,7 +131,7 @@ def test_the_best_trial_is_confirmed_at_equal_updates_on_other_seeds(small_data,
     assert trial.iterations == 1  # a ninth
     table = confirm(tmp_path, recipe, small_data, (1, 2), QUIET)
     assert [row[0] for row in table.rows] == ["best trial: trials/trial-0", "default: ResNet-8", "default: ResNet-26"]
-    runs = {run.path.name: run for run in reading.find(tmp_path / "confirmation")}
+    runs = {run.path.name: run for run in reading.find_readable(tmp_path / "confirmation")[0]}
     assert {run.recipe.iterations for run in runs.values()} == {2}
     errors = [runs[f"best-seed{seed}"].results.validation_error for seed in (1, 2)]
     assert table.rows[0][2] == f"{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f} (2)"

@@ -46,11 +46,11 @@ def test_degradation_draws_its_figure_and_takes_finished_runs_as_they_are(tmp_pa
     arguments += ["--data-dir", str(small_npz), "--out", str(out)]
     done = run_python(*arguments)
     assert done.returncode == 0, done.stderr
-    assert [run.name for run in reading.find(out)] == ["ResNet-14", "ResNet-8", "plain-14", "plain-8"]
+    assert [run.name for run in reading.find_readable(out)[0]] == ["ResNet-14", "ResNet-8", "plain-14", "plain-8"]
     for name in ("degradation.png", "degradation.svg", "table.md"):
         assert (out / name).stat().st_size > 0
     table = (out / "table.md").read_text()
-    for run in reading.find(out):
+    for run in reading.find_readable(out)[0]:
         assert f"| {run.name} |" in table
         assert f"{run.results.train_error:.2f}" in table
 
@@ -139,7 +139,7 @@ def test_degradation_falls_back_on_generated_images_and_says_so(nowhere, tmp_pat
     arguments = ["--depths", "8", "--image-size", "8", "--iterations", "2", "--batch-size", "4", "--out", str(out)]
     done = run_python(DEGRADATION, *arguments, **nowhere)
     assert done.returncode == 0, done.stderr
-    run = reading.find(out)[0]
+    run = reading.find_readable(out)[0][0]
     assert run.settings["data"]["generated"]
     assert run.recipe.warmup == Warmup(learning_rate=0.01, until_train_error=80.0)
     assert "NOT CIFAR-10" in done.stdout

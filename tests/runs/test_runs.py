@@ -42,7 +42,10 @@ def test_what_is_written_is_read(tmp_path):
     assert read.rows == (ROW,)
     assert read.results == Results(1.0, 2.0, 3.0)
     assert read.name == "plain-8"
-    assert reading.find(tmp_path) == [read]
+    assert reading.find_readable(tmp_path, recipes=False) == ([read], [])
+    found, (line,) = reading.find_readable(tmp_path)  # its recipe is one of version 0.1
+    assert not found
+    assert "recipe" in line
 
 
 def test_a_save_that_fails_leaves_the_model_as_it_was(tmp_path):
