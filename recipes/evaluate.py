@@ -80,8 +80,7 @@ def program(arguments: Sequence[str]) -> None:
     modes = options.preprocessing * (len(options.nets) if len(options.preprocessing) == 1 else 1)
     protocol = Protocol(options.protocol, _scales(options.scales))
     error_rates.shares_of(weights, len(options.nets))  # before long work, not after
-    for path in options.nets:
-        reading.model_file(path)
+    trainings = [reading.model_file(path).training for path in options.nets]
     if options.json:
         storage.check_file(options.json)
     if options.cache:
@@ -97,12 +96,11 @@ def program(arguments: Sequence[str]) -> None:
 
     cache = Cache(options.cache)
     measured, rows, models = [], [], []
-    for path, weight, mode in zip(options.nets, weights, modes, strict=True):
+    for path, weight, mode, training in zip(options.nets, weights, modes, trainings, strict=True):
         net = classifier.read(path, mode)
         own, labels = cache.score(net, data, protocol, limit=options.limit, console=console)
         measured.append(own)
         rows.append((net.name, weight, result := error_rates.errors(own, labels)))
-        training = reading.read(path).training if (path / reading.RUN).exists() else None
         models.append({"name": net.name, "from": "/".join(path.resolve().parts[-2:]), "training": training,
                        "sha256": net.sha256, "image_size": net.image_size, "preprocessing": mode,
                        "weight": weight} | result.to_dict())  # fmt: skip

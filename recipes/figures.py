@@ -52,9 +52,14 @@ def program(arguments: Sequence[str]) -> None:
     out = options.out or Path("figures")
     for one in from_runs.draw_all(found, axis=options.axis, others=others):
         _print([one] if isinstance(one, str) else one.save(out / one.name), console)
-    trained = [run for run in found if (run.path / reading.MODEL).exists()]
-    say(console, *(f"{run.path} was not measured: the run has not ended" for run in trained if run.results is None))
-    nets = [*files, *(run.path for run in trained if run.results is not None)]
+    nets = list(files)
+    for path in (run.path for run in found if (run.path / reading.MODEL).exists()):
+        try:
+            reading.model_file(path)
+        except InputOutput as error:
+            say(console, f"{path} was not measured: {error}")
+        else:
+            nets.append(path)
     outs = {name: out / (f"figure-{name}" if name == "7" else name) for name in MEASURED}
     _print(_measured(options, MEASURED, nets, outs, console), console)
 
@@ -62,7 +67,7 @@ def program(arguments: Sequence[str]) -> None:
 def _measured(options: Namespace, names: Sequence[str], paths: Sequence[Path], outs: dict[str, Path], console: Console):
     """Draws figures of nets and yields their files and, with --all, lines about those that cannot be drawn."""
     if not paths and not options.initial:
-        yield f"Figures {', '.join(names)} were not drawn: no {reading.MODEL} among the runs."
+        yield f"Figures {', '.join(names)} were not drawn: no {reading.MODEL} of a finished run."
         return
     storage.check_writable(outs[names[0]].parent)
     start_backend(console)

@@ -160,9 +160,18 @@ def _expanded(path: Path) -> tuple[list[Path], list[str]]:
     if not path.is_dir() or (path / reading.RUN).exists():
         return [path], []
     runs, skipped = reading.find_readable(path, recipes=False)
-    if skipped and not runs:
-        raise InputOutput(f"A net is read from a run folder that is intact. Received: {path} ({skipped[0]})")
-    return [run.path for run in runs] or [path], skipped  # `classifier.read` says what is missing
+    found = []
+    for run in runs:
+        try:
+            reading.model_file(run.path)
+        except InputOutput as error:
+            skipped.append(f"skipped: {error}")
+        else:
+            found.append(run.path)
+    if skipped and not found:
+        reason = skipped[0].removeprefix("skipped: ").rstrip(".")
+        raise InputOutput(f"A net is read from a run folder that is intact and has ended. Received: {path} ({reason}).")
+    return found or [path], skipped  # `classifier.read` says what is missing
 
 
 def _architecture(path: Path) -> Architecture | None:

@@ -72,7 +72,7 @@ def read(path: str | PathLike[str], preprocessing: Preprocessing = "raw") -> Cla
     """
     if preprocessing not in get_args(Preprocessing):
         raise InvalidValue(f"Preprocessing is {', '.join(get_args(Preprocessing))}. Received: {preprocessing!r}.")
-    file, run_name = reading.model_file(path)
+    file, run_name, _ = reading.model_file(path)
     try:
         content = file.read_bytes()
     except OSError as error:

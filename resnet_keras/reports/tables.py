@@ -176,7 +176,7 @@ def imagenet(published: ImageNetTable, evaluations: Iterable[Measured]) -> Table
 
 
 def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
-    """CIFAR-10 test errors: the paper's rows, and the mean of our runs with the paper's images and schedule.
+    """CIFAR-10 test errors: the paper's rows, and the mean of our runs on CIFAR-10 with the paper's schedule.
 
     Args:
         runs: our runs.

@@ -76,7 +76,7 @@ class Run:
 
     @property
     def follows_paper(self) -> bool:
-        """Whether the paper's CIFAR-10 errors are comparable: same images, same complete schedule (section 4.2)."""
+        """Whether the paper's CIFAR-10 errors are comparable: CIFAR-10 itself, same complete schedule (section 4.2)."""
         data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
         images = data.get("fingerprint") == CIFAR10_FINGERPRINT
         return images and self.settings["recipe"] == json_roundtrip(recipe.to_dict())
@@ -129,10 +129,11 @@ def read(path: str | PathLike[str]) -> Run:
 
 
 class ModelFile(NamedTuple):
-    """A net's file, and the net's name in the `run.json` beside it; None where no run wrote the file."""
+    """A net's file and, from the `run.json` beside it, its name and `Run.training`; None where no run wrote it."""
 
     path: Path
     name: str | None
+    training: str | None
 
 
 def model_file(path: str | PathLike[str]) -> ModelFile:
@@ -150,11 +151,11 @@ def model_file(path: str | PathLike[str]) -> ModelFile:
         hint = " Has the run ended?" if path.is_dir() else ""
         raise InputOutput(f"A net is a run folder with {MODEL}, or a .keras file. Not found: {file}.{hint}")
     if file.name != MODEL or not (file.parent / RUN).exists():
-        return ModelFile(file, None)
+        return ModelFile(file, None, None)
     try:
         settings = _settings(file.parent)
         run = Run(file.parent, settings, (), Results(**settings["results"]) if settings.get("results") else None)
-        name = run.name
+        name, training = run.name, run.training
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(
             f"A {MODEL} is read with the {RUN} beside it. Damaged: {file.parent / RUN} ({error}). "
@@ -162,14 +163,14 @@ def model_file(path: str | PathLike[str]) -> ModelFile:
         ) from None
     if run.results is None:
         raise InputOutput(
-            f"A net is read from a run that has ended. Received: {file.parent}, whose run has not. Wait for it to end, "
-            f"or pass a copy of its {MODEL}."
+            f"A net is read from a run that has ended. Received: {file.parent}, whose run has not. Let it end (its "
+            f"command resumes it if it was stopped), or pass a copy of its {MODEL}."
         )
     if broken := run.damaged_model():
         raise Damaged(
             f"A model file is unchanged since it was written. Damaged: {broken}. The run's command writes it again."
         )
-    return ModelFile(file, name)
+    return ModelFile(file, name, training)
 
 
 def find_readable(path: str | PathLike[str], *, recipes: bool = True) -> tuple[list[Run], list[str]]:

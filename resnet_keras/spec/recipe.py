@@ -133,8 +133,8 @@ class Recipe:
     def rescaled(self, iterations: int) -> "Recipe":
         """The same schedule in fewer (or more) iterations: every count of iterations keeps its share of the whole.
 
-        Errors are measured at least twenty times, but never less than 50 iterations apart; a plateau's patience stays
-        the same number of measurements.
+        Errors are measured at least twenty times, or every 50 iterations if that is less often; a plateau's patience
+        stays the same number of measurements.
         """
         if iterations == self.iterations:
             return self

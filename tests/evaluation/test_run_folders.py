@@ -100,9 +100,25 @@ def test_the_recipes_refuse_it_in_one_line(lengthened, recipe, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_damaged_run_among_others_is_named_and_they_are_read(finished):
+def test_seeds_are_told_by_their_runs_alone(finished):
+    """Without `metrics.csv` too, which no net needs; another recipe is another training."""
+    (finished / "metrics.csv").unlink()
+    training = reading.model_file(finished).training
+    assert training == reading.model_file(finished / "model.keras").training
+    for changed, same in (({"seed": 1}, True), ({"recipe": {"batch_size": 64}}, False)):
+        other = RunFolder(finished.with_name("other"), SETTINGS | changed)
+        other.save_model(lambda aside: write(build(NET, seed=2), aside, NET))
+        other.finish(Results(1.0, 2.0, 3.0))
+        assert (reading.model_file(other.path).training == training) is same
+        shutil.rmtree(other.path)
+    shutil.copy(finished / "model.keras", finished.parent / "copy.keras")
+    assert reading.model_file(finished.parent / "copy.keras").training is None
+
+
+@pytest.mark.parametrize("file", ["run.json", "model.keras"])
+def test_a_damaged_run_among_others_is_named_and_they_are_read(finished, file):
     shutil.copytree(finished, finished.with_name("damaged"))
-    (finished.with_name("damaged") / "run.json").write_text("{")
+    (finished.with_name("damaged") / file).write_text("{")
     found, skipped = nets.read([finished.parent])
     assert [net.subject.name for net in found] == [NET.name]
     assert len(skipped) == 1

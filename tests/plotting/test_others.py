@@ -116,7 +116,7 @@ def test_all_draws_each_kind_of_runs_and_says_what_it_does_not(files):
     made = list(from_runs.draw_all([a_run(20), a_run(56), a_run(20, None, size=16)], others=other))
     drawings = [one for one in made if not isinstance(one, str)]
     assert [one.name for one in drawings] == ["figure-1", "figure-1-2", "figure-6", "figure-6-2"]
-    assert [line.split(" is")[0] for line in made if isinstance(line, str)] == ["Figure 4"]
+    assert [line.split(" was")[0] for line in made if isinstance(line, str)] == ["Figure 4"]
     assert "a-b" in drawings[2].csv
     assert "a-b" not in drawings[3].csv
 
@@ -135,5 +135,5 @@ def test_all_of_a_folder_that_holds_anything(tmp_path, files):
         assert {f"{name}.png", f"{name}.svg", f"{name}.csv"} <= names
     lines = done.stderr.splitlines()
     assert any(line.startswith("skipped: ") and "foreign" in line for line in lines)
-    assert "Figures 7, gradients, surface were not drawn: no model.keras among the runs." in lines
+    assert "Figures 7, gradients, surface were not drawn: no model.keras of a finished run." in lines
     assert "Traceback" not in done.stderr
