@@ -1,7 +1,7 @@
 """The main job: see degradation, and how residual learning removes it (Figures 1 and 6 of the paper).
 
     python recipes/degradation.py           four nets, small images: minutes
-    python recipes/degradation.py --paper   Figure 6 as published: over two weeks on two cores
+    python recipes/degradation.py --paper   Figure 6: over two weeks on a CPU
 
 Trains plain and residual nets at two depths, prints a table and draws the figure. The deeper plain net has the higher
 *training* error, so this is not overfitting; with shortcuts, the same net at the same depth does not. Without CIFAR-10

@@ -6,14 +6,13 @@
     resnet_keras.run(architecture, resnet_keras.CIFAR10, data, seed=0, out=Path("runs/mine"))     writes a run folder
     resnet_keras.load("runs/mine/model.keras")      its net, checked: the file may come from anyone
 
-`build`, `run` and `load` import Keras only when first accessed, so figures and tables do without it.
+`build`, `run` and `load` import Keras only when first accessed, so figures and tables do without it; the data wing
+imports NumPy likewise.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from resnet_keras.data.small.images import image_data
-from resnet_keras.data.small.sources import load as load_data
 from resnet_keras.errors import Damaged, Diverged, InputOutput, InvalidValue, OtherRun, Stopped
 from resnet_keras.spec.architecture import Architecture
 from resnet_keras.spec.baselines.bn_inception import bn_inception
@@ -25,6 +24,8 @@ from resnet_keras.spec.paper_recipes import CIFAR10, cifar10_recipe
 from resnet_keras.spec.recipe import Recipe
 
 if TYPE_CHECKING:
+    from resnet_keras.data.small.images import image_data
+    from resnet_keras.data.small.sources import load as load_data
     from resnet_keras.experiments.finetune import finetune
     from resnet_keras.experiments.run import run, run_seeds
     from resnet_keras.nets.build import build, subtract_mean
@@ -64,20 +65,23 @@ __all__ = [
     "vgg",
 ]
 
-_WITH_KERAS = {
-    "convert": "resnet_keras.weights.convert.convert",
-    "build": "resnet_keras.nets.build",
-    "subtract_mean": "resnet_keras.nets.build",
-    "features": "resnet_keras.nets.features",
-    "finetune": "resnet_keras.experiments.finetune",
-    "load": "resnet_keras.weights.load",
-    "save": "resnet_keras.weights.save",
-    "run": "resnet_keras.experiments.run",
-    "run_seeds": "resnet_keras.experiments.run",
+_WHEN_ACCESSED = {
+    "build": "resnet_keras.nets.build.build",
+    "convert": "resnet_keras.weights.convert.convert.convert",
+    "features": "resnet_keras.nets.features.features",
+    "finetune": "resnet_keras.experiments.finetune.finetune",
+    "image_data": "resnet_keras.data.small.images.image_data",
+    "load": "resnet_keras.weights.load.load",
+    "load_data": "resnet_keras.data.small.sources.load",
+    "run": "resnet_keras.experiments.run.run",
+    "run_seeds": "resnet_keras.experiments.run.run_seeds",
+    "save": "resnet_keras.weights.save.save",
+    "subtract_mean": "resnet_keras.nets.build.subtract_mean",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _WITH_KERAS:
-        return getattr(importlib.import_module(_WITH_KERAS[name]), name)
+    if name in _WHEN_ACCESSED:
+        module, _, attribute = _WHEN_ACCESSED[name].rpartition(".")
+        return getattr(importlib.import_module(module), attribute)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
