@@ -14,6 +14,7 @@ images, 1-crop. Prints top-1 and top-5 error in percent with a 95 % interval, fo
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from resnet_keras.data import part
 from resnet_keras.data.photographs.split import Split
@@ -101,7 +102,7 @@ def program(arguments: Sequence[str]) -> None:
         own, labels = cache.score(net, data, protocol, limit=options.limit, console=console)
         measured.append(own)
         rows.append((net.name, weight, result := error_rates.errors(own, labels)))
-        models.append({"name": net.name, "from": "/".join(path.resolve().parts[-2:]), "training": training,
+        models.append({"name": net.name, "from": _named(path), "training": training,
                        "sha256": net.sha256, "image_size": net.image_size, "preprocessing": mode,
                        "weight": weight} | result.to_dict())  # fmt: skip
     together = error_rates.errors(error_rates.averaged(measured, weights), labels)
@@ -118,6 +119,11 @@ def program(arguments: Sequence[str]) -> None:
                "scales": protocol.scales, "limit": options.limit, "models": models, "data": {"name": data.name,
                "source": data.source, "fingerprint": data.fingerprint, "num_classes": data.num_classes}}  # fmt: skip
         storage.atomic_write(options.json, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _named(path: Path) -> str:
+    """The path as it was given, but without this machine's folders."""
+    return path.name if path.is_absolute() else path.as_posix()
 
 
 def _scales(text: str | None) -> tuple[int, ...] | None:

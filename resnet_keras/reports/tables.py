@@ -57,7 +57,7 @@ class Measured:
 
     Attributes:
         names: names of its nets.
-        sources: the last two parts of the paths of their files or run folders.
+        sources: their files or run folders, without a machine's path.
         files: their SHA-256 and weights in the ensemble: what is in two evaluations counts once.
         trainings: what they share with their other seeds, `Run.training`, or the SHA-256 of a file without a run; and
             their weights.

@@ -454,6 +454,7 @@ def test_the_recipe_tests_an_ensemble_and_writes_json(folder, tmp_path):
     expected = 0.25 * both[0][0] + 0.75 * both[1][0]
     assert said["top1_error"] == pytest.approx(100 * (expected.argmax(axis=1) != both[0][1]).mean(), abs=1e-3)
     assert [one["weight"] for one in said["models"]] == [1, 3]
+    assert [one["from"] for one in said["models"]] == [file.name for file in files]  # no folder of this machine
 
 
 def test_the_recipe_tests_arrays(tmp_path):
