@@ -106,6 +106,21 @@ def without_auxiliary(model: keras.Model) -> keras.Model:
     return served
 
 
+def in_float32(model: keras.Model) -> keras.Model:
+    """A copy of a net that computes in float32, whatever precision the net computes in."""
+
+    def copied(layer: layers.Layer) -> layers.Layer:
+        return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=copied, recursive=True)
+    copy.set_weights(model.get_weights())
+    for layer in every_layer(copy):
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()  # its mean is derived from its variables only once
+    copy.network, copy.class_names = network_of(model), class_names_of(model)
+    return copy
+
+
 def class_names_of(model: keras.Model) -> ClassNames | None:
     """Class names of a model that was trained or loaded here; None if unknown.
 

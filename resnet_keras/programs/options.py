@@ -159,7 +159,7 @@ def training_options(
     add(
         "--precision",
         choices=get_args(Precision),
-        help="precision in which layers compute; weights stay float32 (default: the recipe's)",
+        help="precision of training; weights and the saved net are float32 (default: the recipe's)",
     )
     add(
         "--learning-rate",

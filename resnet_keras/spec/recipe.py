@@ -59,7 +59,7 @@ class Recipe:
             (docs/deviations.md).
         average_over: updates covered by the exponential moving average of the weights, which is what is measured and
             saved; 0 uses the weights themselves.
-        precision: what the layers compute in.
+        precision: what the layers compute in while they train; the trained net computes in float32.
         evaluate_every: iterations between two measurements of the errors.
         finetune: the weights that training starts from and which of them it changes; None starts from random weights.
     """

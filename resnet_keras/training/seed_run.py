@@ -12,7 +12,7 @@ import numpy as np
 from resnet_keras.backends import distribution
 from resnet_keras.data.dataset import TrainingBatches
 from resnet_keras.errors import Diverged
-from resnet_keras.nets.build import class_names_of, network_of, without_auxiliary
+from resnet_keras.nets.build import class_names_of, in_float32, network_of, without_auxiliary
 from resnet_keras.runs.checkpoints import State
 from resnet_keras.runs.writing import ReadOnlyFolder, RunFolder
 from resnet_keras.spec.recipe import Recipe
@@ -32,13 +32,10 @@ class SeedRun:
     ) -> None:
         self.name = name
         self._model, self._recipe, self._folder = model, recipe, folder
+        self._served = model
         self._periods = tuple(recipe.periods())
-        trained = training_model(model, recipe)
-        self.learner = Learner(trained, stream)
-        snapshot.build_metrics(trained)
-        if folder.state is not None:
-            snapshot.put(trained, folder.state.arrays)
         self.state = folder.state or State(0, (), {})
+        self.learner = self._learner(model, stream)
         self._begun = time.perf_counter() - self.state.seconds
         self._fresh: State | None = None
         """State that is not yet in a checkpoint: after updates since the last row."""
@@ -99,17 +96,33 @@ class SeedRun:
         if self._fresh is not None:
             self._save(replace(self._fresh, seconds=self._seconds))
 
+    def settle(self) -> None:
+        """Ends training: what is tested and saved computes in float32, so it has the same error on every backend."""
+        if self._recipe.precision != "float32":
+            self._served = in_float32(self._model)
+            self.learner = self._learner(self._served, self.learner.stream)
+
     def finish(self, test_error: float | None) -> Results:
         """Writes the model and the results."""
         row = self.state.rows[-1]
         results = Results(row.train_error, row.validation_error, test_error)
-        served = without_auxiliary(self._model)
+        served = without_auxiliary(self._served)
         compile_as_saved(served, self.learner.model, self._recipe)
+        if self._served is not self._model:
+            self._model.set_weights(self._served.get_weights())
         network, class_names = network_of(served), class_names_of(self._model)
         with distribution.current().alone():
             self._folder.save_model(lambda path: write(served, path, network, class_names))
         self._folder.finish(results)
         return results
+
+    def _learner(self, model: keras.Model, stream: TrainingBatches) -> Learner:
+        """The net as it is trained, in the state that the last checkpoint holds."""
+        trained = training_model(model, self._recipe)
+        snapshot.build_metrics(trained)
+        if self.state.iteration or self.state.arrays:
+            snapshot.put(trained, self.state.arrays)
+        return Learner(trained, stream)
 
     @property
     def _seconds(self) -> float:

@@ -85,6 +85,8 @@ def train(
             seed_runs.append(SeedRun(name, model, recipe, stream, folder))
         trainer = _Trainer(seed_runs, recipe, held_out, progress, stop)
         trainer.train()
+        for seed_run in trainer.seed_runs:
+            seed_run.settle()
         tested = data.test_batches()
         errors: list[float | None] = [None] * len(trainer.seed_runs)
         if tested is not None:

@@ -37,7 +37,7 @@ class VectorisedLoop:
                 f"Several nets are trained at once on JAX only. Received: {backend}. Train them one at a time."
             )
         self._progress, self._stop, self._parts, self._averaged = progress, stop, parts, averaged
-        self._steps: dict[tuple[int, Kind], Callable[..., Any]] = {}
+        self._steps: dict[tuple[int, int, Kind], Callable[..., Any]] = {}
 
     def fit(self, learners: Sequence[Learner], batches: range, metrics: Sequence[Mapping[str, np.ndarray]]) -> int:
         """As `Loop.fit`."""
@@ -91,15 +91,16 @@ class VectorisedLoop:
     def _compiled(self, models: Sequence[keras.Model], kind: Kind) -> Callable[..., Any]:
         import jax
 
-        if (len(models), kind) not in self._steps:
-            lead = models[0]  # all nets share its graph
+        lead = models[0]  # all nets share its graph
+        key = (id(lead), len(models), kind)
+        if key not in self._steps:
 
             def one(state: Any, x: Any, y: Any) -> Any:
                 return lead.train_step(state, (x, y)) if kind == "train" else lead.test_step(state, (x, y))
 
             images = 0 if kind == "train" else None  # one batch per net, or the same for all
-            self._steps[len(models), kind] = jax.jit(jax.vmap(one, in_axes=(0, images, images)), donate_argnums=0)
-        return self._steps[len(models), kind]
+            self._steps[key] = jax.jit(jax.vmap(one, in_axes=(0, images, images)), donate_argnums=0)
+        return self._steps[key]
 
 
 def _trained(model: keras.Model) -> list[list[keras.Variable]]:

@@ -136,21 +136,37 @@ def test_a_residual_may_start_at_zero():
     assert all((gamma == 1).all() for name, gamma in gammas.items() if name not in zero)
 
 
-def test_mixed_precision_keeps_float32_where_it_must(tmp_path, small_data, net):
-    recipe = replace(RECIPE, precision="mixed_bfloat16", iterations=40, schedule=Steps((30,)), evaluate_every=20)
-    finished = run(net, recipe, small_data, seed=0, out=tmp_path / "run")
-    model = keras.models.load_model(finished.path / "model.keras")
+def test_mixed_precision_keeps_float32_where_it_must(net):
+    model = build(net, precision="mixed_bfloat16")
     computed = {layer.name: layer.compute_dtype for layer in model.layers}
     exact = {"mean", "avg_pool", "predictions", "probabilities"}
     assert {name for name, dtype in computed.items() if dtype == "float32" and name != "image"} == exact
     assert set(computed.values()) == {"float32", "bfloat16"}
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
-    float32 = build(net, precision="float32")
-    float32.set_weights(model.get_weights())
-    float32.get_layer("mean").finalize_state()
-    x = small_data.x_test
-    np.testing.assert_allclose(model.predict(x, verbose=0), float32.predict(x, verbose=0), atol=0.05)
+
+
+@pytest.mark.parametrize("average_over", [0, 5])
+def test_a_net_trained_in_mixed_precision_is_tested_and_saved_in_float32(tmp_path, small_data, net, average_over):
+    recipe = replace(
+        RECIPE,
+        precision="mixed_bfloat16",
+        iterations=40,
+        schedule=Steps((30,)),
+        evaluate_every=20,
+        average_over=average_over,
+    )
+    finished = run(net, recipe, small_data, seed=0, out=tmp_path / "run")
+    model = keras.models.load_model(finished.path / "model.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    expected = build(net, precision="float32")
+    expected.set_weights(model.get_weights())
+    expected.get_layer("mean").finalize_state()
+    x, y = small_data.x_test, small_data.y_test
+    probabilities = expected.predict(x, verbose=0)
+    np.testing.assert_allclose(model.predict(x, verbose=0), probabilities, atol=1e-6)
+    assert finished.results.test_error == pytest.approx(100 * np.mean(probabilities.argmax(1) != y.ravel()), abs=1e-3)
     assert resnet_keras.load(finished.path / "model.keras").count_params() == model.count_params()
+    assert any(np.any(slot) for slot in map(keras.ops.convert_to_numpy, model.optimizer.variables[2:]))  # momentum
     assert finished.results.train_error < 60  # chance is 66.7 %
 
 
