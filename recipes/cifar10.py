@@ -15,7 +15,7 @@ from resnet_keras.data.small import sources
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import check_folders, planned, recipe_from, run_folders, training_options
+from resnet_keras.programs.options import ALL_IMAGES, check_folders, planned, recipe_from, run_folders, training_options
 from resnet_keras.programs.processes import start_processes
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
@@ -32,6 +32,7 @@ def program(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--plain", action="store_true", help="train a plain net, without shortcuts")
     parser.add_argument("--shortcut", metavar="A|B|C", help="shortcut option of section 4.1 (default: A)")
+    parser.add_argument("--all-images", action="store_true", help=ALL_IMAGES)
     options = parser.parse(arguments)
     if options.plain and options.shortcut is not None:
         raise InvalidValue(f"A plain net has no shortcuts. Received: --plain with --shortcut {options.shortcut}.")
@@ -46,7 +47,7 @@ def program(arguments: Sequence[str]) -> None:
     console = plain_console()
     say(console, f"reading {options.data_dir or options.dataset or 'CIFAR-10'} ...")
     choose_backend()
-    data = sources.load(options.data_dir, options.dataset)
+    data = sources.load(options.data_dir, options.dataset, all_images=options.all_images)
     start_backend(console, options)
     architecture = replace(architecture, num_classes=data.num_classes, image_size=data.image_size)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen

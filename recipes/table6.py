@@ -20,7 +20,7 @@ from resnet_keras.data.small import sources
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import recipe_from, training_options
+from resnet_keras.programs.options import ALL_IMAGES, recipe_from, training_options
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import tables
 from resnet_keras.reports.console import plain_console, say
@@ -44,6 +44,7 @@ def program(arguments: Sequence[str]) -> None:
         default=USUAL,
         help=f"nets to train, of {', '.join(NETS)} (default: up to 56 layers, and ResNet-110)",
     )
+    parser.add_argument("--all-images", action="store_true", help=ALL_IMAGES)
     options = parser.parse(arguments)
     if unknown := [name for name in options.only if name not in NETS]:
         raise InvalidValue(f"Table 6 has {', '.join(NETS)}. Received: --only {unknown[0]}.")
@@ -62,7 +63,7 @@ def program(arguments: Sequence[str]) -> None:
     console = plain_console()
     say(console, f"reading {options.data_dir or options.dataset or 'CIFAR-10'} ...")
     choose_backend()
-    data = sources.load(options.data_dir, options.dataset)
+    data = sources.load(options.data_dir, options.dataset, all_images=options.all_images)
     start_backend(console)
     from resnet_keras.experiments.estimate import estimate  # imports Keras, with the backend just chosen
     from resnet_keras.experiments.run import inspect, run

@@ -95,6 +95,10 @@ SMALL_IMAGES = (
     "CIFAR-10 as stored by TensorFlow Datasets, Keras, torchvision or its own site, or .npz files with x_train, "
     "y_train, x_test, y_test (default: TFDS_DATA_DIR, else ~/tensorflow_datasets, else Keras's folder, else a download)"
 )
+ALL_IMAGES = (
+    "train on all images, as the paper most probably did; validation errors are then those of the test images "
+    "(default: hold out 5,000 of CIFAR-10, a tenth of other sets)"
+)
 DATASET = "which data set in a TensorFlow Datasets folder, such as cifar100 or mnist"
 
 

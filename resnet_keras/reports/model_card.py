@@ -23,8 +23,13 @@ def model_card(run: Run) -> str:
     results, file = run.results, (settings.get("files") or {}).get(MODEL, {})
     published = cifar10_error(run.name) if run.follows_paper else None
     test = "none" if results.test_error is None else f"{results.test_error:.2f}"
+    held_out = (
+        "no images are held out, and validation errors are those of the test images"
+        if run.all_images
+        else "5,000 of its 50,000 training images are held out"
+    )
     protocol = (
-        "the paper's schedule and protocol (section 4.2); 5,000 of its 50,000 training images are held out"
+        f"the paper's schedule and protocol (section 4.2); {held_out}"
         if run.follows_paper
         else "not the paper's schedule or images: see below"
     )

@@ -179,14 +179,17 @@ def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
     """CIFAR-10 test errors: the paper's rows, and the mean of our runs on CIFAR-10 with the paper's schedule.
 
     Args:
-        runs: our runs.
+        runs: our runs. Those that had no images held out are in a column of their own.
         others: nets trained by others, measured by us: a column for each project, and a note with its protocol, which
             is not the paper's.
     """
-    finished: dict[str, list[float]] = {}
+    finished: dict[tuple[str, bool], list[float]] = {}
     for run in runs:
         if run.results is not None and run.results.test_error is not None and run.follows_paper:
-            finished.setdefault(run.name, []).append(run.results.test_error)
+            finished.setdefault((run.name, run.all_images), []).append(run.results.test_error)
+    ours = {False: "ours, test error %"}
+    if any(every for _, every in finished):
+        ours[True] = "ours, no images held out, test error %"
     projects = list(dict.fromkeys(net.weights for net in others))
     measured = {(net.name, net.weights): net.test_error for net in others}
     rows = [*CIFAR10_OTHERS, *CIFAR10_ERRORS]
@@ -202,13 +205,13 @@ def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
     ] + [(name, "", "") for name in beside]
     return Table(
         (
-            *("net", "parameters, millions", "paper, test error %", "ours, test error %"),
+            *("net", "parameters, millions", "paper, test error %", *ours.values()),
             *(f"weights of {project}, measured by us, test error %" for project in projects),
         ),
         tuple(
             (
                 *row,
-                mean(finished.get(row[0], [])),
+                *(mean(finished.get((row[0], every), [])) for every in ours),
                 *(_number(measured.get((row[0], project))) for project in projects),
             )
             for row in cells

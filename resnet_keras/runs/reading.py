@@ -21,7 +21,7 @@ from resnet_keras.errors import Damaged, InputOutput
 from resnet_keras.runs import storage
 from resnet_keras.spec import records
 from resnet_keras.spec.kinds import as_now
-from resnet_keras.spec.known_data import CIFAR10_FINGERPRINT
+from resnet_keras.spec.known_data import CIFAR10_FINGERPRINT, CIFAR10_NONE_HELD_OUT
 from resnet_keras.spec.paper_recipes import cifar10_recipe
 from resnet_keras.spec.recipe import Recipe
 from resnet_keras.spec.records import Results, Row
@@ -78,8 +78,13 @@ class Run:
     def follows_paper(self) -> bool:
         """Whether the paper's CIFAR-10 errors are comparable: CIFAR-10 itself, same complete schedule (section 4.2)."""
         data, recipe = self.settings["data"], cifar10_recipe(self.settings["architecture"]["depth"])
-        images = data.get("fingerprint") == CIFAR10_FINGERPRINT
+        images = data.get("fingerprint") in (CIFAR10_FINGERPRINT, CIFAR10_NONE_HELD_OUT)
         return images and self.settings["recipe"] == json_roundtrip(recipe.to_dict())
+
+    @property
+    def all_images(self) -> bool:
+        """Whether it was trained on all images of CIFAR-10's training set, with none held out."""
+        return self.settings["data"].get("fingerprint") == CIFAR10_NONE_HELD_OUT
 
     @property
     def data_identity(self) -> tuple[Any, ...]:

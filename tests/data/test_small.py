@@ -13,6 +13,7 @@ from resnet_keras.data.small.generated import CLASSES, generated
 from resnet_keras.data.small.images import image_data
 from resnet_keras.data.small.stream import Stream, augmentation
 from resnet_keras.spec.augmentation import PaddedCrop
+from resnet_keras.spec.known_data import CIFAR10_NONE_HELD_OUT
 
 pytestmark = pytest.mark.any_backend
 
@@ -96,6 +97,17 @@ def test_the_last_training_images_are_held_out():
                  test=(arrays["x_test"], arrays["y_test"]), validation=20)  # fmt: skip
     np.testing.assert_array_equal(data.x_validation, arrays["x_train"][40:])
     np.testing.assert_array_equal(data.y_train, arrays["y_train"][:40])
+
+
+def test_all_images_are_trained_on_with_the_test_images_to_validate_on(small_npz):
+    arrays = small_arrays()
+    data = sources.load(small_npz, all_images=True)
+    np.testing.assert_array_equal(data.x_train, arrays["x_train"])
+    np.testing.assert_array_equal(data.y_train, arrays["y_train"])
+    np.testing.assert_array_equal(data.x_validation, arrays["x_test"])
+    np.testing.assert_array_equal(data.y_validation, arrays["y_test"])
+    assert data.fingerprint != sources.load(small_npz).fingerprint
+    assert data.warnings == ("No images are held out: validation errors are those of the test images.",)
 
 
 def _broken(**changed):
@@ -301,6 +313,8 @@ def test_cifar10_itself():
     x = np.concatenate([data.x_train, data.x_validation]).reshape(-1, 3) / np.float32(255)
     np.testing.assert_allclose(x.mean(axis=0, dtype=np.float64), [0.4914, 0.4822, 0.4465], atol=1e-4)
     np.testing.assert_allclose(x.std(axis=0, dtype=np.float64), [0.2470, 0.2435, 0.2616], atol=1e-4)
+    every = sources.load(all_images=True)
+    assert (every.name, every.fingerprint, len(every.x_train)) == ("CIFAR-10", CIFAR10_NONE_HELD_OUT, 50_000)
 
 
 @pytest.mark.real_data

@@ -62,6 +62,16 @@ def test_a_queue_of_two_seeds(small_npz, tmp_path):
     assert run_json(second) == before
 
 
+def test_all_images(small_npz, tmp_path):
+    options = ["--only", "plain-20", "--all-images", "--iterations", "2", "--batch-size", "6"]
+    done = run_python("recipes/table6.py", *options, "--data-dir", str(small_npz), "--out", str(tmp_path / "table"))
+    assert done.returncode == 0, done.stderr
+    assert "No images are held out: validation errors are those of the test images." in done.stdout
+    run = run_json(tmp_path / "table" / "plain-20-seed0")
+    assert [run["data"][f"{part}_images"] for part in ("train", "validation", "test")] == [60, 30, 30]
+    assert run["results"]["validation_error"] == pytest.approx(run["results"]["test_error"], abs=1e-3)
+
+
 @pytest.mark.parametrize(("options", "text"), [(["--only", "ResNet-18"], "ResNet-18"), (["--only"], "--only")])
 def test_an_unknown_net_is_one_line(options, text):
     done = run_python("recipes/table6.py", *options)

@@ -11,6 +11,7 @@ from made_runs import a_run
 from resnet_keras import InputOutput
 from resnet_keras.reports import others, published, tables
 from resnet_keras.runs.reading import Results, Run
+from resnet_keras.spec.known_data import CIFAR10_NONE_HELD_OUT
 
 pytestmark = pytest.mark.any_backend
 
@@ -118,6 +119,11 @@ def test_table_6_takes_runs_of_the_papers_experiment_alone():
     table = rows(tables.table_6(found))
     assert table["ResNet-20"][2] == "8.70 ± 0.28 (2)"
     assert table["ResNet-32"][2] == table["ResNet-44"][2] == ""
+    every = run(20, 8.0)
+    every.settings["data"]["fingerprint"] = CIFAR10_NONE_HELD_OUT
+    table = tables.table_6([*found, every])
+    assert table.head[3:] == ("ours, test error %", "ours, no images held out, test error %")
+    assert rows(table)["ResNet-20"][2:] == ("8.70 ± 0.28 (2)", "8.00")
 
 
 def test_files_that_are_no_evaluation_are_one_line(tmp_path):

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData, image_data
+from resnet_keras.data.small.held_out import CIFAR10_VALIDATION
+from resnet_keras.data.small.images import ImageData, image_data
 from resnet_keras.errors import InputOutput, first_line
 from resnet_keras.spec.known_data import CIFAR10_CLASSES
 

@@ -8,19 +8,16 @@ from functools import cached_property
 import numpy as np
 
 from resnet_keras.data.dataset import Batch, Batches, Description
+from resnet_keras.data.small.held_out import VALIDATION_SHARE, held_out_of
 from resnet_keras.data.small.stream import Stream
 from resnet_keras.errors import InvalidValue
 from resnet_keras.spec.augmentation import PaddedCrop, ScaledCrop
 from resnet_keras.spec.class_names import ClassNames, meaningful
 
-CIFAR10_VALIDATION = 5_000
-"""Section 4.2: "a 45k/5k train/val split"."""
-VALIDATION_SHARE = 0.1
-"""Share held out of any other training set."""
 LISTED = 5
 """Classes that a warning names, at most."""
+NONE_HELD_OUT = "No images are held out: validation errors are those of the test images."
 LABELS = np.iinfo(np.int32)
-Places = np.ndarray | slice
 EVALUATION_BATCH = 500
 """Divides CIFAR-10's 5,000 and 10,000 images, so a compiled net sees one shape."""
 
@@ -114,6 +111,17 @@ class ImageData:
 
         return replace(
             self, x_train=shrink(self.x_train), x_validation=shrink(self.x_validation), x_test=shrink(self.x_test)
+        )
+
+    def all_to_train_on(self) -> "ImageData":
+        """The same images with none held out; the errors along the way are those of the test images, as in Figure 6."""
+        return replace(
+            self,
+            x_train=np.concatenate([self.x_train, self.x_validation]),
+            y_train=np.concatenate([self.y_train, self.y_validation]),
+            x_validation=self.x_test,
+            y_validation=self.y_test,
+            warnings=(*self.warnings, NONE_HELD_OUT),
         )
 
     @property
@@ -212,7 +220,7 @@ def image_data(
     count = max(1, round(VALIDATION_SHARE * len(x_train))) if validation is None else validation
     if len(x_train) <= count:
         raise InvalidValue(f"Training needs more than {count} images. Received: {len(x_train)} in {source}.")
-    kept, held_out, warnings = _held_out(y_train, count, source)
+    kept, held_out, warnings = held_out_of(y_train, count, source)
     without = np.setdiff1d(np.arange(num_classes), y_train[kept])
     if len(without):
         listed = [f"{label} ({class_names[label]})" if class_names else str(label) for label in without[:LISTED]]
@@ -247,24 +255,6 @@ def _counted(y_train: np.ndarray, source: str) -> int:
         f"file names all classes. Received: y_train of {source} with {len(labels)} labels from {labels[0]} to "
         f"{labels[-1]}, without {first}."
     )
-
-
-def _held_out(labels: np.ndarray, count: int, source: str) -> tuple[Places, Places, list[str]]:
-    """The indices of the training images and of the held-out images, and any warnings."""
-    cut = len(labels) - count
-    only = np.setdiff1d(labels[cut:], labels[:cut])
-    if len(only):
-        reason = f"The last {count:,} training images have classes that the others lack, such as label {only[0]}"
-    elif (labels[:-1] <= labels[1:]).all():
-        reason = "The training images are sorted by class"
-    else:
-        return slice(cut), slice(cut, None), []
-    held_out = np.arange(count) * len(labels) // count
-    warning = (
-        f"{reason}: the {count:,} held-out images are not the last {count:,} but are spread evenly over the whole set. "
-        f"Received: {source}."
-    )
-    return np.setdiff1d(np.arange(len(labels)), held_out), held_out, [warning]
 
 
 def _images(x: np.ndarray, field: str) -> np.ndarray:

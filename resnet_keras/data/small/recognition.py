@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData
+from resnet_keras.data.small.held_out import CIFAR10_VALIDATION
+from resnet_keras.data.small.images import ImageData
 from resnet_keras.spec.known_data import CIFAR10_CLASSES, CIFAR10_FINGERPRINT
 
 CONTENTS = "f08f3fc8e9e44e051211a4e932c7b19cc739dedc35a38a2b568cc33faeffb522"

@@ -16,7 +16,8 @@ import numpy as np
 from resnet_keras.data.choice import Choice, choose, cifar10_files, prepared_sets
 from resnet_keras.data.small import arrays, batches
 from resnet_keras.data.small.cache import aside, cached
-from resnet_keras.data.small.images import CIFAR10_VALIDATION, ImageData, image_data
+from resnet_keras.data.small.held_out import CIFAR10_VALIDATION
+from resnet_keras.data.small.images import ImageData, image_data
 from resnet_keras.data.small.recognition import recognised
 from resnet_keras.errors import InputOutput, first_line
 
@@ -37,7 +38,9 @@ class NotAvailable(InputOutput):
     """The images are neither on disk nor reachable."""
 
 
-def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None) -> ImageData:
+def load(
+    data_dir: str | PathLike[str] | None = None, dataset: str | None = None, *, all_images: bool = False
+) -> ImageData:
     """The images that `--data-dir` and `--dataset` name.
 
     CIFAR-10 is recognised by its images: from every source it has the same order and split. Images that are slow to
@@ -48,6 +51,7 @@ def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None
             ~/tensorflow_datasets) and then, for CIFAR-10, Keras's (`KERAS_HOME`, else ~/.keras), into which it is
             downloaded if it is in neither.
         dataset: which TensorFlow Datasets set; None means CIFAR-10, or the only one in a folder.
+        all_images: whether to train on the images too that are otherwise held out.
 
     Raises:
         OSError: nothing is there and it cannot be downloaded, or files cannot be read.
@@ -56,6 +60,11 @@ def load(data_dir: str | PathLike[str] | None = None, dataset: str | None = None
     found = _found(data_dir, dataset)
     if found is None:
         found = Choice("cifar10 files", _downloaded())
+    data = _read(found)
+    return data.all_to_train_on() if all_images else data
+
+
+def _read(found: Choice) -> ImageData:
     match found.kind:
         case "arrays":  # not cached: a copy would read no faster
             return recognised(arrays.read(found.path))
