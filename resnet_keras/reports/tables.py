@@ -188,7 +188,7 @@ def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
         if run.results is not None and run.results.test_error is not None and run.follows_paper:
             finished.setdefault((run.name, run.all_images), []).append(run.results.test_error)
     ours = {False: "ours, test error %"}
-    if any(every for _, every in finished):
+    if any(all_images for _, all_images in finished):
         ours[True] = "ours, no images held out, test error %"
     projects = list(dict.fromkeys(net.weights for net in others))
     measured = {(net.name, net.weights): net.test_error for net in others}
@@ -211,7 +211,7 @@ def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
         tuple(
             (
                 *row,
-                *(mean(finished.get((row[0], every), [])) for every in ours),
+                *(mean(finished.get((row[0], all_images), [])) for all_images in ours),
                 *(_number(measured.get((row[0], project))) for project in projects),
             )
             for row in cells

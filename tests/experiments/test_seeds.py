@@ -62,6 +62,20 @@ def test_each_run_is_the_one_it_would_be_alone(small_data, tmp_path, recipe):
         assert done.results.test_error == pytest.approx(alone.results.test_error, abs=4)  # one image of thirty
 
 
+@on_jax
+def test_those_trained_in_bfloat16_are_tested_in_float32(small_data, tmp_path, monkeypatch):
+    compiled, step = [], keras.Model.test_step
+
+    def noted(model, state, data):
+        compiled.append({layer.compute_dtype for layer in model.layers})
+        return step(model, state, data)
+
+    monkeypatch.setattr(keras.Model, "test_step", noted)
+    together(small_data, tmp_path, replace(RECIPE, precision="mixed_bfloat16", warmup=None))
+    assert "bfloat16" in compiled[0]
+    assert compiled[-1] == {"float32"}
+
+
 def test_on_a_cpu_they_take_turns(small_data, tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(device, "name", lambda: "cpu")
