@@ -30,4 +30,6 @@ def settings_line(runs: Sequence[Run]) -> str:
     if len({run.recipe.warmup for run in runs}) > 1:
         recipe = replace(recipe, warmup=None)
         some = f"{' and '.join(sorted({run.name for run in runs if run.recipe.warmup}))} warmed up; "
-    return f"{recipe}; {some}seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; Keras on {backends}"
+    precision = "" if recipe.precision == "float32" else f", {recipe.precision}"
+    numbered = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    return f"{recipe}; {some}{numbered}; Keras on {backends}{precision}"

@@ -94,6 +94,16 @@ def test_the_papers_errors_are_marks_where_the_experiment_is_the_papers():
     assert marks([a_run(20, iterations=4_000)]) == []
 
 
+def test_the_line_under_a_figure_names_a_precision_below_float32():
+    def caption(precision):
+        run = a_run(20)
+        run.settings["recipe"]["precision"] = precision
+        return " ".join(text.get_text() for text in plotting.figure_6([run]).texts)
+
+    assert caption("mixed_bfloat16").endswith("Keras on jax, mixed_bfloat16")
+    assert caption("float32").endswith("Keras on jax")
+
+
 def test_runs_that_cannot_be_compared_are_refused():
     for other in (a_run(56, size=16), a_run(56, iterations=4_000), a_run(56, generated=True)):
         with pytest.raises(InvalidValue, match="2 kinds"):
