@@ -68,6 +68,11 @@ class LayerFactory:
     precision: Precision | None = None
     initialisation: Initialisation = HE["fan_in"]
 
+    @property
+    def variable_dtype(self) -> str:
+        """Dtype of the weights: float32 in mixed precision."""
+        return str(keras.dtype_policies.get(self.precision or keras.config.dtype_policy()).variable_dtype)
+
     def conv_bn(self, x: Tensor, convolution: Convolution, *, relu: str | None, gamma: str = "ones") -> Tensor:
         """Convolution, batch normalisation with gamma initialised as given and, if `relu` names one, a ReLU."""
         name = convolution.name

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import keras
 import numpy as np
-from keras import layers
+from keras import Operation, layers
 
 from resnet_keras.errors import InvalidValue
 from resnet_keras.nets.baselines.bn_inception import bn_inception_body
@@ -15,6 +15,7 @@ from resnet_keras.nets.baselines.prelu_net import prelu_net_body
 from resnet_keras.nets.baselines.vgg import vgg_body
 from resnet_keras.nets.blocks import HE, LayerFactory, Tensor
 from resnet_keras.nets.residual import residual_body
+from resnet_keras.nets.serializing import without_tensorflow
 from resnet_keras.spec.architecture import Architecture
 from resnet_keras.spec.baselines.bn_inception import BnInception
 from resnet_keras.spec.baselines.googlenet import GoogLeNet
@@ -109,10 +110,13 @@ def without_auxiliary(model: keras.Model) -> keras.Model:
 def in_float32(model: keras.Model) -> keras.Model:
     """A copy of a net that computes in float32, whatever precision the net computes in."""
 
-    def copied(layer: layers.Layer) -> layers.Layer:
-        return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+    def copied(operation: Operation) -> Operation:
+        if not isinstance(operation, layers.Layer):
+            return operation  # one of `keras.ops`, which has no dtype and no state
+        return type(operation).from_config(operation.get_config() | {"dtype": "float32"})
 
-    copy = keras.models.clone_model(model, clone_function=copied, recursive=True)
+    with without_tensorflow():
+        copy = keras.models.clone_model(model, clone_function=copied, recursive=True)
     copy.set_weights(model.get_weights())
     for layer in every_layer(copy):
         if isinstance(layer, layers.Normalization):

@@ -30,7 +30,8 @@ def residual_body(make: LayerFactory, x: Tensor, net: Architecture) -> Tensor:
         for start in range(0, len(units), UNITS_PER_GROUP):
             group = units[start : start + UNITS_PER_GROUP]
             name = f"{group[0].name}_to_{group[-1].name}"
-            group_input = keras.Input(x.shape[1:], dtype=x.dtype, name=f"{name}_input")
+            # In mixed precision, not what `x` computes in: copies keep it, also those that compute in float32.
+            group_input = keras.Input(x.shape[1:], dtype=make.variable_dtype, name=f"{name}_input")
             x = keras.Model(group_input, _chain(make, group_input, group), name=name)(x)
     return make.classifier(x, net.num_classes)
 
