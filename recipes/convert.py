@@ -16,7 +16,7 @@ import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -58,42 +58,63 @@ def program(arguments: Sequence[str]) -> None:
         if path:
             storage.check_file(path)
     console = plain_console()
-    images, labels, on = (None, None, "noise") if options.data_dir is None else _images(options)
+    shown = None if options.data_dir is None and options.dataset is None else _images(options)
     start_backend(console)
     from resnet_keras.weights.convert.convert import convert
 
-    report = convert(options.file, options.out, architecture=options.architecture, images=images, mean=options.mean)
-    error = None if labels is None or images is None else _error(options.out, images, labels, on)
+    report = convert(
+        options.file,
+        options.out,
+        architecture=options.architecture,
+        images=None if shown is None else shown.pixels,
+        mean=options.mean,
+    )
+    error = None if shown is None else _error(options.out, shown)
+    on = "noise" if shown is None else shown.on
     sha256 = hashlib.sha256(options.out.read_bytes()).hexdigest()
     card = options.out.with_suffix(".md")
     storage.atomic_write(card, converted_card(report.to_dict(), options.out.name, sha256, error, on=on).encode())
     if options.json:
         storage.atomic_write(options.json, (json.dumps(report.to_dict(), indent=2) + "\n").encode())
     measured = [f"test error {error.percent:.2f} % on {error.images:,} images of {error.on}"] if error else []
+    if shown is not None and error is None:
+        measured = [
+            f"no test error: {shown.on} has {shown.classes:,} classes, the net {report.architecture.num_classes:,}"
+        ]
     lines = [*_lines(report), *measured, f"written: {options.out} and its card, {card}"]
     say(console, *lines)
 
 
-def _images(options: Namespace) -> tuple[np.ndarray, np.ndarray, str]:
-    """Evenly spread test images, their labels and name; photographs are centre-cropped, as for a net of Table 1."""
+class Shown(NamedTuple):
+    """Test images, (images, height, width, 3), their labels, the number of classes and the name of the data."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    classes: int
+    on: str
+
+
+def _images(options: Namespace) -> Shown:
+    """Evenly spread test images; photographs are centre-cropped, as for a net of Table 1."""
     data = part.load(options.data_dir, "val", options.dataset)
     if isinstance(data, ImageData):
         chosen = spread(len(data.x_test), min(options.images, len(data.x_test)))
-        return data.x_test[chosen], data.y_test[chosen], data.name
+        return Shown(data.x_test[chosen], data.y_test[chosen], data.num_classes, data.name)
     split = data.limited(min(options.images, len(data)))
     photographs = [split.photograph(number) for number in range(len(split))]
     crops = np.stack([SingleView(NET_SIZE).of(photograph)[0] for photograph, _ in photographs])
-    return crops, np.array([label for _, label in photographs]), split.name
+    return Shown(crops, np.array([label for _, label in photographs]), split.num_classes, split.name)
 
 
-def _error(out: Path, images: np.ndarray, labels: np.ndarray, on: str) -> MeasuredError | None:
-    """Test error of the net written; None if the labels exceed its number of classes."""
+def _error(out: Path, shown: Shown) -> MeasuredError | None:
+    """Test error of the net written; None if it has another number of classes, so that labels mean something else."""
     from resnet_keras.weights.load import load
 
-    probabilities = load(out).predict(images, verbose=0)
-    if labels.max() >= probabilities.shape[1]:
+    net = load(out)
+    if net.output_shape[-1] != shown.classes:
         return None
-    return MeasuredError(100 * float(np.mean(probabilities.argmax(axis=1) != labels)), len(images), on)
+    wrong = net.predict(shown.pixels, verbose=0).argmax(axis=1) != shown.labels
+    return MeasuredError(100 * float(np.mean(wrong)), len(shown.pixels), shown.on)
 
 
 def _lines(report: "Report") -> list[str]:

@@ -29,7 +29,7 @@ DRAWN_FROM = "github.com/a-martyn/resnet"
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = OneLineParser(__doc__)
+    parser = OneLineParser(__doc__, computes=False)
     parser.add_argument("--out", type=file_path, required=True, metavar="FOLDER", help="where to write the pictures")
     parser.add_argument(
         "--data-dir", type=file_path, metavar="PATH", help="also draw cifar10.png, from CIFAR-10 in this folder"

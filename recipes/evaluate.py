@@ -99,7 +99,7 @@ def program(arguments: Sequence[str]) -> None:
     measured, rows, models = [], [], []
     for path, weight, mode, training in zip(options.nets, weights, modes, trainings, strict=True):
         net = classifier.read(path, mode)
-        own, labels = cache.score(net, data, protocol, limit=options.limit, console=console)
+        own, labels = cache.score(net, data, protocol, limit=options.limit, workers=options.workers, console=console)
         measured.append(own)
         rows.append((net.name, weight, result := error_rates.errors(own, labels)))
         models.append({"name": net.name, "from": _named(path), "training": training,
@@ -122,8 +122,10 @@ def program(arguments: Sequence[str]) -> None:
 
 
 def _named(path: Path) -> str:
-    """The path as it was given, but without this machine's folders."""
-    return path.name if path.is_absolute() else path.as_posix()
+    """The path as it was given, but without this machine's folders; a `model.keras` is told apart by its folder."""
+    if not path.is_absolute():
+        return path.as_posix()
+    return f"{path.parent.name}/{path.name}" if path.name == reading.MODEL else path.name
 
 
 def _scales(text: str | None) -> tuple[int, ...] | None:

@@ -8,13 +8,13 @@
 FILE is a run folder or a .keras file. Raw pixels 0..255 go in and probabilities come out. The exported net is run in
 its own runtime, on test images from --data-dir or on noise, and compared with the original; float32 is refused if it
 differs by more than 1e-4. float16 and int8 are made by the runtime's own tool; int8 ranges are calibrated on training
-images from --data-dir. With --data-dir, the test errors before and after are printed. SavedModel needs TensorFlow or
-JAX, LiteRT TensorFlow, OpenVINO TensorFlow or PyTorch; a .keras file opens on each.
+images from --data-dir. With images of as many classes as the net's, the test errors before and after are printed.
+SavedModel needs TensorFlow or JAX, LiteRT TensorFlow, OpenVINO TensorFlow or PyTorch; a .keras file opens on each.
 """
 
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -24,10 +24,11 @@ from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import Damaged, InvalidValue
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import OneLineParser, file_path
+from resnet_keras.programs.options import DATASET, OneLineParser, file_path
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import reading
+from resnet_keras.spec.class_names import check_same_classes
 from resnet_keras.weights.runtimes import Format, opened
 
 CALIBRATION_IMAGES = 200
@@ -55,10 +56,11 @@ def program(arguments: Sequence[str]) -> None:
         metavar="N",
         help="use at most N test images from --data-dir (default: 10000)",
     )
+    add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
     options = parser.parse(arguments)
     if options.images < 1:
         raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
-    if options.precision == "int8" and options.data_dir is None:
+    if options.precision == "int8" and options.data_dir is None and options.dataset is None:
         raise InvalidValue("int8 is calibrated on training images. Received: no --data-dir.")
     file = reading.model_file(options.file).path
     console = plain_console()
@@ -71,10 +73,10 @@ def program(arguments: Sequence[str]) -> None:
     model = load(file)
     size = model.input_shape[1]
     images, labels, calibration = noise(size, NOISE_IMAGES), None, None
-    if options.data_dir is not None:
-        images, labels = _images(options.data_dir, "val", options.images, size)
+    if options.data_dir is not None or options.dataset is not None:
+        images, labels = _images(options, "val", options.images, model)
     if options.precision == "int8":
-        calibration, _ = _images(options.data_dir, "train", CALIBRATION_IMAGES, size)
+        calibration, _ = _images(options, "train", CALIBRATION_IMAGES, model)
     export.export(model, options.out, options.to, precision=options.precision, calibration=calibration)
     ours, theirs = model.predict(images, verbose=0), opened(options.out, options.to)(images)
     difference = float(np.abs(ours - theirs).max())
@@ -89,15 +91,22 @@ def program(arguments: Sequence[str]) -> None:
         f"{model.name} in {options.to}, {options.precision}: largest difference in probability {difference:.1e}, "
         f"same top-1 class {same:.2%}, {len(images):,} images",
     )
-    if labels is not None and labels.max() < ours.shape[1]:
+    if labels is not None:
         before, after = (100 * np.mean(one.argmax(axis=1) != labels) for one in (ours, theirs))
-        say(console, f"test error on {options.data_dir.name}: {before:.2f} %, after export {after:.2f} %")
+        say(console, f"test error on {options.data_dir or options.dataset}: {before:.2f} %, after export {after:.2f} %")
     say(console, f"written: {options.out}")
 
 
-def _images(data_dir: Path, which: Part, most: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Evenly spread images of a part, with their labels; photographs are centre-cropped."""
-    data = part.load(data_dir, which)
+def _images(options: Namespace, which: Part, most: int, model: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Evenly spread images of a part, photographs centre-cropped, and their labels if the net has as many classes.
+
+    Raises:
+        ValueError: the images have another size, or as many classes as the net but not the same.
+    """
+    data = part.load(options.data_dir, which, options.dataset)
+    size, comparable = model.input_shape[1], data.num_classes == model.output_shape[-1]
+    if comparable:
+        check_same_classes(model.name, model.class_names, data.name, data.known_classes)
     if isinstance(data, ImageData):
         x, y = (data.x_train, data.y_train) if which == "train" else (data.x_test, data.y_test)
         if data.image_size != size:
@@ -105,11 +114,11 @@ def _images(data_dir: Path, which: Part, most: int, size: int) -> tuple[np.ndarr
                 f"The net takes images of {size} pixels. Received: {data.name}, with images of {data.image_size}."
             )
         chosen = spread(len(x), min(most, len(x)))
-        return x[chosen], y[chosen]
+        return x[chosen], y[chosen] if comparable else None
     split = data.limited(min(most, len(data)))
     photographs = [split.photograph(number) for number in range(len(split))]
     crops = np.stack([SingleView(size).of(photograph)[0] for photograph, _ in photographs])
-    return crops, np.array([label for _, label in photographs])
+    return crops, np.array([label for _, label in photographs]) if comparable else None
 
 
 if __name__ == "__main__":

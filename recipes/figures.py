@@ -146,6 +146,8 @@ def _options(arguments: Sequence[str]) -> Namespace:
     add("--seed", type=int, default=0, metavar="N",
         help="random seed for directions or untrained nets (default: 0)")  # fmt: skip
     options = parser.parse(arguments)
+    if options.out is not None and options.out.suffix in (".png", ".svg") and not options.all:
+        options.out = options.out.with_suffix("")
     if not (options.folders or options.initial or options.others):
         raise InvalidValue("A figure needs run folders or files. Received: none. See --help.")
     if options.initial and options.figure != "gradients" and not options.all:

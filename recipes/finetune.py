@@ -44,6 +44,7 @@ def program(arguments: Sequence[str]) -> None:
         __doc__,
         out="runs/<net>-finetuned-seed<seed>",
         data="images to train on: see above",
+        dataset="the only one",
         data_required=True,
         several_processes=True,
     )
@@ -57,6 +58,11 @@ def program(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     freeze, stages = _freeze(options.freeze)
     FineTune("", freeze, stages, options.old_rate)  # before long work, not after
+    if options.estimate and freeze != "none":
+        raise InvalidValue(
+            "--estimate is for training all layers, which takes longest. "
+            f"Received: --freeze {' '.join(options.freeze)}."
+        )
     recipe = recipe_from(options, FINETUNE)
     start_processes(options, recipe)
     chosen = choose(options.data_dir, options.dataset)

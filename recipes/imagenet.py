@@ -24,7 +24,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 
+from resnet_keras.data.choice import choose
 from resnet_keras.data.photographs import batches as photographs
+from resnet_keras.data.photographs.sources import IMAGENET as IMAGENET_2012
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
@@ -138,6 +140,8 @@ def program(arguments: Sequence[str]) -> None:
     if not (finished[0].path / reading.MODEL).exists():  # it may have been removed since the run ended
         return
     words = ["recipes/evaluate.py", str(finished[0].path), "--data-dir", str(options.data_dir), "--protocol", "10-crop"]
+    if options.dataset or choose(options.data_dir, usual=IMAGENET_2012).kind == "prepared":
+        words += ["--dataset", options.dataset or data.description.name]
     if options.skip_bad:
         words += ["--skip-bad", str(options.skip_bad)]
     say(console, f"test it: python {shlex.join(words)}")

@@ -25,7 +25,7 @@ DEVIATIONS = Path(__file__).parents[1] / "docs" / "deviations.md"
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = OneLineParser(__doc__)
+    parser = OneLineParser(__doc__, computes=False)
     add = parser.add_argument
     add("folders", type=file_path, nargs="+", metavar="RUNS", help="run folders, or folders containing them")
     add(

@@ -27,6 +27,7 @@ from resnet_keras.reports.console import plain_console, say
 from resnet_keras.reports.model_card import model_card
 from resnet_keras.reports.queue import Job, Queue
 from resnet_keras.runs import checkpoints, storage
+from resnet_keras.runs.lookup import folder_for
 from resnet_keras.spec.paper_nets import TABLE_6_DEPTHS, cifar10
 from resnet_keras.spec.paper_recipes import cifar10_recipe
 
@@ -78,6 +79,8 @@ def program(arguments: Sequence[str]) -> None:
         one = estimate(first.network, first.recipe, data, seed=first.seed)
         say(console, first.network.name, *one.lines(), queue.time_of_all(one.seconds))
         return
+    # A folder that --fresh chose holds nothing yet: it is chosen once, and read again under the same name.
+    queue = Queue([replace(job, out=folder_for(job.out, options.resume)) for job in queue.jobs])
     for job in queue.jobs:  # before hours of work, not after
         inspect(job.network, job.recipe, data, seed=job.seed, out=job.out)
     for number, job in enumerate(queue.jobs, start=1):
@@ -88,7 +91,6 @@ def program(arguments: Sequence[str]) -> None:
             data,
             seed=job.seed,
             out=job.out,
-            resume=options.resume,
             console=console,
             tensorboard=options.tensorboard,
         )

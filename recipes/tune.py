@@ -8,7 +8,8 @@
 Uses keras-tuner (pip install -e ".[tune]"). Each trial is a run folder in FOLDER/trials; FOLDER/trials.csv has a row
 for each. Run the same command again to resume an interrupted search or, with more --trials, to extend a finished one.
 --confirm trains the best trial's settings and those of degradation.py again, on other seeds and for equally many
-updates. Several processes can search together: one is the chief, which trains nothing, and all run the same command:
+updates. Several processes can search together: one is the chief, which trains nothing, and all run the same command,
+without --confirm, which one process runs afterwards:
 
     export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
     KERASTUNER_TUNER_ID=chief python recipes/tune.py ... &
@@ -25,7 +26,16 @@ from resnet_keras.errors import InvalidValue
 from resnet_keras.plotting.search import parallel_coordinates
 from resnet_keras.programs.backend import choose_backend
 from resnet_keras.programs.main import main
-from resnet_keras.programs.options import DATASET, MAX_SEED, SMALL_IMAGES, OneLineParser, file_path, seed_list
+from resnet_keras.programs.options import (
+    DATASET,
+    MAX_SEED,
+    SMALL_IMAGES,
+    OneLineParser,
+    check_iterations,
+    file_path,
+    seed_list,
+)
+from resnet_keras.programs.start import start_backend
 from resnet_keras.reports import trials
 from resnet_keras.reports.console import plain_console
 from resnet_keras.runs import storage
@@ -70,6 +80,7 @@ def program(arguments: Sequence[str]) -> None:
     for package, kind in NEEDS.items():
         if find_spec(package) is None and kind in ("hyperband", options.search):
             raise InvalidValue(f'A search needs {package}. Install it: pip install -e ".[tune]"')
+    check_iterations(options.iterations)
     recipe = SHORT.rescaled(options.iterations)
     sources.check_folder(options.data_dir, options.dataset)
     storage.check_writable(options.out)
@@ -80,10 +91,11 @@ def program(arguments: Sequence[str]) -> None:
     if size is None:
         size = data.image_size if data.image_size % IMAGE_SIZE else IMAGE_SIZE
     data = data.averaged_to(size)
+    console = plain_console()
+    start_backend(console)
     from resnet_keras.experiments.confirm import confirm
     from resnet_keras.experiments.tune import Search, search  # imports Keras, with the backend just chosen
 
-    console = plain_console()
     wanted = Search(options.search, recipe, data, options.seed)
     found = search(wanted, options.out, options.trials, console)
     table = trials.table(found)

@@ -8,6 +8,7 @@ Reads run folders and writes none. Ends when all runs are finished; it cannot te
 resumed, so end it with Ctrl-C then.
 """
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,17 +18,18 @@ from rich.live import Live
 
 from resnet_keras.errors import InputOutput, InvalidValue
 from resnet_keras.plotting import from_runs
+from resnet_keras.plotting.curves import on_photographs
 from resnet_keras.plotting.terminal import terminal_curves
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import OneLineParser, file_path
-from resnet_keras.reports.console import plain_console
+from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs.reading import Run
 
 LEAST_HEIGHT = 8
 
 
 def program(arguments: Sequence[str]) -> None:
-    parser = OneLineParser(__doc__)
+    parser = OneLineParser(__doc__, computes=False)
     add = parser.add_argument
     add("folders", type=file_path, nargs="+", metavar="RUN", help="run folders, or folders containing them")
     add("--once", action="store_true", help="show the curves as they are now and exit")
@@ -61,7 +63,11 @@ def program(arguments: Sequence[str]) -> None:
 
 def _draw(runs: list[Run], out: Path | None, console: Console, live: Live) -> None:
     if out is not None:
-        drawings = [one for one in from_runs.draw_all(runs, numbers=("4", "6")) if not isinstance(one, str)]
+        kinds = {on_photographs(run) for run in runs}
+        numbers: list[from_runs.Number] = [*(["4"] if True in kinds else []), *(["6"] if False in kinds else [])]
+        drawn = list(from_runs.draw_all(runs, numbers=numbers))
+        say(plain_console(sys.stderr), *(line for line in drawn if isinstance(line, str)))
+        drawings = [one for one in drawn if not isinstance(one, str)]
         for number, drawing in enumerate(drawings, start=1):
             written = drawing.save(out if number == 1 else out.with_name(f"{out.stem}-{number}"))
             console.print(written[0], soft_wrap=True)

@@ -56,8 +56,10 @@ def measure(name: str, trained: Sequence[Net], images: Images, out: Path, consol
     """Draws the figure of this name; its data are written beside it.
 
     Raises:
-        ValueError, OSError: as the figure's own function does.
+        ValueError, OSError: there is no net to measure, or as the figure's own function does.
     """
+    if not trained and not (name == "gradients" and how.initial):
+        raise InvalidValue("A figure of nets needs one that takes the images. Received: none.")
     match name:
         case "7":
             return responses(trained, images, out, console)

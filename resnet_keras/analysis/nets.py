@@ -52,8 +52,8 @@ class Net:
         """
         if self.architecture is None:
             raise InvalidValue(
-                "Units and their shortcuts are known only if the file describes its net, as this project's files do. "
-                f"Received: {self.subject.name} without a description. Figure 7 takes any net with batch normalisation."
+                "Units and their shortcuts are those of plain and residual nets, in this project's files. Received: "
+                f"{self.subject.name}, another net or another's file. Figure 7 takes any net with batch normalisation."
             )
         return self.architecture
 

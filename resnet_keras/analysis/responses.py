@@ -71,6 +71,8 @@ def responses(net: Net, batches: Iterable[np.ndarray]) -> Responses:
 
 def _tapped(model: keras.Model) -> tuple[keras.Model, list[str]]:
     """The same layers, with the mean and variance of each response as output: (images, layers, 2)."""
+    if isinstance(model, keras.Sequential):  # which `clone_model` does not call layer by layer
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     convolved: dict[int, tuple[Any, str]] = {}
     names: list[str] = []
     taps: list[Any] = []

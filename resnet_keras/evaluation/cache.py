@@ -38,6 +38,7 @@ class Cache:
         protocol: Protocol,
         *,
         limit: int | None = None,
+        workers: int | None = None,
         console: Console | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The result of `score`, or the stored result of an earlier call.
@@ -46,7 +47,7 @@ class Cache:
             OSError: the folder cannot be written.
         """
         if self.folder is None:
-            return score(classifier, data, protocol, limit=limit, console=console)
+            return score(classifier, data, protocol, limit=limit, workers=workers, console=console)
         key = json.dumps(
             {
                 "version": CACHE_VERSION,
@@ -63,7 +64,7 @@ class Cache:
         with suppress(Exception), np.load(path) as file:
             if str(file["key"]) == key:
                 return file["scores"], file["labels"]
-        scores, labels = score(classifier, data, protocol, limit=limit, console=console)
+        scores, labels = score(classifier, data, protocol, limit=limit, workers=workers, console=console)
         file = io.BytesIO()
         np.savez(file, key=np.array(key), scores=scores, labels=labels)
         storage.atomic_write(path, file.getvalue())

@@ -39,6 +39,7 @@ def score(
     protocol: Protocol,
     *,
     limit: int | None = None,
+    workers: int | None = None,
     console: Console | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A net's scores for each image, averaged over its views, and the labels.
@@ -48,6 +49,7 @@ def score(
         data: photographs, or images in memory, whose test images are used, each as its own single view.
         protocol: how to test.
         limit: use at most this many images, evenly spread over the data.
+        workers: number of threads that decode photographs; None means one per core.
         console: where the progress bar is shown; None means standard output.
 
     Returns:
@@ -66,7 +68,7 @@ def score(
     views = protocol.views(classifier.image_size)
     if isinstance(data, Split):
         images = data.limited(limit)
-        count, shown = len(images), _photographs(images, views)
+        count, shown = len(images), _photographs(images, views, workers or available_cores())
     else:
         x, y = _single_views(data, classifier, protocol, limit)
         count, shown = len(x), (([image], int(label)) for image, label in zip(x, y, strict=True))
@@ -139,12 +141,12 @@ def _round_up(count: int) -> int:
     return -(-count // step) * step
 
 
-def _photographs(split: Split, views: Views) -> Iterator[tuple[list[np.ndarray], int]]:
+def _photographs(split: Split, views: Views, workers: int) -> Iterator[tuple[list[np.ndarray], int]]:
     def shown(index: int) -> tuple[list[np.ndarray], int]:
         image, label = split.photograph(index)
         return views.of(image), label
 
-    return in_order(shown, range(len(split)), available_cores())
+    return in_order(shown, range(len(split)), workers)
 
 
 def _single_views(

@@ -54,7 +54,8 @@ def confirm(folder: Path, recipe: Recipe, data: ImageData, seeds: Sequence[int],
     ]
     rows = []
     for number, (title, network, own) in enumerate(contenders):
-        name = "best" if number == 0 else network.name
+        # A longer search may find another best trial.
+        name = Path(ended[0].run).name if number == 0 else network.name
         outs = [(seed, folder / FOLDER / f"{name}-seed{seed}") for seed in seeds]
         done = [run(network, own, data, seed=seed, out=out, console=console) for seed, out in outs]
         results = [one.results for one in done if one.results is not None]

@@ -161,7 +161,13 @@ class RunTuner(keras_tuner.Tuner):
             raise FatalRuntimeError(str(error)) from error
         finally:
             keras.utils.clear_session()
+            self._write_csv()
+
+    def _write_csv(self) -> None:
+        try:
             write_csv(self._folder)
+        except OSError as error:  # keras-tuner would count the trial as failed
+            raise FatalRuntimeError(str(error)) from error
 
 
 def search(wanted: Search, folder: Path, most: int, console: Console) -> list[trials.Trial]:

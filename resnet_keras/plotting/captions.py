@@ -15,9 +15,10 @@ def title(runs: Sequence[Run]) -> str:
     name, size = data["name"], data["image_size"]
     if data["generated"]:
         return f"{name}, {size} x {size} pixels: a stand-in, not CIFAR-10"
+    none_held_out = ", no images held out" if runs[0].all_images else ""
     averaged = f" averaged to {size} x {size} pixels" if name == "CIFAR-10" and size != CIFAR10_SIZE else ""
     cropped = f", {size} x {size} pixels" if name != "CIFAR-10" and size != IMAGENET_SIZE else ""
-    return f"{name}{averaged}{cropped}"
+    return f"{name}{averaged}{cropped}{none_held_out}"
 
 
 def settings_line(runs: Sequence[Run]) -> str:
@@ -32,4 +33,5 @@ def settings_line(runs: Sequence[Run]) -> str:
         some = f"{' and '.join(sorted({run.name for run in runs if run.recipe.warmup}))} warmed up; "
     precision = "" if recipe.precision == "float32" else f", {recipe.precision}"
     numbered = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    return f"{recipe}; {some}{numbered}; Keras on {backends}{precision}"
+    several = "; mean ± standard deviation" if len(runs) > len({run.name for run in runs}) else ""
+    return f"{recipe}; {some}{numbered}{several}; Keras on {backends}{precision}"

@@ -56,7 +56,7 @@ def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Cur
         raise InvalidValue("Figure 1 shows plain nets. Received: no runs, or runs of residual nets only.")
     parts: tuple[Part, Part] = ("train", "validation")
     with mpl.rc_context(STYLE):
-        figure, axes = new_panels(2, ("training error (%)", "validation error (%)"))
+        figure, axes = new_panels(2, ("training error (%)", f"{_held_out(runs)} error (%)"))
         for ax, part in zip(axes, parts, strict=True):
             _draw_panel(ax, plain, (part,))
             if others:
@@ -106,7 +106,8 @@ def figure_6(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Cur
     ]
     if not any(curve.residual and curve.depth > VERY_DEEP for curve in every):
         panels.pop()
-    return _panels(panels, runs, axis, PAPER_LIMITS, marks=all(run.follows_paper for run in runs))
+    marks = all(run.follows_paper for run in runs)
+    return _panels(panels, runs, axis, PAPER_LIMITS, marks=marks, validation=_held_out(runs))
 
 
 def _panels(
@@ -136,6 +137,11 @@ def _panels(
         for ax, (_, shown) in zip(axes, panels, strict=True):
             _label_ends(ax, shown, parts)
     return figure
+
+
+def _held_out(runs: Sequence[Run]) -> Part | Literal["test"]:
+    """The images of the second error: where none are held out, the test images, as in the paper."""
+    return "test" if any(run.all_images for run in runs) else "validation"
 
 
 def _all(runs: Sequence[Run], others: Sequence[Curve]) -> list[Curve]:

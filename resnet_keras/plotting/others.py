@@ -47,6 +47,8 @@ def read_curve(path: str | PathLike[str]) -> Curve:
             raise InputOutput(
                 f"Others' curves begin with {','.join(PER_EPOCH)} or {','.join(PER_ITERATION)}. Received: {path}."
             )
+        if not points:
+            raise InputOutput(f"Others' curves have a row with a test error. Received: {path} without one.")
         iteration, train, test = (np.array(column) for column in zip(*points, strict=True))
     except FileNotFoundError:
         raise InputOutput(f"Others' curves are CSV files. Not found: {path}.") from None

@@ -117,6 +117,7 @@ def training_options(
     *,
     out: str,
     data: str = SMALL_IMAGES,
+    dataset: str = "the paper's, or the only one",
     data_required: bool = False,
     several_seeds: bool = False,
     several_processes: bool = False,
@@ -127,6 +128,7 @@ def training_options(
         description: the recipe's docstring.
         out: the default of `--out`, for the help.
         data: what `--data-dir` names, for the help.
+        dataset: the default of `--dataset`, for the help.
         data_required: whether `--data-dir` has no default.
         several_seeds: whether there is `--seeds`, as for recipes that train one net.
         several_processes: whether there are `--processes` and `--devices`.
@@ -150,7 +152,7 @@ def training_options(
             "all in one program",
         )
     add("--data-dir", type=file_path, metavar="PATH", required=data_required, help=data)
-    add("--dataset", metavar="NAME", help=f"{DATASET} (default: the paper's, or the only one)")
+    add("--dataset", metavar="NAME", help=f"{DATASET} (default: {dataset})")
     add("--out", type=file_path, metavar="FOLDER", help=f"where to write the run (default: {out})")
     add(
         "--iterations",
@@ -265,6 +267,16 @@ def planned(options: argparse.Namespace) -> dict[str, Any]:
     return {"devices": (options.processes or 1) * (options.devices or 1), "link": options.link * 1e9}
 
 
+def check_iterations(iterations: int) -> None:
+    """Checks `--iterations`.
+
+    Raises:
+        ValueError: it is out of range.
+    """
+    if not 1 <= iterations <= MAX_COUNT:
+        raise InvalidValue(f"Training takes 1 to {MAX_COUNT:,} iterations. Received: --iterations {iterations}.")
+
+
 def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
     """The recipe with the changes from the command line.
 
@@ -278,10 +290,7 @@ def recipe_from(options: argparse.Namespace, recipe: Recipe) -> Recipe:
     names = ("batch_size", "learning_rate", "accumulate", "precision")
     changed = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.iterations is not None:
-        if not 1 <= options.iterations <= MAX_COUNT:
-            raise InvalidValue(
-                f"Training takes 1 to {MAX_COUNT:,} iterations. Received: --iterations {options.iterations}."
-            )
+        check_iterations(options.iterations)
         recipe = recipe.rescaled(options.iterations)
     if options.batch_size and options.batch_size <= MAX_BATCH_SIZE:  # a larger one is refused by its own name
         changed["evaluate_every"] = min(recipe.evaluate_every, MOST_COUNTED // options.batch_size)

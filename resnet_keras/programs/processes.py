@@ -32,6 +32,8 @@ def start_processes(options: Namespace, recipe: Recipe) -> None:
         raise InvalidValue(
             f"The launcher sets the number of processes: {where.processes}. Received: --processes {asked}."
         )
+    if options.devices is not None and options.devices < 1:
+        raise InvalidValue(f"A process computes on 1 device or more. Received: --devices {options.devices}.")
     planned = where if asked is None else Distribution(0, asked)
     Distribution(0, planned.processes, options.devices or 1).check(recipe.batch_size, recipe.accumulate)
     if asked in (None, 1) or where.processes > 1 or options.estimate:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from resnet_keras.errors import InputOutput
 from resnet_keras.reports.progress_bar import clock
 from resnet_keras.runs import reading
 from resnet_keras.spec.network import Network
@@ -45,10 +46,11 @@ class Job:
         return reading.read(self.out)
 
     def done(self) -> tuple[float, float]:
-        """How much of its cost is spent, and in how many seconds."""
-        if not (self.out / reading.RUN).exists():
+        """How much of its cost is spent, and in how many seconds; none where that cannot be read (yet)."""
+        try:
+            rows = self.run().rows
+        except InputOutput:  # a run may resume from a checkpoint where its other files are lost
             return 0.0, 0.0
-        rows = self.run().rows
         return (self.cost * rows[-1].iteration / self.recipe.iterations, rows[-1].seconds) if rows else (0.0, 0.0)
 
 

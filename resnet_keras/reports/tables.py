@@ -194,7 +194,8 @@ def table_6(runs: Iterable[Run], others: Sequence[OthersNet] = ()) -> Table:
     measured = {(net.name, net.weights): net.test_error for net in others}
     rows = [*CIFAR10_OTHERS, *CIFAR10_ERRORS]
     published = {row.name for row in rows}
-    beside = [name for name in dict.fromkeys(net.name for net in others) if name not in published]
+    measured_here = [*(name for name, _ in finished), *(net.name for net in others)]
+    beside = [name for name in dict.fromkeys(measured_here) if name not in published]
     cells = [
         (
             row.name,

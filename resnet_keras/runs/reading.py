@@ -127,6 +127,8 @@ def read(path: str | PathLike[str]) -> Run:
         return Run(path, settings, records.from_csv(metrics.decode()), Results(**results) if results else None)
     except FileNotFoundError as error:
         raise InputOutput(f"A run folder holds {RUN} and {METRICS}. Not found: {error.filename}.") from None
+    except OSError as error:
+        raise _unreadable(error, path) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(
             f"The files of a run folder are unchanged since they were written. Damaged: {path} ({error})."
@@ -161,6 +163,8 @@ def model_file(path: str | PathLike[str]) -> ModelFile:
         settings = _settings(file.parent)
         run = Run(file.parent, settings, (), Results(**settings["results"]) if settings.get("results") else None)
         name, training = run.name, run.training
+    except OSError as error:
+        raise _unreadable(error, file.parent) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(
             f"A {MODEL} is read with the {RUN} beside it. Damaged: {file.parent / RUN} ({error}). "
@@ -203,6 +207,10 @@ def find_readable(path: str | PathLike[str], *, recipes: bool = True) -> tuple[l
         else:
             found.append(run)
     return found, skipped
+
+
+def _unreadable(error: OSError, path: Path) -> InputOutput:
+    return InputOutput(f"The files of a run folder can be read. Received: {error.filename or path} ({error.strerror}).")
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -81,6 +81,30 @@ def test_nested_nets_have_the_responses_of_flat_ones(monkeypatch):
 
 
 @pytest.mark.any_backend
+def test_sequential_nets_have_the_responses_of_the_same_layers_in_a_graph():
+    x, _ = data(6, 8)
+    layers = [
+        keras.layers.Conv2D(4, 3, name="a_conv"),
+        keras.layers.BatchNormalization(name="a_bn"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(3, activation="softmax"),
+    ]
+    straight = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255), *layers])
+    image = keras.Input((8, 8, 3))
+    inner = keras.Sequential([keras.Input((8, 8, 3)), straight.layers[0]])
+    output = inner(image)
+    for layer in layers:
+        output = layer(output)
+    subject = Subject("bare", 2, False)
+    found, same = (
+        responses(Net(subject, model, None, INITIAL), [x]).std for model in (straight, keras.Model(image, output))
+    )
+    expected = np.asarray(keras.ops.convert_to_numpy(layers[0](x.astype("float32") / 255))).std() / np.sqrt(1 + 1e-3)
+    assert found == pytest.approx({"a": expected}, rel=1e-4)
+    assert same == pytest.approx(found, rel=1e-5)
+
+
+@pytest.mark.any_backend
 def test_nets_without_such_layers_and_no_images_are_refused():
     image = keras.Input((8, 8, 3))
     dense = keras.layers.Dense(3, activation="softmax")(keras.layers.GlobalAveragePooling2D()(image))
@@ -128,15 +152,14 @@ def test_figures_py_writes_rows_and_both_pictures_of_two_nets_of_one_name(tmp_pa
         archive.add_network(tmp_path / folder / "model.keras", architecture.to_dict())
     np.savez(tmp_path / "small.npz", **small_arrays())
     arguments = ["recipes/figures.py", *(str(tmp_path / folder / "model.keras") for folder in ("a", "b"))]
-    arguments += ["--data-dir", str(tmp_path / "small.npz"), "--limit", "10", "--out", str(tmp_path / "f-0.1")]
-    done = run_python(*arguments, "--figure", "7")
+    arguments += ["--data-dir", str(tmp_path / "small.npz"), "--limit", "10", "--figure", "7", "--out"]
+    done = run_python(*arguments, str(tmp_path / "f-0.1.png"))
     assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.glob("f*")) == ["f-0.1.csv", "f-0.1.png", "f-0.1.svg"]
     rows = list(csv.reader((tmp_path / "f-0.1.csv").open()))
     assert rows[0] == ["net", "layer", "std"]
     assert len(rows) == 1 + 2 * 7
     assert {row[0] for row in rows[1:]} == {"plain-8 (a/model)", "plain-8 (b/model)"}
-    assert (tmp_path / "f-0.1.png").exists()
-    assert (tmp_path / "f-0.1.svg").exists()
 
 
 @pytest.mark.any_backend
@@ -157,3 +180,17 @@ def test_figures_py_says_in_one_line_what_is_wrong(arguments, code, says, tmp_pa
     assert done.returncode == code, done.stderr
     assert all(one.startswith("starting ") for one in before), done.stderr
     assert says in line
+
+
+@pytest.mark.any_backend
+def test_all_without_a_trained_net_says_what_is_not_drawn(tmp_path):
+    np.savez(tmp_path / "small.npz", **small_arrays(size=32))
+    out = tmp_path / "figures"
+    done = run_python(
+        *("recipes/figures.py", "--all", "--initial", "8", "--limit", "6", "--out", str(out)),
+        *("--data-dir", str(tmp_path / "small.npz")),
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("7", "surface"):
+        assert f"{name} was not drawn: A figure of nets needs one that takes the images. Received: none." in done.stderr
+    assert not list(out.glob("*7*"))

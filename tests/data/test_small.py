@@ -10,7 +10,7 @@ from conftest import run_python, small_arrays
 from resnet_keras import InputOutput, InvalidValue
 from resnet_keras.data.small import sources
 from resnet_keras.data.small.generated import CLASSES, generated
-from resnet_keras.data.small.images import image_data
+from resnet_keras.data.small.images import NONE_HELD_OUT, image_data
 from resnet_keras.data.small.stream import Stream, augmentation
 from resnet_keras.spec.augmentation import PaddedCrop
 from resnet_keras.spec.known_data import CIFAR10_NONE_HELD_OUT
@@ -107,7 +107,15 @@ def test_all_images_are_trained_on_with_the_test_images_to_validate_on(small_npz
     np.testing.assert_array_equal(data.x_validation, arrays["x_test"])
     np.testing.assert_array_equal(data.y_validation, arrays["y_test"])
     assert data.fingerprint != sources.load(small_npz).fingerprint
-    assert data.warnings == ("No images are held out: validation errors are those of the test images.",)
+    assert data.warnings == (NONE_HELD_OUT,)
+
+
+def test_without_held_out_images_there_is_no_warning_about_them():
+    arrays = small_arrays()
+    by_class = (arrays["x_train"], np.sort(arrays["y_train"]))
+    data = image_data(train=by_class, test=(arrays["x_test"], arrays["y_test"]))
+    assert "sorted by class" in data.warnings[0]
+    assert data.all_to_train_on().warnings == (NONE_HELD_OUT,)
 
 
 def _broken(**changed):

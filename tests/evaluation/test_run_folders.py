@@ -123,6 +123,8 @@ def test_a_damaged_run_among_others_is_named_and_they_are_read(finished, file):
     assert [net.subject.name for net in found] == [NET.name]
     assert len(skipped) == 1
     assert "damaged" in skipped[0]
+    (finished.with_name("unreadable") / "run.json").mkdir(parents=True)
+    assert sorted("unreadable" in line for line in nets.read([finished.parent])[1]) == [False, True]
     shutil.rmtree(finished)
     with pytest.raises(InputOutput, match="damaged") as caught:
         nets.read([finished.parent])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from conftest import run_json, small_data_
+from conftest import BACKEND, run_json, run_python, small_arrays, small_data_
 
 from resnet_keras import InvalidValue, OtherRun, Recipe, build, cifar10, load, run, save
 from resnet_keras.evaluation import classifier
@@ -57,6 +57,19 @@ def test_a_net_is_tested_on_its_own_classes_only(done):
     with pytest.raises(InvalidValue, match="ResNet-8 with cat, dog, wolf; small with dog, wolf, fox"):
         score(net, named(OTHERS), Protocol("1-crop"))
     score(replace(net, class_names=None), named(OTHERS), Protocol("1-crop"))
+
+
+@pytest.mark.parametrize("recipe", ["predict.py", "export.py"])
+def test_the_programs_compare_them_too(recipe, done, tmp_path):
+    np.savez(tmp_path / "data.npz", **small_arrays(), class_names=np.array(OTHERS))
+    words = [] if recipe == "predict.py" else ["--to", "onnx" if BACKEND != "tensorflow" else "litert"]
+    out = tmp_path / f"net.{'tflite' if 'litert' in words else 'onnx'}"
+    refused = run_python(
+        *(f"recipes/{recipe}", str(done.path), *words, "--data-dir", str(tmp_path / "data.npz"), "--out", str(out))
+    )
+    assert refused.returncode == 2, refused.stderr
+    assert "ResNet-8 with cat, dog, wolf" in refused.stderr
+    assert not out.exists()
 
 
 def test_a_run_goes_on_with_a_renamed_file_but_not_with_other_classes(done):

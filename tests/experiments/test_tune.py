@@ -133,11 +133,22 @@ def test_the_best_trial_is_confirmed_at_equal_updates_on_other_seeds(small_data,
     assert [row[0] for row in table.rows] == ["best trial: trials/trial-0", "default: ResNet-8", "default: ResNet-26"]
     runs = {run.path.name: run for run in reading.find_readable(tmp_path / "confirmation")[0]}
     assert {run.recipe.iterations for run in runs.values()} == {2}
-    errors = [runs[f"best-seed{seed}"].results.validation_error for seed in (1, 2)]
+    errors = [runs[f"trial-0-seed{seed}"].results.validation_error for seed in (1, 2)]
     assert table.rows[0][2] == f"{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f} (2)"
-    held = runs["best-seed1"].settings
+    held = runs["trial-0-seed1"].settings
     assert held["recipe"]["learning_rate"] == pytest.approx(trial.learning_rate)
     assert held["architecture"]["stages"][0]["filters"] == trial.width
+
+
+@pytest.mark.any_backend
+def test_a_table_that_cannot_be_written_ends_the_search(small_data, tmp_path, monkeypatch):
+    def full(folder):
+        raise InputOutput("no space left")
+
+    monkeypatch.setattr(tune, "write_csv", full)
+    with pytest.raises(InputOutput, match="no space left"):
+        tune.search(tune.Search("hyperband", SHORT.rescaled(2), small_data, 0), tmp_path, 2, QUIET)
+    assert len(list((tmp_path / "trials").iterdir())) == 1
 
 
 @pytest.mark.any_backend

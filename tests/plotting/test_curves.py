@@ -12,6 +12,7 @@ from resnet_keras import InvalidValue, imagenet, plotting
 from resnet_keras.plotting import style
 from resnet_keras.reports.published import cifar10_error
 from resnet_keras.runs.reading import Run
+from resnet_keras.spec.known_data import CIFAR10_NONE_HELD_OUT
 
 pytestmark = pytest.mark.any_backend
 
@@ -102,6 +103,21 @@ def test_the_line_under_a_figure_names_a_precision_below_float32():
 
     assert caption("mixed_bfloat16").endswith("Keras on jax, mixed_bfloat16")
     assert caption("float32").endswith("Keras on jax")
+
+
+def test_the_text_says_when_lines_are_means_and_when_no_images_were_held_out():
+    one = plotting.figure_1([a_run(20, None)])
+    assert "mean" not in one.get_supxlabel()
+    assert one.axes[1].get_ylabel() == "validation error (%)"
+    every = [a_run(20, None, seed=seed) for seed in (0, 1)]
+    for run in every:
+        run.settings["data"]["fingerprint"] = CIFAR10_NONE_HELD_OUT
+    two = plotting.figure_1(every)
+    assert "seeds 0, 1; mean ± standard deviation; Keras on jax" in two.get_supxlabel()
+    assert two.axes[1].get_ylabel() == "test error (%)"
+    assert two.get_suptitle() == "CIFAR-10, no images held out"
+    legend = [text.get_text() for text in plotting.figure_6(every).axes[0].get_legend().get_texts()]
+    assert legend == ["training", "test"]
 
 
 def test_runs_that_cannot_be_compared_are_refused():

@@ -62,7 +62,7 @@ def test_of_a_log_the_training_error_is_the_mean_since_the_test_before(files):
     [
         ("resnet20.csv", "a,b\n1,2\n", InputOutput),
         ("resnet20.csv", PER_EPOCH + "2,1.0\n", Damaged),
-        ("resnet20.csv", "epoch,train_loss,train_err,test_err\n", Damaged),
+        ("resnet20.csv", "epoch,train_loss,train_err,test_err\n", InputOutput),
         ("curve.csv", PER_EPOCH, InvalidValue),
         ("resnet21.csv", None, InputOutput),
     ],
@@ -70,8 +70,9 @@ def test_of_a_log_the_training_error_is_the_mean_since_the_test_before(files):
 def test_a_file_that_is_no_curve_is_one_line(name, text, error, tmp_path):
     if text is not None:
         (tmp_path / name).write_text(text)
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         plotting.read_curve(tmp_path / name)
+    assert type(caught.value) is error
 
 
 def test_others_have_a_line_of_their_own_and_their_name_in_the_legend(files):

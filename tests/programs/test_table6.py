@@ -27,10 +27,14 @@ def test_the_time_left_is_in_proportion_to_what_was_computed(tmp_path, monkeypat
     (tmp_path / "20").mkdir()
     (tmp_path / "20" / "run.json").touch()
     half = reading.Run(tmp_path / "20", {}, (row(32_000, 100.0),), None)
-    monkeypatch.setattr(reading, "read", lambda path: half)
+    read = reading.read
+    monkeypatch.setattr(reading, "read", lambda path: half if path == half.path else read(path))
     ratio = cifar10(56).multiply_adds / cifar10(20).multiply_adds
     assert ratio == pytest.approx(3.09, abs=0.01)
     minutes, seconds = divmod(round(100 + 200 * ratio), 60)
+    assert queue.time_left(1) == f"; about {minutes}:{seconds:02} left for 2 runs"
+    (tmp_path / "56").mkdir()
+    (tmp_path / "56" / "run.json").write_text("{")  # which a checkpoint may replace
     assert queue.time_left(1) == f"; about {minutes}:{seconds:02} left for 2 runs"
 
 
@@ -60,6 +64,13 @@ def test_a_queue_of_two_seeds(small_npz, tmp_path):
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("already finished") == 2
     assert run_json(second) == before
+    anew = run_python(*command, "--fresh")
+    assert anew.returncode == 0, anew.stderr
+    assert "1 of 2: plain-20, seed 0" in anew.stdout
+    assert (out / "plain-20-seed0-2" / "README.md").exists()
+    assert not (out / "plain-20-seed1-2" / "model.keras").exists()
+    assert digest in (first / "README.md").read_text(encoding="utf-8")
+    assert (first / "model.keras").exists()
 
 
 def test_all_images(small_npz, tmp_path):

@@ -119,6 +119,8 @@ def test_table_6_takes_runs_of_the_papers_experiment_alone():
     table = rows(tables.table_6(found))
     assert table["ResNet-20"][2] == "8.70 ± 0.28 (2)"
     assert table["ResNet-32"][2] == table["ResNet-44"][2] == ""
+    assert "plain-20" not in table
+    assert rows(tables.table_6([run(20, 9.6, shortcut=None)]))["plain-20"] == ("", "", "9.60")
     every = run(20, 8.0)
     every.settings["data"]["fingerprint"] = CIFAR10_NONE_HELD_OUT
     table = tables.table_6([*found, every])

@@ -152,6 +152,10 @@ def test_the_program(tmp_path, small_npz, old):
     wrong = run_python("recipes/finetune.py", str(old), *options, "--freeze", "stages")
     assert wrong.returncode == 2
     assert "--freeze is one of none, stages, all-but-head; stages is followed by a number" in wrong.stderr
+    estimate = run_python("recipes/finetune.py", str(old), *options, "--freeze", "all-but-head", "--estimate")
+    assert (estimate.returncode, estimate.stderr.count("\n")) == (2, 1)
+    devices = run_python("recipes/finetune.py", str(old), *options, "--devices", "0")
+    assert (devices.returncode, devices.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.any_backend

@@ -6,7 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from conftest import run_python
+from conftest import run_python, small_arrays
 
 torch = pytest.importorskip("torch")
 
@@ -233,6 +233,12 @@ def test_the_recipe_writes_net_and_report(tmp_path):
     card = out.with_suffix(".md").read_text(encoding="utf-8")
     assert f"SHA-256 {hashlib.sha256(out.read_bytes()).hexdigest()}" in card
     assert "akamaster/pytorch_resnet_cifar10, licence BSD-2-Clause" in card
+    np.savez(tmp_path / "three.npz", **small_arrays(size=32))  # three classes; the net has ten
+    other = run_python(
+        *("recipes/convert.py", str(tmp_path / "net.pt"), "--out", str(out), "--data-dir", str(tmp_path / "three.npz"))
+    )
+    assert "no test error: three has 3 classes, the net 10" in other.stdout, other.stderr
+    assert "| test error, % | not measured |" in out.with_suffix(".md").read_text(encoding="utf-8")
 
     wrong = run_python("recipes/convert.py", str(tmp_path), "--out", str(out))
     assert wrong.returncode == 4

@@ -115,13 +115,14 @@ class ImageData:
 
     def all_to_train_on(self) -> "ImageData":
         """The same images with none held out; the errors along the way are those of the test images, as in Figure 6."""
+        labels = np.concatenate([self.y_train, self.y_validation])
         return replace(
             self,
             x_train=np.concatenate([self.x_train, self.x_validation]),
-            y_train=np.concatenate([self.y_train, self.y_validation]),
+            y_train=labels,
             x_validation=self.x_test,
             y_validation=self.y_test,
-            warnings=(*self.warnings, NONE_HELD_OUT),
+            warnings=(*_without_images(labels, self.num_classes, self.class_names, self.source), NONE_HELD_OUT),
         )
 
     @property
@@ -221,13 +222,7 @@ def image_data(
     if len(x_train) <= count:
         raise InvalidValue(f"Training needs more than {count} images. Received: {len(x_train)} in {source}.")
     kept, held_out, warnings = held_out_of(y_train, count, source)
-    without = np.setdiff1d(np.arange(num_classes), y_train[kept])
-    if len(without):
-        listed = [f"{label} ({class_names[label]})" if class_names else str(label) for label in without[:LISTED]]
-        warnings.append(
-            f"{len(without):,} of {num_classes:,} classes have no training images in {source} and cannot be learnt: "
-            f"{', '.join(listed)}{', ...' if len(without) > LISTED else ''}."
-        )
+    warnings += _without_images(y_train[kept], num_classes, class_names, source)
     return ImageData(
         name=name,
         source=source,
@@ -242,6 +237,18 @@ def image_data(
         class_names=None if class_names is None else tuple(class_names),
         warnings=tuple(warnings),
     )
+
+
+def _without_images(y_train: np.ndarray, num_classes: int, class_names: Sequence[str] | None, source: str) -> list[str]:
+    """A warning if there are classes that no training image has."""
+    without = np.setdiff1d(np.arange(num_classes), y_train)
+    if not len(without):
+        return []
+    listed = [f"{label} ({class_names[label]})" if class_names else str(label) for label in without[:LISTED]]
+    return [
+        f"{len(without):,} of {num_classes:,} classes have no training images in {source} and cannot be learnt: "
+        f"{', '.join(listed)}{', ...' if len(without) > LISTED else ''}."
+    ]
 
 
 def _counted(y_train: np.ndarray, source: str) -> int:
