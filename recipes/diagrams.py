@@ -45,7 +45,8 @@ def program(arguments: Sequence[str]) -> None:
         "schedule": diagrams.schedule(),
         "protocols": diagrams.protocols(),
         "trained": diagrams.degradation_by_depth(
-            trained(), f"CIFAR-10, whole schedule; weights of {DRAWN_FROM}, test errors measured here"
+            trained(),
+            f"CIFAR-10, whole schedule; weights and training errors of {DRAWN_FROM}, test errors measured here",
         ),
     }
     for name, figure in drawn.items():

@@ -21,8 +21,13 @@ def title(runs: Sequence[Run]) -> str:
     return f"{name}{averaged}{cropped}{none_held_out}"
 
 
-def settings_line(runs: Sequence[Run]) -> str:
-    """The line under the figure: what was run."""
+def settings_line(runs: Sequence[Run], *, others: bool = False) -> str:
+    """The line under the figure: what was run.
+
+    Args:
+        runs: the runs in the figure.
+        others: whether it also has curves of other projects.
+    """
     if not runs:
         return "curves of other projects; no run of ours"
     seeds = sorted({run.settings["seed"] for run in runs})
@@ -34,4 +39,5 @@ def settings_line(runs: Sequence[Run]) -> str:
     precision = "" if recipe.precision == "float32" else f", {recipe.precision}"
     numbered = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     several = "; mean ± standard deviation" if len(runs) > len({run.name for run in runs}) else ""
-    return f"{recipe}; {some}{numbered}{several}; Keras on {backends}{precision}"
+    whose = "ours: " if others else ""
+    return f"{whose}{recipe}; {some}{numbered}{several}; Keras on {backends}{precision}"

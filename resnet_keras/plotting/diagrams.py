@@ -42,9 +42,12 @@ def unit() -> Figure:
     figure, axes = _canvas(2, (7.0, 3.6))
     for ax, title, shortcut in zip(axes, ("plain", "residual"), (False, True), strict=True):
         ax.set_title(title, fontweight="bold")
-        _column(ax, ("3x3 conv, BN", "ReLU", "3x3 conv, BN"), shortcut="identity" if shortcut else None)
+        rows = ("3x3 conv, BN", "ReLU", "3x3 conv, BN")
+        computed = "F(x) + x" if shortcut else "H(x)"
+        _column(ax, rows, shortcut="identity" if shortcut else None, output=f"ReLU({computed})")
         if shortcut:
             ax.text(-BOX_WIDTH / 2 - 0.2, 2.0, "F(x)", color=QUIET, ha="right", va="center", fontstyle="italic")
+            ax.text(-0.15, -0.28, computed, ha="right", va="center", fontstyle="italic")
     return figure
 
 
@@ -142,7 +145,7 @@ def protocols() -> Figure:
             axes[2].add_patch(
                 Rectangle((0, 0), side * 4 / 3, side, facecolor="#eeeeee", edgecolor=QUIET, linewidth=1.2)
             )
-            axes[2].text(side * 4 / 3 - 10, side - 12, str(side), ha="right", va="bottom", fontsize=8)
+            axes[2].text(side * 4 / 3 - 8, side - 16, str(side), ha="right", va="center", fontsize=7)
         axes[2].set_xlim(-20, 640 * 4 / 3 + 20)
         axes[2].set_ylim(640 + 150, -20)
         axes[2].text(640 * 2 / 3, 640 + 85, "whole image at 5 sizes, and mirrored", ha="center")
@@ -221,6 +224,7 @@ def _column(
     shortcut: str | None,
     dotted: bool = False,
     source: str = "x",
+    output: str = "",
 ) -> None:
     """Draws a unit from top to bottom, with its shortcut on the right."""
     top, half = len(rows) + 0.0, BOX_HEIGHT / 2
@@ -247,8 +251,7 @@ def _column(
         end -= 0.72
     _box(ax, 0, end, "ReLU", "#eeeeee")
     _arrow(ax, (0, end - half), (0, end - half - 0.4))
-    label = "F(x) + x" if shortcut == "identity" and source == "x" else ""
-    ax.text(0.18, end - half - 0.32, label, va="center", fontstyle="italic")
+    ax.text(0.18, end - half - 0.32, output, va="center", fontstyle="italic")
     ax.set_xlim(-2.2, 4.4 if shortcut else 2.6)
     ax.set_ylim(end - half - 0.7, top + 1.1)
 

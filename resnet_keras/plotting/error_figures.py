@@ -38,6 +38,8 @@ LINES: tuple[dict[Part, tuple[Any, float]], ...] = (
     {"train": ((0, (1, 4)), 0.9), "validation": ((0, (3, 1, 1, 1, 1, 1)), 1.5)},
 )
 """Dashes and line widths: of our curves, then of the first and second other source."""
+INSIDE, BESIDE = 4, 1.8
+"""Most lines of a legend among the curves; a longer one stands beside the panels, and takes so many inches."""
 
 
 def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Curve] = ()) -> Figure:
@@ -60,8 +62,9 @@ def figure_1(runs: Sequence[Run], *, axis: Axis = "fitted", others: Sequence[Cur
         for ax, part in zip(axes, parts, strict=True):
             _draw_panel(ax, plain, (part,))
             if others:
-                _legend(ax, plain, (part,), marks=False)
-        _finish(figure, axes, [run for run in runs if run.name in {curve.name for curve in plain}], axis)
+                _legend(figure, ax, plain, (part,), marks=False)
+        shown = [run for run in runs if run.name in {curve.name for curve in plain}]
+        _finish(figure, axes, shown, axis, others=bool(others))
         for ax, part in zip(axes, parts, strict=True):
             _label_ends(ax, plain, (part,))
     return figure
@@ -132,8 +135,8 @@ def _panels(
                 _mark_paper(ax, shown)
         every = [curve for _, shown in panels for curve in shown]
         marked = any(line.get_marker() == MARK for ax in axes for line in ax.lines)
-        _legend(axes[0], every, parts, marks=marked, validation=validation)
-        _finish(figure, axes, runs, axis, limits)
+        _legend(figure, axes[0], every, parts, marks=marked, validation=validation)
+        _finish(figure, axes, runs, axis, limits, others=bool(_sources(every)))
         for ax, (_, shown) in zip(axes, panels, strict=True):
             _label_ends(ax, shown, parts)
     return figure
@@ -235,7 +238,13 @@ def _mark_paper(ax: Axes, shown: Sequence[Curve]) -> None:
 
 
 def _legend(
-    ax: Axes, shown: Sequence[Curve], parts: tuple[Part, ...], *, marks: bool, validation: str = "validation"
+    figure: Figure,
+    ax: Axes,
+    shown: Sequence[Curve],
+    parts: tuple[Part, ...],
+    *,
+    marks: bool,
+    validation: str = "validation",
 ) -> None:
     handles = []
     for source, looks in _lines(shown).items():
@@ -255,7 +264,11 @@ def _legend(
             [], [], color="black", marker=MARK, markersize=5, linestyle="", label="paper, test error"
         )
         handles.append(paper)
-    ax.legend(handles=handles, loc="best", frameon=False)
+    if len(handles) > INSIDE:
+        figure.set_figwidth(figure.get_figwidth() + BESIDE)
+        figure.legend(handles=handles, loc="outside right center", frameon=False)
+    else:
+        ax.legend(handles=handles, loc="best", frameon=False)
 
 
 def _finish(
@@ -264,6 +277,8 @@ def _finish(
     runs: Sequence[Run],
     axis: Axis,
     limits: tuple[float, float] = PAPER_LIMITS,
+    *,
+    others: bool = False,
 ) -> None:
     for ax in axes:
         ax.set_xlabel("iteration")
@@ -272,4 +287,4 @@ def _finish(
     if axis == "paper":
         axes[0].set_ylim(*limits)
     figure.suptitle(title(runs), fontsize=11, fontweight="bold", parse_math=False)
-    figure.supxlabel(settings_line(runs), fontsize=7.5, color="#555555", parse_math=False)
+    figure.supxlabel(settings_line(runs, others=others), fontsize=7.5, color="#555555", parse_math=False)

@@ -79,7 +79,8 @@ def test_others_have_a_line_of_their_own_and_their_name_in_the_legend(files):
     others = [plotting.read_curve(file) for file in files]
     figure = plotting.figure_6([a_run(20, None), a_run(56)], others=others)
     plain, residual = figure.axes
-    labels = [text.get_text() for text in plain.get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert figure.get_supxlabel().startswith("ours: 64,000 iterations")
     assert labels[:4] == ["ours, training", "ours, validation", "a-b, training", "a-b, test"]
     assert labels[4:6] == ["someone-else, training", "someone-else, test"]
     for ax in (plain, residual):
