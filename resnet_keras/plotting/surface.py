@@ -54,7 +54,7 @@ def _line(scans: Sequence[Surface]) -> Figure:
 def _plane(scans: Sequence[Surface]) -> Figure:
     rows = -(-len(scans) // 2)
     columns = min(2, len(scans))
-    figure = Figure(figsize=(WIDTH, 0.9 + rows * WIDTH / columns), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.1 + rows * WIDTH / columns), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     grids = [_grid(scan) for scan in scans]
     finite = np.concatenate([loss[np.isfinite(loss)].ravel() for _, _, loss in grids])
@@ -68,6 +68,9 @@ def _plane(scans: Sequence[Surface]) -> Figure:
         ax.set_aspect("equal")
         ax.set_title(literal(scan.net.name), fontsize=9)
         ax.grid(visible=False)
+    for ax in axes[: len(scans)]:
+        ax.set_xlabel("step, first direction", fontsize=8)
+    axes[0].set_ylabel("step, second direction", fontsize=8)
     for ax in axes[len(scans) :]:
         ax.remove()
     bar = figure.colorbar(filled, ax=list(axes[: len(scans)]), location="bottom", shrink=0.9, aspect=30)
@@ -75,8 +78,6 @@ def _plane(scans: Sequence[Surface]) -> Figure:
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     beyond = any(not (loss <= levels[-1] * (1 + 1e-9)).all() for _, _, loss in grids)
     bar.set_label(f"cross-entropy{f' (lightest: {levels[-1]:.3g} or more, or not finite)' if beyond else ''}")
-    figure.supxlabel("step along the first direction", fontsize=8)
-    figure.supylabel("step along the second", fontsize=8)
     return figure
 
 
