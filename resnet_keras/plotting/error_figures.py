@@ -142,7 +142,7 @@ def _panels(
     return figure
 
 
-def _held_out(runs: Sequence[Run]) -> Part | Literal["test"]:
+def _held_out(runs: Sequence[Run]) -> str:
     """The images of the second error: where none are held out, the test images, as in the paper."""
     return "test" if any(run.all_images for run in runs) else "validation"
 
