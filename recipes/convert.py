@@ -49,7 +49,7 @@ def program(arguments: Sequence[str]) -> None:
     add("--data-dir", type=file_path, metavar="PATH", help="compare on test images from here: CIFAR-10, an .npz "
         "file or photographs (default: generated noise)")  # fmt: skip
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
-    add("--images", type=int, default=100, metavar="N", help="use at most N test images from --data-dir (default: 100)")
+    add("--images", type=int, default=100, metavar="N", help="use at most N test images of the data (default: 100)")
     add("--json", type=file_path, metavar="FILE", help="write the report to this file")
     options = parser.parse(arguments)
     if options.images < 1:

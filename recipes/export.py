@@ -54,14 +54,15 @@ def program(arguments: Sequence[str]) -> None:
         type=int,
         default=10_000,
         metavar="N",
-        help="use at most N test images from --data-dir (default: 10000)",
+        help="use at most N test images of the data (default: 10000)",
     )
     add("--dataset", metavar="NAME", help=f"{DATASET} (default: the only one)")
     options = parser.parse(arguments)
     if options.images < 1:
         raise InvalidValue(f"At least 1 image is compared. Received: --images {options.images}.")
-    if options.precision == "int8" and options.data_dir is None and options.dataset is None:
-        raise InvalidValue("int8 is calibrated on training images. Received: no --data-dir.")
+    given = options.data_dir is not None or options.dataset is not None
+    if options.precision == "int8" and not given:
+        raise InvalidValue("int8 is calibrated on training images. Received: neither --data-dir nor --dataset.")
     file = reading.model_file(options.file).path
     console = plain_console()
     backend = start_backend(console)
@@ -73,7 +74,7 @@ def program(arguments: Sequence[str]) -> None:
     model = load(file)
     size = model.input_shape[1]
     images, labels, calibration = noise(size, NOISE_IMAGES), None, None
-    if options.data_dir is not None or options.dataset is not None:
+    if given:
         images, labels = _images(options, "val", options.images, model)
     if options.precision == "int8":
         calibration, _ = _images(options, "train", CALIBRATION_IMAGES, model)
@@ -91,6 +92,8 @@ def program(arguments: Sequence[str]) -> None:
         f"{model.name} in {options.to}, {options.precision}: largest difference in probability {difference:.1e}, "
         f"same top-1 class {same:.2%}, {len(images):,} images",
     )
+    if given and labels is None:
+        say(console, f"no test error: the net has {ours.shape[1]:,} classes, the data another number")
     if labels is not None:
         before, after = (100 * np.mean(one.argmax(axis=1) != labels) for one in (ours, theirs))
         say(console, f"test error on {options.data_dir or options.dataset}: {before:.2f} %, after export {after:.2f} %")

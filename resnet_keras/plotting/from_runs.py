@@ -97,7 +97,9 @@ def draw_all(
         groups: list[list[Run]] = [kind for kind in kinds(runs) if on_photographs(kind[0]) == (number == "4")]
         waiting = () if number == "4" else others
         drawn: list[Drawing] = []
-        lines = [] if groups or waiting else [f"Figure {number} was not drawn: no runs of its kind."]
+        lines = (
+            [] if groups or waiting else [f"Figure {number} was not drawn: no runs of its kind with a row of metrics."]
+        )
         for group in groups:
             try:
                 drawing = draw(number, group, axis=axis, others=waiting if _on_cifar10(group) else ())
