@@ -22,9 +22,6 @@ import numpy as np
 
 from resnet_keras.data import part
 from resnet_keras.data.photographs.resizing import NET_SIZE
-from resnet_keras.data.photographs.split import spread
-from resnet_keras.data.photographs.views import SingleView
-from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import InvalidValue
 from resnet_keras.programs.main import main
 from resnet_keras.programs.options import DATASET, OneLineParser, file_path
@@ -97,13 +94,7 @@ class Shown(NamedTuple):
 def _images(options: Namespace) -> Shown:
     """Evenly spread test images; photographs are centre-cropped, as for a net of Table 1."""
     data = part.load(options.data_dir, "val", options.dataset)
-    if isinstance(data, ImageData):
-        chosen = spread(len(data.x_test), min(options.images, len(data.x_test)))
-        return Shown(data.x_test[chosen], data.y_test[chosen], data.num_classes, data.name)
-    split = data.limited(min(options.images, len(data)))
-    photographs = [split.photograph(number) for number in range(len(split))]
-    crops = np.stack([SingleView(NET_SIZE).of(photograph)[0] for photograph, _ in photographs])
-    return Shown(crops, np.array([label for _, label in photographs]), split.num_classes, split.name)
+    return Shown(*part.single_views(data, "val", options.images, NET_SIZE), data.num_classes, data.name)
 
 
 def _error(out: Path, shown: Shown) -> MeasuredError | None:

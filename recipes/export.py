@@ -19,8 +19,7 @@ from typing import Any, get_args
 import numpy as np
 
 from resnet_keras.data import part
-from resnet_keras.data.photographs.split import Part, spread
-from resnet_keras.data.photographs.views import SingleView
+from resnet_keras.data.photographs.split import Part
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.errors import Damaged, InvalidValue
 from resnet_keras.programs.main import main
@@ -93,7 +92,7 @@ def program(arguments: Sequence[str]) -> None:
         f"same top-1 class {same:.2%}, {len(images):,} images",
     )
     if given and labels is None:
-        say(console, f"no test error: the net has {ours.shape[1]:,} classes, the data another number")
+        say(console, f"no test error: the net has {ours.shape[1]:,} classes, the images have another number")
     if labels is not None:
         before, after = (100 * np.mean(one.argmax(axis=1) != labels) for one in (ours, theirs))
         say(console, f"test error on {options.data_dir or options.dataset}: {before:.2f} %, after export {after:.2f} %")
@@ -110,18 +109,12 @@ def _images(options: Namespace, which: Part, most: int, model: Any) -> tuple[np.
     size, comparable = model.input_shape[1], data.num_classes == model.output_shape[-1]
     if comparable:
         check_same_classes(model.name, model.class_names, data.name, data.known_classes)
-    if isinstance(data, ImageData):
-        x, y = (data.x_train, data.y_train) if which == "train" else (data.x_test, data.y_test)
-        if data.image_size != size:
-            raise InvalidValue(
-                f"The net takes images of {size} pixels. Received: {data.name}, with images of {data.image_size}."
-            )
-        chosen = spread(len(x), min(most, len(x)))
-        return x[chosen], y[chosen] if comparable else None
-    split = data.limited(min(most, len(data)))
-    photographs = [split.photograph(number) for number in range(len(split))]
-    crops = np.stack([SingleView(size).of(photograph)[0] for photograph, _ in photographs])
-    return crops, np.array([label for _, label in photographs]) if comparable else None
+    if isinstance(data, ImageData) and data.image_size != size:
+        raise InvalidValue(
+            f"The net takes images of {size} pixels. Received: {data.name}, with images of {data.image_size}."
+        )
+    pixels, labels = part.single_views(data, which, most, size)
+    return pixels, labels if comparable else None
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from resnet_keras.programs.options import DATASET, PHOTOGRAPHS, SMALL_IMAGES, On
 from resnet_keras.programs.start import start_backend
 from resnet_keras.reports.console import plain_console, say
 from resnet_keras.runs import storage
-from resnet_keras.spec.class_names import check_same_classes
 
 MOST = 100
 """Most images in a figure."""
@@ -74,8 +73,9 @@ def program(arguments: Sequence[str]) -> None:
         names, labels, subject = net.class_names, [None] * asked, "pictures"
     else:
         shown = images.load(options.data_dir, "test", options.images, options.dataset)
-        check_same_classes(net.name, net.class_names, shown.data.name, shown.data.known_classes)
-        batches = list(shown.batches(net.image_size, net.num_classes, options.images))
+        batches = list(
+            shown.batches(net.image_size, net.num_classes, options.images, net=net.name, class_names=net.class_names)
+        )
         pixels, held = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         names, labels = net.class_names or shown.data.class_names, held.tolist()
         part = "validation" if isinstance(shown.data, Split) else "test"

@@ -23,7 +23,6 @@ from resnet_keras.plotting.surface import surface_figure
 from resnet_keras.reports.console import say
 from resnet_keras.runs import storage
 from resnet_keras.spec import measurements
-from resnet_keras.spec.class_names import check_same_classes
 from resnet_keras.spec.measurements import State
 from resnet_keras.spec.paper_nets import cifar10
 
@@ -145,8 +144,8 @@ def csv_of(out: Path) -> Path:
 
 
 def _batches(net: Net, images: Images, most: int) -> Batches:
-    check_same_classes(net.subject.name, net.class_names, images.data.name, images.data.known_classes)
-    return images.batches(net.model.input_shape[1] or NET_SIZE, net.model.output_shape[-1], most)
+    size, classes = net.model.input_shape[1] or NET_SIZE, net.model.output_shape[-1]
+    return images.batches(size, classes, most, net=net.subject.name, class_names=net.class_names)
 
 
 def _followed(items: Iterable[_Item], total: int, what: str, console: Console) -> Iterator[_Item]:

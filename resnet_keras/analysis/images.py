@@ -15,6 +15,7 @@ from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small.images import ImageData
 from resnet_keras.data.threads import available_cores, in_order
 from resnet_keras.errors import InvalidValue
+from resnet_keras.spec.class_names import ClassNames, check_same_classes
 
 Part = Literal["train", "test"]
 BATCH_PIXELS = 8 * NET_SIZE**2
@@ -74,20 +75,25 @@ class Images:
     part: Part
     limit: int | None
 
-    def batches(self, size: int, num_classes: int, most: int) -> Batches:
+    def batches(
+        self, size: int, num_classes: int, most: int, *, net: str = "a net", class_names: ClassNames | None = None
+    ) -> Batches:
         """Batches whose lengths differ by at most one.
 
         Args:
             size: side in pixels of the net's input.
             num_classes: number of classes of the net.
             most: most images in a batch; fewer where images are large.
+            net: name of the net, for the error message.
+            class_names: those of the net; None if unknown.
 
         Raises:
             ValueError: the images have other classes, or a size that cannot be averaged to that of the net.
         """
+        check_same_classes(net, class_names, self.data.name, self.data.known_classes)
         if num_classes != self.data.num_classes:
             raise InvalidValue(
-                f"Net and data have the same classes. Received: a net with {num_classes}, {self.data.name} with "
+                f"Net and data have the same classes. Received: {net} with {num_classes}, {self.data.name} with "
                 f"{self.data.num_classes}. Choose other images with --data-dir."
             )
         if isinstance(self.data, Split):

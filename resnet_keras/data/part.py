@@ -2,9 +2,12 @@
 
 from os import PathLike
 
+import numpy as np
+
 from resnet_keras.data.choice import choose
 from resnet_keras.data.photographs.sources import load_split
-from resnet_keras.data.photographs.split import Part, Split
+from resnet_keras.data.photographs.split import Part, Split, spread
+from resnet_keras.data.photographs.views import SingleView
 from resnet_keras.data.small import sources
 from resnet_keras.data.small.images import ImageData
 
@@ -25,3 +28,28 @@ def load(data_dir: str | PathLike[str] | None, part: Part, dataset: str | None =
         return sources.load(None, dataset)
     found = choose(data_dir, dataset)
     return sources.load(found.path) if found.small else load_split(found.path, part)
+
+
+def single_views(data: ImageData | Split, part: Part, most: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most so many images of a part, evenly spread over it, and their labels.
+
+    Args:
+        data: small images, of which the training or test images are taken as they are; or photographs.
+        part: which part of the small images; "val" is the test images.
+        most: number of images.
+        size: side in pixels of the crops from the centre of photographs.
+
+    Returns:
+        uint8 of shape (images, side, side, 3), and integers of shape (images,).
+
+    Raises:
+        OSError: a photograph cannot be read.
+    """
+    if isinstance(data, ImageData):
+        x, y = (data.x_train, data.y_train) if part == "train" else (data.x_test, data.y_test)
+        chosen = spread(len(x), min(most, len(x)))
+        return x[chosen], y[chosen]
+    split = data.limited(min(most, len(data)))
+    photographs = [split.photograph(number) for number in range(len(split))]
+    view = SingleView(size)
+    return np.stack([view.of(one)[0] for one, _ in photographs]), np.array([label for _, label in photographs])

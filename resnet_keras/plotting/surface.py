@@ -76,8 +76,8 @@ def _plane(scans: Sequence[Surface]) -> Figure:
     bar = figure.colorbar(filled, ax=list(axes[: len(scans)]), location="bottom", shrink=0.9, aspect=30)
     ticks = [tick for tick in (0.001, 0.01, 0.1, 1, 10, 100) if low <= tick <= levels[-1]]
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
-    beyond = any(not (loss <= levels[-1] * (1 + 1e-9)).all() for _, _, loss in grids)
-    bar.set_label(f"cross-entropy{f' (lightest: {levels[-1]:.3g} or more, or not finite)' if beyond else ''}")
+    beyond = not all((loss <= high).all() for _, _, loss in grids)
+    bar.set_label(f"cross-entropy{f' (lightest: {high:.3g} or more, or not finite)' if beyond else ''}")
     return figure
 
 

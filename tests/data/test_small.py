@@ -107,7 +107,7 @@ def test_all_images_are_trained_on_with_the_test_images_to_validate_on(small_npz
     np.testing.assert_array_equal(data.x_validation, arrays["x_test"])
     np.testing.assert_array_equal(data.y_validation, arrays["y_test"])
     assert data.fingerprint != sources.load(small_npz).fingerprint
-    assert data.warnings == (NONE_HELD_OUT,)
+    assert data.warnings == ("No images are held out: validation errors are those of the test images.",)
 
 
 def test_without_held_out_images_there_is_no_warning_about_them():

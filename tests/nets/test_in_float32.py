@@ -23,7 +23,7 @@ def test_a_net_of_mixed_precision_is_copied_to_float32(name, monkeypatch):
     size = NETS[name].image_size
     images = np.random.default_rng(0).integers(0, 256, (3, size, size, 3)).astype(np.float32)
     outputs, wanted = (model.predict(images, verbose=0) for model in (copy, expected))
-    for mine, theirs in zip(_listed(outputs), _listed(wanted), strict=True):
+    for mine, theirs in zip(keras.tree.flatten(outputs), keras.tree.flatten(wanted), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
@@ -35,7 +35,3 @@ def test_a_copy_does_not_import_tensorflow():
     )
     done = run_python("-c", code)
     assert done.stdout.split() == ["False"], done.stderr
-
-
-def _listed(outputs):
-    return outputs if isinstance(outputs, list) else [outputs]
